@@ -1,0 +1,22 @@
+"""What every script shares: user errors become one sentence and exit code 2."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+
+def run(main: Callable[[], int | None]) -> None:
+    """Call `main` and exit with its code; ValueError and OSError are printed as one sentence, exit code 2.
+
+    Ctrl-C exits 130. Anything else is a defect of ours and keeps its traceback.
+    """
+    try:
+        code = main()
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = 2
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        code = 130
+    sys.exit(code or 0)

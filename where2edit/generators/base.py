@@ -1,0 +1,158 @@
+"""The site/step protocol: a generator offers named sites and one step; a method writes the loop (design contract 1).
+
+Legend: B batch, L number of w codes, C channels, R output resolution. Images are [B,3,R,R] in [-1,1].
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from where2edit.records import Source
+from where2edit.registry import nearest
+
+CONSTANT = "constant"  # name of the learned input among the features of a Source
+
+
+@dataclass(frozen=True)
+class Site:
+    """A named place in the generator where a style acts, in execution order."""
+
+    name: str  # "64.conv1": resolution that it writes, then its role
+    resolution: int
+    width: int  # numbers in its style = input channels of its convolution
+    channels: int  # channels that it writes
+    up: int  # factor by which it enlarges the canvas it reads (1 or 2)
+    spread: int  # pixels, at the resolution it writes, that it spreads a change past the enlarged pixel
+    rgb: bool = False  # writes the RGB canvas instead of the features
+    skip_spread: int = 0  # RGB sites: the same for the upsampled RGB skip that it adds to
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """What the generator has written so far."""
+
+    features: Tensor  # [B,C,h,w]
+    rgb: Tensor | None = None  # cumulative [B,3,h,w]; None before the first RGB site
+
+    def written(self, site: Site) -> Tensor:
+        """The tensor that a step at `site` has just written."""
+        return self.rgb if site.rgb else self.features
+
+    def rewrite(self, site: Site, value: Tensor) -> Canvas:
+        """The canvas with the tensor that `site` wrote replaced (blending touches nothing else)."""
+        return replace(self, rgb=value) if site.rgb else replace(self, features=value)
+
+
+class Generator(nn.Module):
+    """A frozen generator. Subclasses fill `sites` and the five abstract methods; everything else follows.
+
+    Buffers: `w_mean` [512], the centre of truncation.
+    """
+
+    name: str
+    sites: tuple[Site, ...]
+    resolution: int
+    num_w: int
+    z_dim = 512
+    w_dim = 512
+    w_mean: Tensor
+
+    @abstractmethod
+    def mapping(self, z: Tensor) -> Tensor:
+        """z [B,512] -> w [B,512], before truncation."""
+
+    @abstractmethod
+    def w_index(self, site: Site) -> int:
+        """Which of the L w codes feeds the style of `site`."""
+
+    @abstractmethod
+    def affine(self, site: Site, w: Tensor) -> Tensor:
+        """The site's own affine: w [B,512] -> style [B,width]."""
+
+    @abstractmethod
+    def start(self, batch: int) -> Canvas:
+        """The canvas before the first site: the learned constant, repeated."""
+
+    @abstractmethod
+    def step(self, site: Site, canvas: Canvas, style: Tensor) -> Canvas:
+        """Apply one site with style [B,width]."""
+
+    @abstractmethod
+    def image(self, canvas: Canvas) -> Tensor:
+        """The finished image [B,3,R,R] of a canvas that walked every site."""
+
+    def freeze(self) -> Generator:
+        return self.eval().requires_grad_(False)
+
+    def site(self, name: str) -> Site:
+        """The site of that name. Raises ValueError with the nearest one."""
+        by_name = {site.name: site for site in self.sites}
+        if name not in by_name:
+            raise ValueError(f"site '{name}' does not exist in generator '{self.name}'; {nearest(name, by_name)}")
+        return by_name[name]
+
+    def upto(self, name: str) -> tuple[Site, ...]:
+        """The sites from the first to `name`, both included."""
+        return self.sites[: self.sites.index(self.site(name)) + 1]
+
+    def sample_z(self, seeds: list[int] | range) -> Tensor:
+        """One z [B,512] ~ N(0,1) per seed; a seed gives the same z on every device and in every batch."""
+        draw = [torch.randn(self.z_dim, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+        return torch.stack(draw).to(self.w_mean)
+
+    def w(self, z: Tensor, truncation: float = 0.7) -> Tensor:
+        """z [B,512] -> w [B,L,512], pulled towards the mean (1 leaves w as it is, 0 gives the mean face)."""
+        w = self.w_mean + truncation * (self.mapping(z) - self.w_mean)
+        return w[:, None].expand(-1, self.num_w, -1)
+
+    def styles(self, w: Tensor) -> dict[str, Tensor]:
+        """w [B,L,512] -> StyleSpace: {site: [B,width]}."""
+        if w.ndim != 3 or w.shape[1] != self.num_w or w.shape[2] != self.w_dim:
+            raise ValueError(f"w must be [B,{self.num_w},{self.w_dim}] for '{self.name}', got {list(w.shape)}")
+        return {site.name: self.affine(site, w[:, self.w_index(site)]) for site in self.sites}
+
+    def source(self, w: Tensor, upto: str | None = None) -> Source:
+        """Walk all sites, or those up to `upto`, and keep everything that was written."""
+        styles = self.styles(w)
+        canvas = self.start(len(w))
+        features, rgb = {CONSTANT: canvas.features}, {}
+        for site in self.sites if upto is None else self.upto(upto):
+            canvas = self.step(site, canvas, styles[site.name])
+            (rgb if site.rgb else features)[site.name] = canvas.written(site)
+        image = self.image(canvas) if upto is None else None
+        return Source(w=w, styles=styles, features=features, rgb=rgb, image=image)
+
+    def synthesis(self, styles: dict[str, Tensor]) -> Tensor:
+        """{site: [B,width]} -> image [B,3,R,R]."""
+        canvas = self.start(len(next(iter(styles.values()))))
+        for site in self.sites:
+            canvas = self.step(site, canvas, styles[site.name])
+        return self.image(canvas)
+
+    def tail(self, canvas: Canvas, styles: dict[str, Tensor], after: str) -> Tensor:
+        """The image from a canvas that stands just after site `after`, with the remaining styles."""
+        for site in self.sites[self.sites.index(self.site(after)) + 1 :]:
+            canvas = self.step(site, canvas, styles[site.name])
+        return self.image(canvas)
+
+    def halo(self, after: str) -> int:
+        """Output pixels that a change of the canvas at `after` can reach past the changed cells.
+
+        Follows every later site: features f -> f*up + spread, the RGB skip likewise with its own filter.
+        """
+        features = rgb = 0
+        for site in self.sites[self.sites.index(self.site(after)) + 1 :]:
+            if site.rgb:
+                rgb = max(rgb * self._skip_up(site) + site.skip_spread, features * site.up + site.spread)
+            else:
+                features = features * site.up + site.spread
+        return max(rgb, 0)
+
+    def _skip_up(self, site: Site) -> int:
+        """How much the RGB skip is enlarged before `site` adds to it: 2, or 1 where there was none before."""
+        earlier = [s for s in self.sites[: self.sites.index(site)] if s.rgb]
+        return site.resolution // earlier[-1].resolution if earlier else 1
