@@ -1,0 +1,51 @@
+"""What every backbone shares: checked input, resizing and a normalisation that travels with the network.
+
+Legend: B batch, H and W pixels. Images are [B,3,H,W] in [-1,1].
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def check_images(images: Tensor, reader: str) -> None:
+    """Raise ValueError unless `images` is a float tensor [B,3,H,W]; `reader` stands in the message."""
+    if not torch.is_tensor(images) or images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
+        got = f"{images.dtype} {list(images.shape)}" if torch.is_tensor(images) else type(images).__name__
+        raise ValueError(f"{reader} reads float images [B,3,H,W] in [-1,1], got {got}")
+
+
+def resize(images: Tensor, size: int, antialias: bool = True) -> Tensor:
+    """Bilinear [B,C,H,W] -> [B,C,size,size]; images that have the size already pass through unchanged."""
+    if images.shape[-2:] == (size, size):
+        return images
+    return F.interpolate(images, (size, size), mode="bilinear", align_corners=False, antialias=antialias)
+
+
+class Normalise(nn.Module):
+    """Images in [-1,1] -> (x01 - mean) / std per channel, with mean and std given for x01 in [0,1]."""
+
+    def __init__(self, mean: tuple[float, ...] = IMAGENET_MEAN, std: tuple[float, ...] = IMAGENET_STD):
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1) * 2 - 1, persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1) * 2, persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return (images - self.mean) / self.std
+
+
+def load_strictly(net: nn.Module, state: dict[str, Tensor], origin: str) -> None:
+    """Copy `state` into `net`. Raises ValueError unless both have exactly the same keys and shapes."""
+    own = net.state_dict()
+    missing, unused = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+    wrong = [k for k in own.keys() & state.keys() if own[k].shape != state[k].shape]
+    if missing or unused or wrong:
+        raise ValueError(
+            f"{origin} does not fit {type(net).__name__}: missing {missing[:3]}, unused {unused[:3]}, wrong shape {wrong[:3]}"
+        )
+    net.load_state_dict(state)
