@@ -18,6 +18,19 @@ CONSTANT = "constant"  # name of the learned input among the features of a Sourc
 
 
 @dataclass(frozen=True)
+class GeneratorConfig:
+    """The `generator` section. A registered factory takes it and returns a frozen Generator."""
+
+    name: str = "mobilestylegan"
+    weights: str | None = None  # asset name or path of safetensors; None: the generator's own default, or random weights
+    resolution: int = 1024
+    channel_multiplier: int = 2
+    seed: int = 0  # of random weights
+    blend_site: str = "64.conv1"  # the paper's "layer 13"
+    truncation: float = 0.7
+
+
+@dataclass(frozen=True)
 class Site:
     """A named place in the generator where a style acts, in execution order."""
 

@@ -1,0 +1,213 @@
+"""MobileStyleGAN-FFHQ: StyleGAN2-FFHQ distilled into 8 M parameters (Belousov 2021, arXiv 2104.04767), 1024 px on a CPU.
+
+Every convolution multiplies its input by the style; demodulation and noise are constants folded at export, so a batch is
+an ordinary convolution. There is no RGB skip: the picture is read out once, by an inverse Haar transform, at the end.
+
+Legend: B batch, C channels, r resolution.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from where2edit import assets
+from where2edit.generators import GENERATORS
+from where2edit.generators.base import Canvas, Generator, GeneratorConfig, Site
+from where2edit.openvino_ir import Graph
+
+CHANNELS = {4: 512, 8: 512, 16: 512, 32: 512, 64: 512, 128: 256, 256: 128, 512: 64}  # written at each resolution
+IMAGE_SITE = "1024.rgb"
+MEAN_SAMPLES = 4096  # mapped samples behind w_mean, as in StyleGAN2
+
+
+def inverse_haar(x: Tensor, channels: int) -> Tensor:
+    """[B,4C,r,r] -> [B,C,2r,2r]: the first C are the low-pass band, the rest [C,3] the lh, hl and hh bands."""
+    low, high = x[:, :channels], x[:, channels:].unflatten(1, (channels, 3))
+    lh, hl, hh = high.unbind(2)
+    even, odd = (low + lh, hl + hh), (low - lh, hl - hh)
+    rows = [torch.stack((a + b, a - b), dim=-1).flatten(-2) for a, b in (even, odd)]
+    return 0.5 * torch.stack(rows, dim=-2).flatten(-3, -2)
+
+
+class Modulated(nn.Module):
+    """The parameters of one site: affine w -> style, then the folded convolution (none for an `up` site)."""
+
+    def __init__(self, width: int, channels: int | None = None, depthwise: bool = True, resolution: int | None = None):
+        super().__init__()
+        self.register_buffer("style_weight", torch.empty(width, 512))
+        self.register_buffer("style_bias", torch.empty(width))
+        if channels is None:
+            return
+        kernel = 1 if depthwise or resolution is None else 3
+        if depthwise and resolution is not None:
+            self.register_buffer("depthwise", torch.empty(width, 1, 3, 3))
+        self.register_buffer("weight", torch.empty(channels, width, kernel, kernel))
+        self.register_buffer("bias", torch.empty(channels))
+        if resolution is not None:
+            self.register_buffer("noise", torch.empty(resolution, resolution))
+
+    def affine(self, w: Tensor) -> Tensor:
+        return F.linear(w, self.style_weight, self.style_bias)
+
+    def convolve(self, x: Tensor) -> Tensor:
+        """The folded convolution; noise, bias and leaky ReLU follow wherever the site has noise."""
+        if hasattr(self, "depthwise"):
+            x = F.conv2d(x, self.depthwise, padding=1, groups=x.shape[1])
+        x = F.conv2d(x, self.weight, padding=self.weight.shape[-1] // 2) + self.bias[:, None, None]
+        return F.leaky_relu(x + self.noise, 0.2) if hasattr(self, "noise") else x
+
+
+def _sites() -> tuple[Site, ...]:
+    sites = [Site("4.conv1", 4, 512, 512, up=1, spread=1)]
+    for r, channels in list(CHANNELS.items())[1:]:
+        wide = CHANNELS[r // 2]
+        sites += [
+            Site(f"{r}.up", r, wide, wide // 4, up=2, spread=0),
+            Site(f"{r}.conv0", r, wide // 4, channels, up=1, spread=1),
+            Site(f"{r}.conv1", r, channels, channels, up=1, spread=1),
+        ]
+    return (*sites, Site(IMAGE_SITE, 1024, 64, 3, up=2, spread=0, rgb=True))
+
+
+class MobileStyleGAN(Generator):
+    """1024 px faces; 23 sites, one w code each. Weights: `MobileStyleGAN.load()` fetches, checks and converts them."""
+
+    name = "mobilestylegan"
+    resolution = 1024
+
+    def __init__(self):
+        super().__init__()
+        self.sites = _sites()
+        self.num_w = len(self.sites)
+        self.register_buffer("w_mean", torch.zeros(512))
+        self.register_buffer("constant", torch.empty(1, 512, 4, 4))
+        self.register_buffer("mapping_weight", torch.empty(8, 512, 512))
+        self.register_buffer("mapping_bias", torch.empty(8, 512))
+        self.blocks = nn.ModuleDict({site.name.replace(".", "_"): _module(site) for site in self.sites})
+        self._index = {site.name: i for i, site in enumerate(self.sites)}
+
+    @classmethod
+    def load(cls, path: str | Path | None = None) -> MobileStyleGAN:
+        """The frozen generator from our safetensors at `path`, or from the assets, converted once into the cache."""
+        generator = cls()
+        with safe_open(path or converted(), "pt") as file:
+            generator.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+        return generator.freeze()
+
+    def mapping(self, z: Tensor) -> Tensor:
+        x = z * (z.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+        for weight, bias in zip(self.mapping_weight, self.mapping_bias, strict=True):
+            x = F.leaky_relu(F.linear(x, weight, bias), 0.2) * math.sqrt(2)
+        return x
+
+    def w_index(self, site: Site) -> int:
+        return self._index[site.name]
+
+    def affine(self, site: Site, w: Tensor) -> Tensor:
+        return self._block(site).affine(w)
+
+    def _block(self, site: Site) -> Modulated:
+        return self.blocks[site.name.replace(".", "_")]
+
+    def start(self, batch: int) -> Canvas:
+        return Canvas(self.constant.expand(batch, -1, -1, -1))
+
+    def step(self, site: Site, canvas: Canvas, style: Tensor) -> Canvas:
+        x = canvas.features * style[:, :, None, None]
+        if site.name.endswith(".up"):
+            return Canvas(inverse_haar(x, site.channels))
+        x = self._block(site).convolve(x)
+        return Canvas(canvas.features, inverse_haar(x, 3)) if site.rgb else Canvas(x)
+
+    def image(self, canvas: Canvas) -> Tensor:
+        return canvas.rgb
+
+
+@GENERATORS.register("mobilestylegan")
+def mobilestylegan(config: GeneratorConfig = GeneratorConfig()) -> MobileStyleGAN:
+    """The frozen generator of a config; `weights` is a path of our safetensors, None fetches and converts the asset."""
+    if config.resolution != MobileStyleGAN.resolution:
+        raise ValueError(f"generator.resolution is {config.resolution}, but mobilestylegan makes 1024 px images only")
+    return MobileStyleGAN.load(config.weights)
+
+
+def _module(site: Site) -> Modulated:
+    if site.name.endswith(".up"):
+        return Modulated(site.width)
+    if site.rgb:
+        return Modulated(site.width, 4 * site.channels)
+    return Modulated(site.width, site.channels, depthwise=site.resolution > 4, resolution=site.resolution)
+
+
+def converted() -> Path:
+    """The generator as safetensors in the cache folder; converted from the IR on first use."""
+    path = assets.cache_folder() / "converted" / "mobilestylegan-ffhq-1024.safetensors"
+    if not path.is_file():
+        parts = [assets.fetch(f"mobilestylegan-{part}") for part in ("mapping-xml", "mapping-bin")]
+        mapping = Graph(*parts)
+        synthesis = Graph(*(assets.fetch(f"mobilestylegan-{part}") for part in ("synthesis-xml", "synthesis-bin")))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}.partial")
+        metadata = {"format": "where2edit", "generator": "mobilestylegan", "source": "OpenVINO IR, fp32", "seed": "0"}
+        save_file(from_ir(mapping, synthesis), partial, metadata)
+        os.replace(partial, path)
+    return path
+
+
+def from_ir(mapping: Graph, synthesis: Graph) -> dict[str, Tensor]:
+    """The state dict of MobileStyleGAN from the two IR graphs, with w_mean over MEAN_SAMPLES samples of seed 0."""
+    layers = [node for node, kind in mapping.kinds.items() if kind == "MatMul"]
+    state = {
+        "constant": torch.from_numpy(synthesis.named("m.input.input")),
+        "mapping_weight": torch.stack([torch.from_numpy(mapping.operand(node)) for node in layers]),
+        "mapping_bias": torch.stack([torch.from_numpy(_mapping_bias(mapping, node)) for node in layers]),
+    }
+    for site in _sites():
+        tensors = _site_tensors(synthesis, site)
+        state |= {f"blocks.{site.name.replace('.', '_')}.{key}": value for key, value in tensors.items()}
+    generator = MobileStyleGAN()
+    generator.load_state_dict({"w_mean": torch.zeros(512), **state})
+    z = torch.randn(MEAN_SAMPLES, 512, generator=torch.Generator().manual_seed(0))
+    return {"w_mean": generator.mapping(z).mean(0), **state}
+
+
+def _mapping_bias(graph: Graph, matmul: str) -> object:
+    """The bias reaches its Add through a Reshape, so that it is looked up from the Add."""
+    add = graph.next(matmul, "Add")
+    reshape = next(i for i in graph.inputs[add] if graph.kinds[i] == "Reshape")
+    return next(graph.constants[i] for i in graph.inputs[reshape] if i in graph.constants)
+
+
+def _site_tensors(graph: Graph, site: Site) -> dict[str, Tensor]:
+    """The constants of one site under the names of `Modulated`, style scale folded into the affine."""
+    role, block = site.name.split(".")[1], int(math.log2(site.resolution)) - 3
+    stem = {"up": f"m.layers.{block}.up", "rgb": f"m.layers.{block - 1}.to_img.conv"}.get(role)
+    if stem is None:
+        stem = "m.conv1.conv" if block < 0 else f"m.layers.{block}.conv{int(role[-1]) + 1}.conv"
+    weight, bias = graph.named(f"{stem}.modulation.weight"), graph.named(f"{stem}.modulation.bias").reshape(-1)
+    if role == "up":
+        return {"style_weight": torch.from_numpy(weight), "style_bias": torch.from_numpy(bias)}
+    reshape = graph.next(graph.ids[f"{stem}.modulation.bias"], "Reshape")
+    scale = graph.operand(graph.next(reshape, "Multiply")).item()
+    tensors = {"style_weight": weight * scale, "style_bias": bias * scale}
+    bias_name = f"{stem.removesuffix('.conv')}.bias"
+    if role == "rgb":
+        tensors |= {"weight": graph.named(f"{stem}.weight")}
+    else:
+        multiply = graph.next(graph.ids[f"{stem}.modulation.bias"], "Multiply")
+        if block >= 0:
+            tensors["depthwise"] = graph.named(f"{stem}.weight_dw")[:, 0]
+            multiply = graph.next(graph.ids[f"{stem}.weight_dw"], "GroupConvolution")
+        convolution = graph.next(multiply, "Convolution")
+        noise = graph.operand(graph.next(convolution, "Add"))
+        tensors |= {"weight": graph.operand(convolution), "noise": noise[0, 0]}
+    tensors["bias"] = graph.named(bias_name).reshape(-1)
+    return {name: torch.from_numpy(value.copy()) for name, value in tensors.items()}
