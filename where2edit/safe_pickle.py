@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-
 _DAMAGE = (pickle.UnpicklingError, EOFError, AttributeError, LookupError, TypeError, ArithmeticError, MemoryError)
 
 
