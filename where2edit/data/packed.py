@@ -1,0 +1,104 @@
+"""Face pictures with label maps in one safetensors file: JPEG and PNG bytes, so that thousands fit into a few megabytes.
+
+Legend: N faces, s pixels. Pictures are uint8 [N,3,s,s], label maps uint8 [N,s,s] (classes of backbones.face_parsing).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+QUALITY = 92  # JPEG quality, without chroma subsampling: colours are what the recolouring is about
+
+
+@dataclass(frozen=True)
+class Faces:
+    """N pictures with their label maps and an integer each (the seed of a generated face, the number of a photo)."""
+
+    images: Tensor  # uint8 [N,3,s,s]
+    labels: Tensor  # uint8 [N,s,s]
+    ids: Tensor  # int64 [N]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, rows) -> Faces:
+        """The faces `rows` (a slice, a list or an index tensor)."""
+        return Faces(self.images[rows], self.labels[rows], self.ids[rows])
+
+    def to(self, device: torch.device | str) -> Faces:
+        return Faces(self.images.to(device), self.labels.to(device), self.ids.to(device))
+
+
+def join(parts: Sequence[Faces]) -> Faces:
+    """Several sets of the same picture size as one."""
+    names = ("images", "labels", "ids")
+    return Faces(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
+
+
+def _encode(array: np.ndarray, kind: str) -> np.ndarray:
+    buffer = io.BytesIO()
+    options = {"quality": QUALITY, "subsampling": 0} if kind == "JPEG" else {"optimize": True}
+    Image.fromarray(array).save(buffer, kind, **options)
+    return np.frombuffer(buffer.getvalue(), np.uint8)
+
+
+def _blob(arrays: Sequence[np.ndarray], kind: str, pool: ThreadPoolExecutor) -> tuple[Tensor, Tensor]:
+    parts = list(pool.map(lambda array: _encode(array, kind), arrays))
+    ends = np.cumsum([0] + [len(part) for part in parts])
+    return torch.from_numpy(np.concatenate(parts)), torch.from_numpy(ends)
+
+
+def save(path: str | Path, faces: Faces, metadata: dict[str, str]) -> None:
+    """Write a set of faces; pictures lose what JPEG at quality 92 loses, label maps nothing."""
+    with ThreadPoolExecutor() as pool:
+        pictures, picture_ends = _blob(list(faces.images.permute(0, 2, 3, 1).cpu().numpy()), "JPEG", pool)
+        maps, map_ends = _blob(list(faces.labels.cpu().numpy()), "PNG", pool)
+    tensors = {"pictures": pictures, "picture_ends": picture_ends, "maps": maps, "map_ends": map_ends}
+    save_file({**tensors, "ids": faces.ids.cpu()}, path, {"format": "where2edit-faces", **metadata})
+
+
+def load(path: str | Path, size: int | None = None) -> Faces:
+    """Read a set of faces, resized to `size` where it is given. Raises ValueError for a file that is not one."""
+    try:
+        with safe_open(path, "pt") as file:
+            names = ("pictures", "picture_ends", "maps", "map_ends", "ids")
+            tensors = {name: file.get_tensor(name) for name in names}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} is not a packed face set ({error}); write one with scripts/make_faces.py") from None
+    pictures = _decode(tensors["pictures"], tensors["picture_ends"], lambda image: _picture(image, size))
+    maps = _decode(tensors["maps"], tensors["map_ends"], lambda image: _map(image, size))
+    return Faces(torch.stack(pictures).permute(0, 3, 1, 2).contiguous(), torch.stack(maps), tensors["ids"])
+
+
+def _decode(blob: Tensor, ends: Tensor, read: Callable[[Image.Image], Tensor]) -> list[Tensor]:
+    data, ends = blob.numpy(), ends.tolist()
+
+    def one(span: tuple[int, int]) -> Tensor:
+        return read(Image.open(io.BytesIO(data[span[0] : span[1]].tobytes())))
+
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(one, zip(ends[:-1], ends[1:], strict=True)))
+
+
+def _picture(image: Image.Image, size: int | None) -> Tensor:
+    image = image.convert("RGB")
+    if size and image.size != (size, size):
+        image = image.resize((size, size), Image.Resampling.BICUBIC)
+    return torch.from_numpy(np.array(image))
+
+
+def _map(image: Image.Image, size: int | None) -> Tensor:
+    if size and image.size != (size, size):
+        image = image.resize((size, size), Image.Resampling.NEAREST)
+    return torch.from_numpy(np.array(image))
