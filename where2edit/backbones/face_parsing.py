@@ -177,7 +177,9 @@ class BiSeNet(nn.Module):
 class FaceParser(nn.Module):
     """Frozen face parsing of images of any size; `size` is the resolution at which the network reads and answers.
 
-    512 is what the network was trained at; 256 is about four times faster and less exact on small regions.
+    512 is what the network was trained at, and a 256 px image enlarged to it gives the same label to 98 % of the pixels.
+    At `size=256` the network is five times faster and good for hair, background, neck and cloth only (IoU with 512
+    above 0.9): noses, lips and brows get lost (IoU 0.3 to 0.5, over 16 generated faces).
     """
 
     def __init__(self, size: int = 512):

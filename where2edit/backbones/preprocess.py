@@ -27,6 +27,23 @@ def resize(images: Tensor, size: int, antialias: bool = True) -> Tensor:
     return F.interpolate(images, (size, size), mode="bilinear", align_corners=False, antialias=antialias)
 
 
+def area_resize(images: Tensor, size: int) -> Tensor:
+    """[B,C,H,W] -> [B,C,size,size], output i the mean over [i*s, (i+1)*s) with s = H/size; a cut pixel counts by its share.
+
+    Equals enlarging x size by nearest and average pooling, without the large image; `F.interpolate(mode="area")` does not.
+    """
+    rows, columns = (_area_weights(n, size, images) for n in images.shape[-2:])
+    return rows @ images @ columns.T
+
+
+def _area_weights(inputs: int, outputs: int, like: Tensor) -> Tensor:
+    """[outputs,inputs] shares of each input pixel in each output pixel; rows sum to 1."""
+    edges = torch.arange(outputs + 1, dtype=torch.float64) * (inputs / outputs)
+    pixels = torch.arange(inputs, dtype=torch.float64)
+    overlap = torch.minimum(edges[1:, None], pixels + 1) - torch.maximum(edges[:-1, None], pixels)
+    return (overlap.clamp(min=0) * (outputs / inputs)).to(like)
+
+
 class Normalise(nn.Module):
     """Images in [-1,1] -> (x01 - mean) / std per channel, with mean and std given for x01 in [0,1]."""
 
