@@ -1,0 +1,78 @@
+"""The attention module (Eq. 3): features of the source and an embedding -> where to edit, per pixel.
+
+Every input is sampled to the blend resolution before its 1x1 convolution; since convolution, bias and activation are
+pointwise this is the released order bit for bit, at a fifteenth of its cost.
+
+Legend: B batch, D embedding width, C channels of an input, r blend resolution.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from where2edit.generators.base import CONSTANT, Generator
+from where2edit.layers import EqualLinear, scaled_leaky_relu
+
+
+@dataclass(frozen=True)
+class AttentionConfig:
+    """The `method.attention` section."""
+
+    inputs: Literal["all", "trunk"] = "all"  # trunk: only what is written up to the blend site, so that no tail is needed
+    channels: int = 32  # per input
+    bias: float = 5.0  # added before the sigmoid: 5 makes the untrained mask about 0.995 everywhere
+    noise: bool = False  # per-call noise in training, as in the released code; inference never has it
+
+
+class ModulatedConv1x1(nn.Module):
+    """StyleGAN2's styled convolution with kernel 1: modulated by h, demodulated, then noise, bias, leaky ReLU."""
+
+    def __init__(self, text_dim: int, inputs: int, outputs: int):
+        super().__init__()
+        self.affine = EqualLinear(text_dim, inputs, bias=1)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.noise_strength = nn.Parameter(torch.zeros(()))
+        self.gain = 1 / math.sqrt(inputs)
+
+    def forward(self, x: Tensor, h: Tensor, noise: bool = False) -> Tensor:
+        """x [B,C,r,r], h [B,D] -> [B,outputs,r,r]."""
+        modulation, weight = self.affine(h), self.weight * self.gain
+        demodulation = (modulation.square() @ weight.square().T + 1e-8).rsqrt()
+        y = F.conv2d(x * modulation[:, :, None, None], weight[:, :, None, None]) * demodulation[:, :, None, None]
+        if noise:
+            y = y + self.noise_strength * torch.randn_like(y[:, :1])
+        return scaled_leaky_relu(y + self.bias[:, None, None])
+
+
+class Attention(nn.Module):
+    """a = sigmoid(M_fin(concat_i M_i(f_i, h), h) + bias): 1x1 modulated convolutions over the features of the source."""
+
+    def __init__(self, generator: Generator, blend_site: str, text_dim: int, config: AttentionConfig):
+        super().__init__()
+        site = generator.site(blend_site)
+        self.resolution, self.noise = site.resolution, config.noise
+        sites = generator.sites if config.inputs == "all" else generator.upto(blend_site)
+        convolutions = {s.name: s.channels for s in sites if not s.rgb and not s.name.endswith(".up")}
+        constant = generator.start(1).features.shape[1]
+        inputs = {CONSTANT: constant, **convolutions}
+        self.inputs = tuple(inputs)
+        self.first = nn.ModuleList(ModulatedConv1x1(text_dim, width, config.channels) for width in inputs.values())
+        self.last = ModulatedConv1x1(text_dim, config.channels * len(inputs), 1)
+        self.bias = nn.Parameter(torch.tensor(config.bias))
+
+    def forward(self, features: dict[str, Tensor], h: Tensor) -> Tensor:
+        """features {site: [B,C,.,.]}, h [B,D] -> a [B,1,r,r] in (0,1). Raises ValueError when an input is missing."""
+        missing = [name for name in self.inputs if name not in features]
+        if missing:
+            raise ValueError(f"attention reads {', '.join(missing)}, which the source lacks; walk the generator further")
+        noise = self.noise and self.training
+        sampled = (F.interpolate(features[name], size=self.resolution, mode="nearest") for name in self.inputs)
+        maps = [conv(x, h, noise) for conv, x in zip(self.first, sampled, strict=True)]
+        return torch.sigmoid(self.last(torch.cat(maps, dim=1), h, noise) + self.bias)

@@ -1,0 +1,38 @@
+"""Layers of the StyleGAN2 family that the mapper and the attention share (Karras et al. 2020)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class EqualLinear(nn.Module):
+    """Equalised learning rate: weight ~ N(0,1)/lr_mul, scaled at run time by lr_mul/sqrt(inputs)."""
+
+    def __init__(self, inputs: int, outputs: int, bias: float = 0.0, lr_mul: float = 1.0):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr_mul)
+        self.bias = nn.Parameter(torch.full((outputs,), float(bias) / lr_mul))
+        self.gain, self.lr_mul = lr_mul / math.sqrt(inputs), lr_mul
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight * self.gain, self.bias * self.lr_mul)
+
+
+def scaled_leaky_relu(x: Tensor) -> Tensor:
+    """sqrt(2) * LeakyReLU_0.2, which keeps the variance of a normal input near 1."""
+    return F.leaky_relu(x, 0.2) * math.sqrt(2)
+
+
+def text_branch(text_dim: int, outputs: int) -> nn.Sequential:
+    """F_i of Eq. 2: two linear layers, each with the scaled leaky ReLU; the hidden width is the mean of the two ends."""
+    hidden = (text_dim + outputs) // 2
+    return nn.Sequential(EqualLinear(text_dim, hidden), _Activation(), EqualLinear(hidden, outputs), _Activation())
+
+
+class _Activation(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return scaled_leaky_relu(x)

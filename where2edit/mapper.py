@@ -1,0 +1,114 @@
+"""The text-conditioned mapping module (Eq. 1-2): styles of the source and an embedding -> styles of the edit.
+
+Two spaces. `stylespace` is the paper and the released code. `w_principal` says the same with each site's shift expressed
+in the generator's own principal directions of W, so that every reachable edit stays near the faces that the generator
+knows and the length of a shift is a Mahalanobis distance.
+
+Legend: B batch, D embedding width, S edited sites, K principal components.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from where2edit.generators.base import Generator, Site
+from where2edit.layers import EqualLinear, text_branch
+from where2edit.records import Condition, Source
+
+
+@dataclass(frozen=True)
+class MapperConfig:
+    """The `method.mapper` section."""
+
+    space: Literal["stylespace", "w_principal"] = "stylespace"
+    components: int = 96  # K, w_principal only
+    hidden: int = 128  # width of the branches, w_principal only
+    samples: int = 50_000  # mapped z behind the principal directions
+    seed: int = 0
+
+
+def edited_sites(generator: Generator, blend_site: str) -> tuple[Site, ...]:
+    """Sites that carry the edit: all up to the blend site and, where it is the last convolution, its RGB site."""
+    site = generator.site(blend_site)
+    same = [s for s in generator.sites if s.resolution == site.resolution]
+    last_convolution = [s for s in same if not s.rgb][-1]
+    return generator.upto(same[-1].name if site in (last_convolution, same[-1]) else blend_site)
+
+
+class StyleSpaceMapper(nn.Module):
+    """u_i = s_i + alpha (A2_i[A1_i(s_i), F_i(h)] - s_i) for each edited site (Eq. 2); no layer is shared between sites."""
+
+    def __init__(self, generator: Generator, sites: tuple[Site, ...], text_dim: int, config: MapperConfig):
+        super().__init__()
+        self.sites = tuple(site.name for site in sites)
+        self.text = nn.ModuleList(text_branch(text_dim, site.width) for site in sites)
+        self.style = nn.ModuleList(EqualLinear(site.width, site.width, bias=1) for site in sites)
+        self.fusion = nn.ModuleList(EqualLinear(2 * site.width, site.width, bias=1) for site in sites)
+
+    def forward(self, source: Source, condition: Condition) -> tuple[dict[str, Tensor], Tensor]:
+        """Returns u {site: [B,C]} for every site of the source, and the shift's length per edited site [B,S]."""
+        u, lengths = dict(source.styles), []
+        for name, text, style, fusion in zip(self.sites, self.text, self.style, self.fusion, strict=True):
+            s = source.styles[name]
+            target = fusion(torch.cat([style(s), text(condition.h)], dim=1))
+            u[name] = s + condition.strength * (target - s)
+            lengths.append((u[name] - s).norm(dim=1))
+        return u, torch.stack(lengths, dim=1)
+
+
+class PrincipalMapper(nn.Module):
+    """The shift of each site in standardised principal coordinates c = V^T (w - mean) / sqrt(lambda) of W."""
+
+    def __init__(self, generator: Generator, sites: tuple[Site, ...], text_dim: int, config: MapperConfig):
+        super().__init__()
+        self.sites = tuple(site.name for site in sites)
+        object.__setattr__(self, "_generator", generator)  # frozen and shared: not a submodule of what is trained
+        directions, scales = principal_directions(generator, config)
+        self.register_buffer("directions", directions)  # V [512,K]
+        self.register_buffer("scales", scales)  # sqrt(lambda) [K]
+        k, hidden = config.components, config.hidden
+        self.text = nn.ModuleList(text_branch(text_dim, hidden) for _ in sites)
+        self.style = nn.ModuleList(EqualLinear(k, hidden) for _ in sites)
+        self.fusion = nn.ModuleList(EqualLinear(2 * hidden, k) for _ in sites)
+
+    def coordinates(self, w: Tensor) -> Tensor:
+        """w [B,512] -> c [B,K], about N(0,1) per component for the generator's own samples."""
+        return (w - self._generator.w_mean) @ self.directions / self.scales
+
+    def forward(self, source: Source, condition: Condition) -> tuple[dict[str, Tensor], Tensor]:
+        """Returns u {site: [B,C]} and the Mahalanobis length of the shift per edited site [B,S]."""
+        u, lengths = dict(source.styles), []
+        for name, text, style, fusion in zip(self.sites, self.text, self.style, self.fusion, strict=True):
+            site = self._generator.site(name)
+            w = source.w[:, self._generator.w_index(site)]
+            shift = condition.strength * fusion(torch.cat([style(self.coordinates(w)), text(condition.h)], dim=1))
+            moved = w + (shift * self.scales) @ self.directions.T
+            u[name] = source.styles[name] + self._generator.affine(site, moved) - self._generator.affine(site, w)
+            lengths.append(shift.norm(dim=1))
+        return u, torch.stack(lengths, dim=1)
+
+
+def principal_directions(generator: Generator, config: MapperConfig) -> tuple[Tensor, Tensor]:
+    """The first K eigenvectors V [512,K] of the covariance of w, and the square roots of their eigenvalues [K]."""
+    if not 1 <= config.components <= generator.w_dim:
+        raise ValueError(f"method.mapper.components is {config.components}; allowed: 1 to {generator.w_dim}")
+    random = torch.Generator().manual_seed(config.seed)
+    total, count = torch.zeros(generator.w_dim, generator.w_dim, dtype=torch.float64), 0
+    with torch.no_grad():
+        while count < config.samples:
+            z = torch.randn(min(5000, config.samples - count), generator.z_dim, generator=random)
+            centred = (generator.mapping(z.to(generator.w_mean)) - generator.w_mean).double().cpu()
+            total += centred.T @ centred
+            count += len(z)
+    values, vectors = torch.linalg.eigh(total / count)
+    vectors = vectors.flip(1)[:, : config.components]
+    signs = vectors.gather(0, vectors.abs().argmax(0, keepdim=True)).sign()
+    scales = values.flip(0)[: config.components].clamp_min(1e-12).sqrt()
+    return (vectors * signs).to(generator.w_mean), scales.to(generator.w_mean)
+
+
+SPACES = {"stylespace": StyleSpaceMapper, "w_principal": PrincipalMapper}
