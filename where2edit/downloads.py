@@ -1,0 +1,257 @@
+"""Bytes from elsewhere -> one local file, resumable; and single members out of foreign archives, which are only read.
+
+Nothing here trusts what it fetched: the caller compares sha256 before a file gets its final name.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import urlsplit
+
+TIMEOUT = (5, 60)  # seconds to connect and to wait for bytes; short, so that a machine behind a mirror moves on
+ATTEMPTS = 3
+CHUNK = 1 << 20
+_unreachable: set[str] = set()  # hosts that did not answer this process; asking them again would only cost time
+
+
+class SourceError(Exception):
+    """One source cannot give the file; the next may. The text is a clause of the final sentence."""
+
+
+class StorageError(OSError):
+    """The cache cannot take the file, whatever the source: no space, or no right to write."""
+
+
+class _Lost(Exception):
+    """The connection broke while bytes were coming."""
+
+
+def sha256(path: Path) -> str:
+    """Hex sha256 of a file's content."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(CHUNK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@contextmanager
+def storage(folder: Path) -> Iterator[None]:
+    """Turn what goes wrong while writing into `folder` into one sentence (StorageError)."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise StorageError(
+            f"cache folder {folder} cannot be written ({reason}); set WHERE2EDIT_CACHE to another folder"
+        ) from None
+
+
+def require_space(folder: Path, size: int, what: str) -> None:
+    """Make `folder` and raise StorageError unless `size` more bytes fit into it."""
+    with storage(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(folder).free
+    if free < size:
+        raise StorageError(
+            f"{what} needs {readable(size)} in {folder} but only {readable(free)} are free; free some space or set "
+            "WHERE2EDIT_CACHE to a folder on another disk"
+        )
+
+
+def readable(size: float | None) -> str:
+    """A number of bytes for people: 31.4 MB (decimal units)."""
+    if size is None:
+        return "unknown size"
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
+def from_address(url: str, path: Path, size: int | None, what: str) -> bool:
+    """Download an https address to `path`; True if it went on from the `path`.part of an earlier attempt."""
+    import requests
+
+    _check_scheme(url)
+    with requests.Session() as session:
+        return _download(session, url, path, size, what)
+
+
+def from_registry(project: str, archive: str, path: Path, size: int | None, what: str) -> bool:
+    """Download one archive of a project of the package registry to `path`, as from_address; it is never installed."""
+    import requests
+    from pypi_simple import NoSuchProjectError, PyPISimple, UnsupportedRepoVersionError
+
+    try:
+        with PyPISimple(registry_address()) as client:
+            page = client.get_project_page(project, timeout=TIMEOUT)
+            package = next((p for p in page.packages if p.filename == archive), None)
+            if package is None:
+                raise SourceError(f"the package registry has no file {archive} in project {project}")
+            return _download(client.s, package.url, path, size, what)
+    except NoSuchProjectError:
+        raise SourceError(f"the package registry has no project {project}") from None
+    except (requests.RequestException, UnsupportedRepoVersionError, ValueError) as error:
+        # The text of the error would repeat the address, which may hold a password.
+        raise SourceError(f"the package registry does not answer ({type(error).__name__})") from None
+
+
+def registry_address() -> str:
+    """The address of the package registry: what pip on this machine uses (PIP_INDEX_URL, then its configuration)."""
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT
+
+    address = os.environ.get("PIP_INDEX_URL", "").strip()
+    if not address:
+        command = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        address = (answer.stdout.strip().splitlines() or [""])[-1] if answer.returncode == 0 else ""
+    return address if address.startswith(("https://", "http://")) else PYPI_SIMPLE_ENDPOINT
+
+
+def _check_scheme(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "localhost"):
+        raise SourceError(f"{parts.hostname} was reached without https")
+
+
+def _download(session: Any, url: str, path: Path, size: int | None, what: str) -> bool:
+    """Stream `url` into `path`.part, going on after a broken connection, then give it its name; True if it went on."""
+    import requests
+
+    host, part = urlsplit(url).hostname or "", path.with_name(path.name + ".part")
+    if host in _unreachable:
+        raise SourceError(f"{host} did not answer before")
+    resumed = part.is_file()
+    for attempt in range(ATTEMPTS):
+        try:
+            _stream(session, url, part, size, what)
+            break
+        except _Lost:
+            resumed = True
+            if attempt == ATTEMPTS - 1:
+                raise SourceError(
+                    f"the file from {host} is truncated: the connection broke after {part.stat().st_size} bytes of "
+                    f"{readable(size)}; the same command goes on from there"
+                ) from None
+        except requests.RequestException as error:
+            _unreachable.add(host)
+            raise SourceError(f"{host} does not answer ({type(error).__name__})") from None
+    with storage(path.parent):
+        os.replace(part, path)
+    return resumed
+
+
+def _stream(session: Any, url: str, part: Path, size: int | None, what: str) -> None:
+    """One request: append to `part` what is still missing. Raises _Lost when the connection breaks before the end."""
+    from urllib3.exceptions import HTTPError
+
+    have = part.stat().st_size if part.is_file() else 0
+    # Without identity a server may compress on the way, and then neither lengths nor ranges mean the file's bytes.
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+    with session.get(url, stream=True, timeout=TIMEOUT, headers=headers) as response:
+        if response.status_code == 416 and have:  # nothing left to send: the part is whole, or of another file
+            if have != size:
+                part.unlink()
+                _stream(session, url, part, size, what)
+            return
+        have, total = _check_answer(response, have)
+        require_space(part.parent, (total or size or 0) - have, what)
+        try:
+            have += _append(response.raw.stream(CHUNK, decode_content=False), part, have, total or size, what)
+        except HTTPError:
+            raise _Lost from None
+    if total is not None and have < total:
+        raise _Lost
+
+
+def _check_answer(response: Any, have: int) -> tuple[int, int | None]:
+    """Where the answer's bytes begin and how long the whole file is; SourceError for what is not a file."""
+    host = urlsplit(response.url).hostname
+    _check_scheme(response.url)
+    if response.status_code not in (200, 206):
+        raise SourceError(f"{host} answers with status {response.status_code}")
+    if response.headers.get("Content-Type", "").startswith("text/html"):
+        raise SourceError(f"{host} answers with a web page instead of the file")
+    resumed = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+    if response.status_code == 206 and not resumed:
+        raise SourceError(f"{host} sends a part of the file that was not asked for")
+    have = have if resumed else 0
+    length = response.headers.get("Content-Length", "")
+    return have, have + int(length) if length.isdigit() else None
+
+
+def _append(blocks: Iterator[bytes], part: Path, have: int, total: int | None, what: str) -> int:
+    """Write the blocks behind the first `have` bytes of `part`, with a progress bar; how many bytes came."""
+    from tqdm import tqdm
+
+    came = 0
+    with storage(part.parent):
+        file = part.open("r+b" if have else "wb")
+    bar = tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=what, disable=None, leave=False)
+    with file, bar:
+        file.truncate(have)
+        file.seek(have)
+        for block in blocks:
+            # Only the writing stands inside: what the network does is not the disk's fault.
+            with storage(part.parent):
+                file.write(block)
+            bar.update(len(block))
+            came += len(block)
+    return came
+
+
+def extract(archive: Path, member: str, path: Path, limit: int | None) -> None:
+    """Copy one regular file out of a wheel (zip) or sdist (tar.gz) to `path`; no other name in it is ever used.
+
+    Raises SourceError when the archive is broken, lacks the member, or the member is longer than `limit` bytes.
+    """
+    reader = _from_zip if zipfile.is_zipfile(archive) else _from_tar
+    try:
+        reader(archive, member, path, limit)
+    except (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError):
+        raise SourceError(f"archive {archive.name} is broken") from None
+
+
+def _from_zip(archive: Path, member: str, path: Path, limit: int | None) -> None:
+    with zipfile.ZipFile(archive) as opened:
+        if member not in opened.namelist() or opened.getinfo(member).is_dir():
+            raise SourceError(f"archive {archive.name} has no member {member}")
+        with opened.open(member) as stream:
+            _copy(stream, path, limit, member)
+
+
+def _from_tar(archive: Path, member: str, path: Path, limit: int | None) -> None:
+    with tarfile.open(archive, "r:*") as opened:
+        found = next((info for info in opened if info.name == member and info.isreg()), None)
+        if found is None:
+            raise SourceError(f"archive {archive.name} has no member {member}")
+        _copy(opened.extractfile(found), path, limit, member)
+
+
+def _copy(stream: BinaryIO, path: Path, limit: int | None, member: str) -> None:
+    written = 0
+    with storage(path.parent):
+        file = path.open("wb")
+    with stream, file:
+        while block := stream.read(CHUNK):
+            written += len(block)
+            if limit is not None and written > limit:
+                raise SourceError(f"member {member} is longer than the {limit} bytes that the manifest says")
+            with storage(path.parent):
+                file.write(block)
