@@ -1,7 +1,8 @@
 """The attention module (Eq. 3): features of the source and an embedding -> where to edit, per pixel.
 
-Every input is sampled to the blend resolution before its 1x1 convolution; since convolution, bias and activation are
-pointwise this is the released order bit for bit, at a fifteenth of its cost.
+Inputs above the blend resolution are sampled to it before their 1x1 convolution; since convolution, bias and activation
+are pointwise this is the released order at a fifteenth of its cost. Modulation and demodulation are folded into a
+[outputs,C] matrix per prompt, so that the prompts of one image share its features without copies.
 
 Legend: B batch, D embedding width, C channels of an input, r blend resolution.
 """
@@ -42,10 +43,10 @@ class ModulatedConv1x1(nn.Module):
         self.gain = 1 / math.sqrt(inputs)
 
     def forward(self, x: Tensor, h: Tensor, noise: bool = False) -> Tensor:
-        """x [B,C,r,r], h [B,D] -> [B,outputs,r,r]."""
-        modulation, weight = self.affine(h), self.weight * self.gain
-        demodulation = (modulation.square() @ weight.square().T + 1e-8).rsqrt()
-        y = F.conv2d(x * modulation[:, :, None, None], weight[:, :, None, None]) * demodulation[:, :, None, None]
+        """x [B,C,r,r] or [1,C,r,r], h [B,D] -> [B,outputs,r,r]."""
+        weight = self.weight * self.gain * self.affine(h)[:, None]  # [B,outputs,C]
+        weight = weight * (weight.square().sum(2, keepdim=True) + 1e-8).rsqrt()
+        y = (weight @ x.flatten(2)).unflatten(2, x.shape[2:])
         if noise:
             y = y + self.noise_strength * torch.randn_like(y[:, :1])
         return scaled_leaky_relu(y + self.bias[:, None, None])
@@ -73,6 +74,10 @@ class Attention(nn.Module):
         if missing:
             raise ValueError(f"attention reads {', '.join(missing)}, which the source lacks; walk the generator further")
         noise = self.noise and self.training
-        sampled = (F.interpolate(features[name], size=self.resolution, mode="nearest") for name in self.inputs)
-        maps = [conv(x, h, noise) for conv, x in zip(self.first, sampled, strict=True)]
+        size = (self.resolution, self.resolution)
+        maps = []
+        for name, conv in zip(self.inputs, self.first, strict=True):
+            x = features[name]
+            x = F.interpolate(x, size, mode="nearest") if x.shape[-1] > self.resolution else x
+            maps.append(F.interpolate(conv(x, h, noise), size, mode="nearest"))
         return torch.sigmoid(self.last(torch.cat(maps, dim=1), h, noise) + self.bias)

@@ -111,8 +111,10 @@ def build(kind: type[T], tree: Any, where: str = "") -> T:
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
-    """`value` as the annotated type: dataclass, X | None, tuple[X, ...], dict[str, X], Literal or a scalar."""
+    """`value` as the annotated type: dataclass, X | None, tuple[X, ...], dict[str, X], Literal, Any or a scalar."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return value
     if dataclasses.is_dataclass(hint):
         return build(hint, value, where)
     if origin in (types.UnionType, typing.Union):

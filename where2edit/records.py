@@ -62,6 +62,7 @@ class Condition:
     h_attention: Tensor  # [B,D] embedding that drives the attention (Eq. 3); equal to h but in two-prompt editing
     strength: float = 0.1  # the paper's alpha (Eq. 1)
     prompts: tuple[str, ...] = ()
+    per_source: int = 1  # edits of one source stand in a row: the m prompts of Eq. 4
 
     def __len__(self) -> int:
         return len(self.h)
@@ -91,11 +92,12 @@ class Edit:
     mask: Tensor  # M [B,1,r,r]: what blends
     attention: Tensor | None = None  # a [B,1,r,r] before region averaging
     region_attention: Tensor | None = None  # a-bar [B,1,r,r] after region averaging, before threshold and blur
-    regions: Tensor | None = None  # labels [B,r,r]
+    regions: Tensor | None = None  # labels [B,r,r] in [0,num_regions)
+    num_regions: int = 0
     features: dict[str, Tensor] = field(default_factory=dict)  # blended, by site
     rgb: dict[str, Tensor] = field(default_factory=dict)  # blended, by site
     image: Tensor | None = None  # [B,3,R,R]
-    shift: Tensor | None = None  # [B,S,K] edit in principal coordinates, when the mapping space has them
+    shift: Tensor | None = None  # length of the shift of each edited site [B,S], in the mapper's own coordinates
     certificate: tuple[Certificate, ...] = ()
 
     def with_(self, **changes) -> Edit:

@@ -1,0 +1,42 @@
+"""Random looks at an image before it is encoded, so that an edit must show in more than one of them.
+
+A source and all its edits get the same look: what the look itself does to the embedding cancels in their difference.
+Randomness comes from torch's global generator, which the training loop seeds for each step.
+
+Legend: n sources, m edits of each, B = n*m.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def shared_view(images: Tensor, groups: int, low_pass: bool, noise: bool) -> Tensor:
+    """One look at images [B,3,H,W] in [-1,1] whose first axis is `groups` runs of equal length.
+
+    A rotation up to 6 degrees, a scale of 0.92-1.08 and a shift up to 4 % per group; with `low_pass`, a detour through
+    32-56 px; with `noise`, normal noise of sigma 0.06.
+    """
+    per_group = len(images) // groups
+    theta = _affine(groups).to(images).repeat_interleave(per_group, 0)
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    images = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+    if low_pass:
+        size = int(torch.randint(32, 57, ()))
+        small = F.interpolate(images, size=size, mode="bilinear", antialias=True, align_corners=False)
+        images = F.interpolate(small, size=images.shape[-2:], mode="bilinear", align_corners=False)
+    if noise:
+        pattern = torch.randn(groups, *images.shape[1:]).to(images)
+        images = images + 0.06 * pattern.repeat_interleave(per_group, 0)
+    return images
+
+
+def _affine(groups: int) -> Tensor:
+    """Random 2x3 matrices [groups,2,3]; drawn on the CPU, so that every device sees the same ones."""
+    angle, scale, dx, dy = (2 * torch.rand(4, groups) - 1) * torch.tensor([math.radians(6), 0.08, 0.08, 0.08])[:, None]
+    cos, sin = torch.cos(angle) * (1 + scale), torch.sin(angle) * (1 + scale)
+    return torch.stack([torch.stack([cos, -sin, dx], 1), torch.stack([sin, cos, dy], 1)], 1)
