@@ -82,7 +82,7 @@ def test_regions_cover_every_class():
         face_parsing.region_mask(labels, "hairs")
 
 
-@pytest.mark.parametrize("bad", [torch.zeros(3, 8, 8), torch.zeros(1, 4, 8, 8), torch.zeros(1, 3, 8, 8, dtype=torch.uint8), 3])
+@pytest.mark.parametrize("bad", [torch.zeros(3, 8, 8), torch.zeros(1, 4, 8, 8), torch.ones(1, 3, 8, 8).byte(), 3])
 def test_backbones_refuse_what_is_no_image(bad):
     for read in (face_parsing.FaceParser(64).labels, vgg.PerceptualFeatures(vgg.VGG16())):
         with pytest.raises(ValueError, match=r"float images \[B,3,H,W\]"):
@@ -96,7 +96,8 @@ def independent_lpips(weights):
     from torchmetrics.functional.image.lpips import _LPIPS
 
     net = _LPIPS(pretrained=False, net="vgg", pnet_rand=True)
-    convolutions = [m for part in range(1, 6) for m in getattr(net.net, f"slice{part}") if isinstance(m, torch.nn.Conv2d)]
+    layers = [layer for part in range(1, 6) for layer in getattr(net.net, f"slice{part}")]
+    convolutions = [layer for layer in layers if isinstance(layer, torch.nn.Conv2d)]
     for i, convolution in enumerate(convolutions):
         convolution.load_state_dict(getattr(weights.vgg, f"conv{i}").state_dict())
     for i, head in enumerate(net.lins):
@@ -129,7 +130,8 @@ def test_perceptual_features(lpips_weights):
     expected = x
     for i, name in enumerate(("conv0", "conv1", "conv2", "conv3")):
         layer = getattr(lpips_weights.vgg, name)
-        expected = F.relu(F.conv2d(F.max_pool2d(expected, 2) if i == 2 else expected, layer.weight, layer.bias, padding=1))
+        expected = F.max_pool2d(expected, 2) if i == 2 else expected
+        expected = F.relu(F.conv2d(expected, layer.weight, layer.bias, padding=1))
     assert torch.allclose(out, expected, atol=1e-5)
     assert not torch.allclose(vgg.PerceptualFeatures(lpips_weights.vgg, size=32, normalise=True)(x), out)
     with pytest.raises(ValueError, match="no layer 'relu9'"):

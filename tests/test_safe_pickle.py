@@ -22,7 +22,8 @@ class Malicious:
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_numpy_comes_back(tmp_path, protocol):
-    tree = {"a": np.arange(6.0).reshape(2, 3), "b": [np.float32(2), "text", None], "c": collections.OrderedDict(x=(1, 2))}
+    tree = {"a": np.arange(6.0).reshape(2, 3), "b": [np.float32(2), "text", None]}
+    tree["c"] = collections.OrderedDict(x=(1, 2))
     path = tmp_path / "tree.pkl"
     path.write_bytes(pickle.dumps(tree, protocol))
     back = safe_pickle.load(path)
@@ -61,7 +62,10 @@ def test_names_beside_the_list_are_refused(data):
         safe_pickle.loads(data)
 
 
-@pytest.mark.parametrize("data", [b"", b"not a pickle", pickle.dumps(np.arange(9))[:-5], b"\x80\x04P1\n.", b"\x80\x02K\x01Q."])
+DAMAGED = [b"", b"not a pickle", pickle.dumps(np.arange(9))[:-5], b"\x80\x04P1\n.", b"\x80\x02K\x01Q."]
+
+
+@pytest.mark.parametrize("data", DAMAGED)
 def test_damaged_pickle_is_one_sentence(data):
     with pytest.raises(ValueError, match="pickle"):
         safe_pickle.loads(data)

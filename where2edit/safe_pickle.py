@@ -1,6 +1,6 @@
 """Read a foreign pickle through an allow-list: a name that is not on it is refused before anything of it runs.
 
-Formats that exist only as pickles (old NumPy checkpoints, NVIDIA's networks) are read here once and converted to safetensors.
+Formats that exist only as pickles (old NumPy checkpoints, NVIDIA's networks) are read here.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class _Reader(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if f"{module}.{name}" not in self.allowed:
             raise ValueError(
-                f"{self.origin} asks for '{module}.{name}', which is not among the {len(self.allowed)} names that may be "
-                "read; nothing of it was run. Get the file from its official source and check its sha256"
+                f"{self.origin} asks for '{module}.{name}', which is not among the {len(self.allowed)} names that may "
+                "be read; nothing of it was run. Get the file from its official source and check its sha256"
             )
         return self.allowed[f"{module}.{name}"]
 
@@ -55,7 +55,9 @@ class _Reader(pickle.Unpickler):
         raise ValueError(f"{self.origin} refers to data outside the pickle ({pid!r}); such files are not read")
 
 
-def loads(data: bytes, allowed: Mapping[str, Any] | None = None, origin: str = "pickle", encoding: str = "latin1") -> Any:
+def loads(
+    data: bytes, allowed: Mapping[str, Any] | None = None, origin: str = "pickle", encoding: str = "latin1"
+) -> Any:
     """The object in `data`; see `load`."""
     names = numpy_names() if allowed is None else allowed
     try:

@@ -1,7 +1,7 @@
 """BiSeNet with a ResNet-18 trunk: 19 CelebAMask-HQ classes per pixel (Yu et al. 2018, arXiv 1808.00897).
 
-Weights: asset `face-parsing` (79999_iter.pth of face-parsing.PyTorch). CelebAMask-HQ is for non-commercial research only.
-Legend: B batch, K = 19 classes. Images are [B,3,H,W] in [-1,1]; attribute names of the modules are those of the weight file.
+Weights: asset `face-parsing` (79999_iter.pth of face-parsing.PyTorch). CelebAMask-HQ is for non-commercial research.
+Legend: B batch. Images are [B,3,H,W] in [-1,1]; the modules are named as in the weight file.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from where2edit import assets
 from where2edit.backbones.preprocess import Normalise, check_images, load_strictly, resize
 from where2edit.registry import nearest
 
@@ -177,7 +178,7 @@ class BiSeNet(nn.Module):
 class FaceParser(nn.Module):
     """Frozen face parsing of images of any size; `size` is the resolution at which the network reads and answers.
 
-    512 is what the network was trained at, and a 256 px image enlarged to it gives the same label to 98 % of the pixels.
+    512 is what the network was trained at, and a 256 px image enlarged to it gives 98 % of the pixels the same label.
     At `size=256` the network is five times faster and good for hair, background, neck and cloth only (IoU with 512
     above 0.9): noses, lips and brows get lost (IoU 0.3 to 0.5, over 16 generated faces).
     """
@@ -185,7 +186,7 @@ class FaceParser(nn.Module):
     def __init__(self, size: int = 512):
         super().__init__()
         if size < 64 or size % 32:
-            raise ValueError(f"face parsing size must be a multiple of 32 and at least 64, got {size}; 512 is the default")
+            raise ValueError(f"face parsing size must be a multiple of 32, at least 64, got {size}; 512 is the default")
         self.size = size
         self.normalise = Normalise()
         self.net = BiSeNet()
@@ -194,10 +195,7 @@ class FaceParser(nn.Module):
     @classmethod
     def load(cls, size: int = 512, path: str | Path | None = None) -> FaceParser:
         """The trained parser, from `path` or the asset `face-parsing`. Raises ValueError when the file does not fit."""
-        if path is None:
-            from where2edit import assets
-
-            path = assets.fetch("face-parsing")
+        path = assets.fetch("face-parsing") if path is None else path
         state = torch.load(path, map_location="cpu", weights_only=True)
         # The two auxiliary heads served training only: every key is either loaded or one of theirs.
         state = {key: value for key, value in state.items() if not key.startswith(("conv_out16.", "conv_out32."))}

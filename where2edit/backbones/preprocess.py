@@ -28,9 +28,10 @@ def resize(images: Tensor, size: int, antialias: bool = True) -> Tensor:
 
 
 def area_resize(images: Tensor, size: int) -> Tensor:
-    """[B,C,H,W] -> [B,C,size,size], output i the mean over [i*s, (i+1)*s) with s = H/size; a cut pixel counts by its share.
+    """[B,C,H,W] -> [B,C,size,size], output i the mean over [i*s, (i+1)*s), s = H/size; cut pixels count by their share.
 
-    Equals enlarging x size by nearest and average pooling, without the large image; `F.interpolate(mode="area")` does not.
+    Equals enlarging x size by nearest and average pooling, without the large image; `F.interpolate(mode="area")` does
+    not.
     """
     rows, columns = (_area_weights(n, size, images) for n in images.shape[-2:])
     return rows @ images @ columns.T
@@ -63,6 +64,7 @@ def load_strictly(net: nn.Module, state: dict[str, Tensor], origin: str) -> None
     wrong = [k for k in own.keys() & state.keys() if own[k].shape != state[k].shape]
     if missing or unused or wrong:
         raise ValueError(
-            f"{origin} does not fit {type(net).__name__}: missing {missing[:3]}, unused {unused[:3]}, wrong shape {wrong[:3]}"
+            f"{origin} does not fit {type(net).__name__}: missing {missing[:3]}, unused {unused[:3]}, "
+            f"wrong shape {wrong[:3]}"
         )
     net.load_state_dict(state)

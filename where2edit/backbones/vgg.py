@@ -1,7 +1,7 @@
 """VGG16 features and the LPIPS distance (Simonyan 2015; Zhang et al. 2018, arXiv 1801.03924, version 0.1 heads).
 
-Weights: asset `vgg16-lpips` (torchvision's ImageNet convolutions and the heads of lpips 0.1). Legend: B batch; images are
-[B,3,H,W] in [-1,1].
+Weights: asset `vgg16-lpips` (torchvision's ImageNet convolutions and the heads of lpips 0.1). Legend: B batch; images
+are [B,3,H,W] in [-1,1].
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from where2edit import safe_pickle
+from where2edit import assets, safe_pickle
 from where2edit.backbones.preprocess import Normalise, area_resize, check_images, load_strictly, resize
 from where2edit.registry import nearest
 
@@ -24,10 +24,7 @@ LPIPS_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
 
 def _weights(path: str | Path | None) -> dict[str, Tensor]:
     """The asset's arrays as torch tensors in OIHW layout: convN.weight, convN.bias, headN.weight."""
-    if path is None:
-        from where2edit import assets
-
-        path = assets.fetch("vgg16-lpips")
+    path = assets.fetch("vgg16-lpips") if path is None else path
     state = {}
     for group, layers in safe_pickle.load(path).items():
         for layer, arrays in (layers if group == "VGG16_0" else {group: layers["Conv_0"]}).items():
@@ -73,8 +70,8 @@ class VGG16(nn.Module):
 class PerceptualFeatures(nn.Module):
     """relu2_2 of images averaged down to 224 x 224: the features under L_perc (Eq. 7).
 
-    `normalise=False` feeds [-1,1] as the released code does; True subtracts the ImageNet mean and divides by its deviation.
-    Images of any size are averaged exactly (fractional pixels counted by their share), as its x7 enlargement and pooling do.
+    `normalise=False` feeds [-1,1] as the released code does; True applies ImageNet's mean and deviation. Images of any
+    size are averaged exactly (cut pixels count by their share), as the released code's x7 enlargement and pooling do.
     """
 
     def __init__(self, vgg: VGG16, layer: str = "relu2_2", size: int = 224, normalise: bool = False):
