@@ -24,7 +24,7 @@ setup(
     license="MIT",
     python_requires=">=3.10",
     # The manifest, the small weights and the configs stand at the top of the repository and travel inside the package.
-    packages=[*find_packages(include=["where2edit", "where2edit.*"]), "where2edit.pretrained_models", "where2edit.configs"],
+    packages=[*find_packages(include=["where2edit*"]), "where2edit.pretrained_models", "where2edit.configs"],
     package_dir={"where2edit.pretrained_models": "pretrained_models", "where2edit.configs": "configs"},
     package_data={
         "where2edit": ["**/*.cu", "**/*.cpp", "**/*.h"],

@@ -170,9 +170,9 @@ def missing(names: list[str]) -> str:
     listed = ", ".join(f"{name} ({readable(entry(name).size)})" for name in absent)
     files = ", ".join(entry(name).file for name in absent)
     return (
-        f"not here, and offline mode is on: {listed}; run 'python scripts/download.py {' '.join(absent)}' where there is "
-        f"a connection and copy its cache's weights folder to {cache_folder() / 'weights'}, or name a folder of yours "
-        f"that holds {files} in the environment variable WHERE2EDIT_WEIGHTS"
+        f"not here, and offline mode is on: {listed}; run 'python scripts/download.py {' '.join(absent)}' where there "
+        f"is a connection and copy its cache's weights folder to {cache_folder() / 'weights'}, or name a folder of "
+        f"yours that holds {files} in the environment variable WHERE2EDIT_WEIGHTS"
     )
 
 
@@ -206,9 +206,10 @@ def _download(name: str, asset: Entry) -> Path:
             reasons.append(f"{source.label}: {error}")
     pages = [source.page for source in asset.sources if source.page]
     hand = f"fetch it by hand from {pages[0]}" if pages else "try again with a connection"
+    said = "; ".join(reasons) or "it has no address that a program can use"
     raise AssetError(
-        f"asset '{name}' cannot be fetched ({'; '.join(reasons) or 'it has no address that a program can use'}); {hand}, "
-        f"or name a folder of yours that holds {asset.file} in the environment variable WHERE2EDIT_WEIGHTS"
+        f"asset '{name}' cannot be fetched ({said}); {hand}, or "
+        f"name a folder of yours that holds {asset.file} in the environment variable WHERE2EDIT_WEIGHTS"
     )
 
 
