@@ -1,0 +1,249 @@
+"""StyleGAN2 (Karras et al. 2020, arXiv 1912.04958), config E and F, at any resolution from 8 to 1024.
+
+Every layer is one `modulated_conv`: style, convolution, blur, demodulation, noise, bias, activation. Weights are stored
+as N(0,1) and scaled at run time (equalised learning rate), as in the official checkpoints. Parameter names:
+`mapping_network.{0-7}.{weight,bias}`, `constant`, and per site `synthesis_network.{site}.` with `weight` [O,I,k,k], `bias` [O],
+`affine.{weight,bias}`, and on convolutions `noise` [1,1,r,r] and `noise_strength` [].
+
+Legend: B batch, C channels, r resolution, R output resolution.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from where2edit.generators import GENERATORS
+from where2edit.generators.base import Canvas, Generator, GeneratorConfig, Site
+from where2edit.layers import EqualLinear, scaled_leaky_relu
+from where2edit.ops.extension import Impl
+from where2edit.ops.modulated_conv import blur_padding, modulated_conv
+from where2edit.ops.upfirdn2d import setup_fir, upfirdn2d
+
+RESOLUTIONS = (8, 16, 32, 64, 128, 256, 512, 1024)
+FIR = (1.0, 3.0, 3.0, 1.0)
+KERNEL = 3
+SKIP_PADDING = (2, 1, 2, 1)  # of the blur that doubles the RGB skip
+MAPPING_LAYERS, MAPPING_LR = 8, 0.01
+MEAN_SAMPLES = 4096  # mapped samples behind w_mean
+FORMAT = "where2edit.stylegan2"
+
+
+def width(resolution: int, channel_multiplier: int) -> int:
+    """Channels written at a resolution: 512 up to 32 px, then halved at each doubling (512 at 64 px for multiplier 2)."""
+    return 512 if resolution <= 32 else 16384 // resolution * channel_multiplier
+
+
+def reach(kernel: int, before: int, up: int, low: int = 0, high: int = 0) -> tuple[int, int]:
+    """First and last output that changes when the inputs low..high of a filter change.
+
+    The filter enlarges by `up` and pads `before` zeros in front; outputs are correlations with `kernel` taps.
+    """
+    return up * low + before - (kernel - 1), up * high + before
+
+
+def spread(low: int, high: int, up: int) -> int:
+    """Pixels by which the outputs low..high of input 0 stand out of the enlarged pixel 0..up-1."""
+    return max(-low, high - (up - 1), 0)
+
+
+def stylegan2_sites(resolution: int, channel_multiplier: int) -> tuple[Site, ...]:
+    """Sites in execution order, their reach computed from the kernel, the blur and their paddings."""
+    transposed = (0, KERNEL - 1)  # outputs 2i..2i+k-1 of a transposed convolution see input i
+    enlarging = spread(*reach(len(FIR), blur_padding(len(FIR), KERNEL)[0], 1, *transposed), up=2)
+    plain = spread(*reach(KERNEL, KERNEL // 2, 1), up=1)
+    skip = spread(*reach(len(FIR), SKIP_PADDING[0], 2), up=2)
+    sites = []
+    for r in (4, *(size for size in RESOLUTIONS if size <= resolution)):
+        c = width(r, channel_multiplier)
+        if r > 4:
+            sites.append(Site(f"{r}.conv0", r, width(r // 2, channel_multiplier), c, up=2, spread=enlarging))
+        sites.append(Site(f"{r}.conv1", r, c, c, up=1, spread=plain))
+        sites.append(Site(f"{r}.rgb", r, c, 3, up=1, spread=0, rgb=True, skip_spread=skip if r > 4 else 0))
+    return tuple(sites)
+
+
+@dataclass
+class Arithmetic:
+    """How a generator computes; none of it changes what is computed.
+
+    impl: modulated convolution by scaled activations ("fast", "auto") or modulated weights ("reference").
+    kernels: blur and epilogue by our CUDA kernels or plain torch. local: on CUDA, convolutions in which a pixel depends
+    on its receptive field bit for bit; False takes cuDNN.
+    """
+
+    impl: Impl = "auto"
+    kernels: Impl = "auto"
+    local: bool = True
+
+
+class StyledLayer(nn.Module):
+    """The parameters of one site and what they do: a styled convolution, or with `site.rgb` a toRGB layer."""
+
+    def __init__(self, site: Site):
+        super().__init__()
+        kernel = 1 if site.rgb else KERNEL
+        self.rgb, self.enlarges = site.rgb, site.up == 2
+        self.gain = 1 / math.sqrt(site.width * kernel**2)
+        self.affine = EqualLinear(512, site.width, bias=1)
+        self.weight = nn.Parameter(torch.randn(site.channels, site.width, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(site.channels))
+        if not site.rgb:
+            self.register_buffer("noise", torch.randn(1, 1, site.resolution, site.resolution))
+            self.noise_strength = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor, style: Tensor, fir: Tensor, arithmetic: Arithmetic) -> Tensor:
+        """x [B,C,.,.], style [B,C] -> [B,O,r,r]."""
+        return modulated_conv(
+            x,
+            self.weight,
+            style * self.gain,
+            fir=fir if self.enlarges else None,
+            demodulate=not self.rgb,
+            noise=None if self.rgb else self.noise * self.noise_strength,
+            bias=self.bias,
+            activation="linear" if self.rgb else "leaky_relu",
+            **vars(arithmetic),
+        )
+
+
+class StyleGAN2(Generator):
+    """The generator with untrained weights from torch's global seed; `create` and `load` are the ways to get one."""
+
+    def __init__(self, resolution: int = 1024, channel_multiplier: int = 2):
+        super().__init__()
+        if resolution not in RESOLUTIONS:
+            raise ValueError(f"stylegan2 resolution is {resolution}; allowed: {', '.join(map(str, RESOLUTIONS))}")
+        if channel_multiplier not in (1, 2):
+            raise ValueError(f"stylegan2 channel_multiplier is {channel_multiplier}; allowed: 1 (config E), 2 (config F)")
+        self.name = f"stylegan2-{resolution}"
+        self.resolution, self.channel_multiplier = resolution, channel_multiplier
+        self.sites = stylegan2_sites(resolution, channel_multiplier)
+        self.num_w = 2 * int(math.log2(resolution)) - 2
+        self.arithmetic = Arithmetic()
+        layers = (EqualLinear(512, 512, lr_mul=MAPPING_LR) for _ in range(MAPPING_LAYERS))
+        self.mapping_network = nn.ModuleList(layers)
+        self.constant = nn.Parameter(torch.randn(1, 512, 4, 4))
+        self.synthesis_network = nn.ModuleDict()
+        for site in self.sites:
+            size, role = site.name.split(".")
+            if size not in self.synthesis_network:
+                self.synthesis_network[size] = nn.ModuleDict()
+            self.synthesis_network[size][role] = StyledLayer(site)
+        self.register_buffer("w_mean", torch.zeros(512))
+        self.register_buffer("fir", setup_fir(FIR), persistent=False)
+
+    def mapping(self, z: Tensor) -> Tensor:
+        x = z * (z.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+        for layer in self.mapping_network:
+            x = scaled_leaky_relu(layer(x))
+        return x
+
+    def layer(self, site: Site) -> StyledLayer:
+        size, role = site.name.split(".")
+        return self.synthesis_network[size][role]
+
+    def w_index(self, site: Site) -> int:
+        """4.conv1 reads code 0; 2^n.conv0, conv1 and rgb read codes 2n-5, 2n-4 and 2n-3, so that neighbours share one."""
+        first = 2 * int(math.log2(site.resolution)) - 5
+        return first + {"conv0": 0, "conv1": 1, "rgb": 2}[site.name.split(".")[1]]
+
+    def affine(self, site: Site, w: Tensor) -> Tensor:
+        return self.layer(site).affine(w)
+
+    def start(self, batch: int) -> Canvas:
+        return Canvas(self.constant.expand(batch, -1, -1, -1))
+
+    def step(self, site: Site, canvas: Canvas, style: Tensor) -> Canvas:
+        y = self.layer(site)(canvas.features, style, self.fir, self.arithmetic)
+        if not site.rgb:
+            return Canvas(y, canvas.rgb)
+        return Canvas(canvas.features, y if canvas.rgb is None else y + self.enlarge_rgb(canvas.rgb))
+
+    def enlarge_rgb(self, rgb: Tensor) -> Tensor:
+        """The RGB skip [B,3,r,r] -> [B,3,2r,2r] by zeros and the blur."""
+        return upfirdn2d(rgb, self.fir, up=2, padding=SKIP_PADDING, gain=4, impl=self.arithmetic.kernels)
+
+    def image(self, canvas: Canvas) -> Tensor:
+        return canvas.rgb
+
+
+def create(resolution: int = 1024, channel_multiplier: int = 2, seed: int = 0) -> StyleGAN2:
+    """A frozen StyleGAN2 with random weights of `seed`, the same on every machine; torch's global state is left alone.
+
+    Biases and noise strengths, zero in an untrained network, are small random numbers here, so that they act.
+    """
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        generator = StyleGAN2(resolution, channel_multiplier)
+        for name, parameter in generator.named_parameters():
+            if name.endswith((".bias", "noise_strength")) and name.startswith("synthesis"):
+                parameter.add_(torch.randn_like(parameter), alpha=0.1)
+        generator.w_mean.copy_(generator.mapping(torch.randn(MEAN_SAMPLES, 512)).mean(0))
+    return generator.freeze()
+
+
+def save(generator: StyleGAN2, path: str | Path, **metadata: str) -> None:
+    """Write the weights as safetensors that describe themselves; `metadata` adds source, licence and so on."""
+    described = {
+        "format": FORMAT,
+        "resolution": str(generator.resolution),
+        "channel_multiplier": str(generator.channel_multiplier),
+    }
+    tensors = {name: tensor.contiguous() for name, tensor in generator.state_dict().items()}
+    save_file(tensors, path, {**metadata, **described})
+
+
+def load(path: str | Path) -> StyleGAN2:
+    """A frozen StyleGAN2 from our safetensors. Raises ValueError naming the file for anything else."""
+    if not Path(path).is_file():
+        raise ValueError(f"no StyleGAN2 weights at {path}; give safetensors written by scripts/convert.py")
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not safetensors ({error}); official files go through scripts/convert.py") from None
+    if metadata.get("format") != FORMAT:
+        found = metadata.get("format", "nothing")
+        raise ValueError(f"{path} says format={found}, expected {FORMAT}; official files go through scripts/convert.py")
+    with torch.device("meta"):
+        generator = StyleGAN2(int(metadata["resolution"]), int(metadata["channel_multiplier"]))
+    check_state(generator, state, path)
+    generator.load_state_dict(state, assign=True)
+    generator.fir = setup_fir(FIR)
+    return generator.freeze()
+
+
+def check_state(generator: StyleGAN2, state: dict[str, Tensor], path: str | Path) -> None:
+    """Raises ValueError naming the first tensor that is missing, not known or of another shape."""
+    expected = {name: list(tensor.shape) for name, tensor in generator.state_dict().items()}
+    for name in sorted(expected.keys() | state.keys()):
+        if name not in state:
+            raise ValueError(f"{path} lacks '{name}' {expected[name]}, which {generator.name} needs; convert it again")
+        if name not in expected:
+            raise ValueError(f"{path} holds '{name}', which {generator.name} does not have; convert it again")
+        if list(state[name].shape) != expected[name]:
+            found = list(state[name].shape)
+            raise ValueError(f"{path} holds '{name}' {found}, but {generator.name} has {expected[name]}; convert it again")
+
+
+@GENERATORS.register("stylegan2")
+def stylegan2(config: GeneratorConfig = GeneratorConfig(name="stylegan2")) -> StyleGAN2:
+    """The frozen generator of a config: our safetensors at `weights`, or random weights of `seed` when that is None."""
+    if config.weights is None:
+        return create(config.resolution, config.channel_multiplier, config.seed)
+    generator = load(config.weights)
+    if (generator.resolution, generator.channel_multiplier) != (config.resolution, config.channel_multiplier):
+        raise ValueError(
+            f"{config.weights} is {generator.resolution} px with channel multiplier {generator.channel_multiplier}, but the"
+            f" config says {config.resolution} and {config.channel_multiplier}; set generator.resolution and"
+            " generator.channel_multiplier to match"
+        )
+    return generator
