@@ -81,12 +81,13 @@ class InceptionLogits(nn.Module):
 
     @classmethod
     def load(cls, path: str | Path) -> InceptionLogits:
-        """`fc.weight` of torch-fidelity's weights-inception-2015-12-05-6726825d.pth"""
+        """`fc.weight` of torch-fidelity's weights-inception-2015-12-05-6726825d.pth, to be had at its address only."""
         path = Path(path)
         if not path.is_file():
             raise ValueError(
                 f"no Inception classifier at {path}: the Inception Score needs "
-                "weights-inception-2015-12-05-6726825d.pth from github.com/toshas/torch-fidelity/releases; every other metric works without it"
+                "weights-inception-2015-12-05-6726825d.pth from github.com/toshas/torch-fidelity/releases; "
+                "every other metric works without it"
             )
         return cls(torch.load(path, map_location="cpu", weights_only=True)["fc.weight"])
 
