@@ -237,10 +237,12 @@ def _from_archive(name: str, asset: Entry, source: Source) -> Path:
     }
     members = sum(item.size for item, _ in siblings.values())
     downloads.require_space(file.parent, archive.size + members, f"asset '{name}'")
-    if not file.is_file():
-        downloads.from_registry(source.archive, archive.file, file, archive.size, name)
+    resumed = not file.is_file() and downloads.from_registry(source.archive, archive.file, file, archive.size, name)
     try:
         found = downloads.sha256(file)
+        if resumed and found != archive.sha256:
+            downloads.from_registry(source.archive, archive.file, file, archive.size, name)
+            found = downloads.sha256(file)
         if found != archive.sha256:
             raise AssetError(f"archive {archive.file} has sha256 {found}, expected {archive.sha256}")
         paths = {other: _take(other, item, inside, file, other == name) for other, (item, inside) in siblings.items()}

@@ -1,6 +1,7 @@
 """YAML that holds only differences -> frozen dataclasses (design section 6).
 
-A file may name another with `base: other.yaml` (relative to itself). Overrides are `section.key=value`, the value in YAML.
+A file may name another with `base: other.yaml` (relative to itself). Overrides are `section.key=value`, the value is
+YAML.
 """
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
+import re
+import sys
 import types
 import typing
 from pathlib import Path
@@ -29,11 +31,15 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
     keys = [loader.construct_object(key) for key, _ in node.value]
     for key in keys:
         if keys.count(key) > 1:
-            raise ValueError(f"key '{key}' stands twice ({node.start_mark}); keep one of them")
+            raise ValueError(f"key {key!r} stands twice (line {node.start_mark.line + 1}); keep one of them")
     return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
 
 
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+# YAML 1.1 reads 1e-3 as a string because it has no dot; everyone who writes it means a number.
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
 
 
 def read_yaml(path: str | Path) -> dict:
@@ -44,7 +50,7 @@ def read_yaml(path: str | Path) -> dict:
         raise ValueError(f"no config file at {path}; {nearest(path.name, known)}")
     try:
         tree = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not valid YAML: {str(error).replace(chr(10), ' ')}") from None
     if tree is None:
         return {}
@@ -77,11 +83,12 @@ def override(tree: dict, assignments: list[str] | tuple[str, ...]) -> dict:
     for assignment in assignments:
         key, sign, value = assignment.partition("=")
         if not sign or not key.strip():
-            raise ValueError(f"override '{assignment}' is not key=value; write for example training.steps=200")
+            raise ValueError(f"override {assignment!r} is not key=value; write for example training.steps=200")
         try:
             leaf: Any = yaml.load(value, _Loader)
-        except yaml.YAMLError:
-            raise ValueError(f"override '{assignment}': '{value}' is not a YAML value") from None
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            reason = str(error).replace("\n", " ")
+            raise ValueError(f"override {assignment!r}: {value!r} is not a YAML value ({reason})") from None
         for part in reversed(key.strip().split(".")):
             leaf = {part: leaf}
         tree = merge(tree, leaf)
@@ -98,7 +105,8 @@ def build(kind: type[T], tree: Any, where: str = "") -> T:
     hints = typing.get_type_hints(kind)
     for key in tree:
         if key not in hints:
-            raise ValueError(f"unknown key '{where + '.' if where else ''}{key}'; {nearest(str(key), hints)}")
+            name = f"{where}.{key}" if where else str(key)
+            raise ValueError(f"unknown key {name!r}; {nearest(str(key), hints)}")
     values = {key: _convert(hints[key], value, f"{where}.{key}".strip(".")) for key, value in tree.items()}
     missing = [
         f.name
@@ -138,7 +146,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
 
 def _scalar(hint: Any, value: Any, where: str) -> Any:
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        if not math.isfinite(value):
+        if not -sys.float_info.max <= value <= sys.float_info.max:
             raise ValueError(f"{where} is {value}; give a finite number")
         return float(value)
     if isinstance(value, hint) and not (hint is int and isinstance(value, bool)):

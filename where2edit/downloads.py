@@ -202,11 +202,9 @@ def _append(blocks: Iterator[bytes], part: Path, have: int, total: int | None, w
 
     came = 0
     with storage(part.parent):
-        file = part.open("r+b" if have else "wb")
+        file = part.open("ab" if have else "wb")
     bar = tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=what, disable=None, leave=False)
     with file, bar:
-        file.truncate(have)
-        file.seek(have)
         for block in blocks:
             # Only the writing stands inside: what the network does is not the disk's fault.
             with storage(part.parent):
