@@ -21,11 +21,11 @@ def main() -> None:
     parser.add_argument("--generator", default="mobilestylegan")
     parser.add_argument("--weights", help="safetensors of the generator; default: its own asset")
     parser.add_argument("--steps", type=int, default=preview.PreviewConfig.steps)
-    parser.add_argument("--batch", type=int, default=preview.PreviewConfig.batch)
+    parser.add_argument("--canvases", type=int, default=preview.PreviewConfig.canvases)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--out", type=Path, default=Path("pretrained_models/preview-mobile.safetensors"))
     args = parser.parse_args()
-    config = preview.PreviewConfig(steps=args.steps, batch=args.batch)
+    config = preview.PreviewConfig(steps=args.steps, canvases=args.canvases)
     generator = GENERATORS.get(args.generator)(GeneratorConfig(name=args.generator, weights=args.weights)).to(args.device)
     head, quality = preview.train(generator, config)
     sizes = {"preview_channels": str(generator.site(config.site).channels), "preview_hidden": str(config.hidden)}
@@ -35,7 +35,7 @@ def main() -> None:
     tensors = {name: value.half().cpu().contiguous() for name, value in head.state_dict().items()}
     save_file(tensors, partial, {"generator": args.generator, "psnr_db": f"{quality:.2f}", **sizes, **recipe})
     os.replace(partial, args.out)
-    print(f"{args.out}: {quality:.2f} dB on 64 held-out canvases")
+    print(f"{args.out}: {quality:.2f} dB on the held-out canvases")
 
 
 if __name__ == "__main__":

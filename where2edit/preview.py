@@ -1,13 +1,14 @@
 """A small picture of an edit without the generator's tail: what makes a training step cheap on a CPU.
 
-The head reads the features of one site (128.conv1) and the source's w, and predicts the image that the tail would have
-made, area-averaged to the site's resolution. Training may look at it instead of the full image; results never do.
+The head reads the features of one site (128.conv1) and the style of the site after it, and predicts the image that the
+tail would have made, area-averaged to the site's resolution. Training may look at it; results never do.
 
-Legend: B batch, C channels of the site, r its resolution. Images are [B,3,r,r] in [-1,1].
+Legend: B batch, C channels of the site = width of the next site's style, r its resolution. Images are [B,3,r,r] in [-1,1].
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,34 +28,40 @@ class PreviewConfig:
     site: str = "128.conv1"
     weights: str | None = None  # asset name or path; None: training looks at the full image
     hidden: int = 64
-    steps: int = 2000
+    canvases: int = 320  # full images behind the training set; the last tenth is held out
+    steps: int = 3000
     batch: int = 8
-    lr: float = 0.002
+    crop: int = 64  # pixels of the site's resolution
+    lr: float = 0.003
     seed: int = 0
 
 
 class PreviewHead(nn.Module):
-    """1x1, 3x3, 3x3 and a read-out, each input scaled by an affine of w as the generator's own convolutions are."""
+    """The next site's own modulation, then 1x1, 3x3, 3x3 and a read-out, each modulated by an affine of that style."""
 
-    def __init__(self, channels: int, hidden: int = 64, w_dim: int = 512):
+    def __init__(self, channels: int, hidden: int = 64):
         super().__init__()
-        widths = (channels, hidden, hidden, hidden)
-        self.affines = nn.ModuleList(nn.Linear(w_dim, width) for width in widths)
-        kernels = (1, 3, 3, 1)
-        outputs = (hidden, hidden, hidden, 3)
+        self.affines = nn.ModuleList(nn.Linear(channels, hidden) for _ in range(3))
         self.convs = nn.ModuleList(
-            nn.Conv2d(a, b, k, padding=k // 2) for a, b, k in zip(widths, outputs, kernels, strict=True)
+            [
+                nn.Conv2d(channels, hidden, 1),
+                nn.Conv2d(hidden, hidden, 3, padding=1),
+                nn.Conv2d(hidden, hidden, 3, padding=1),
+                nn.Conv2d(hidden, 3, 1),
+            ]
         )
         for affine in self.affines:
             nn.init.normal_(affine.weight, std=0.01)
             nn.init.ones_(affine.bias)
+        self.register_buffer("scale", torch.ones(()))  # mean magnitude of the style, so that it enters as about 1
 
-    def forward(self, features: Tensor, w: Tensor) -> Tensor:
-        """features [B,C,r,r] at the site, w [B,512] of the source's later sites -> [B,3,r,r]."""
-        x = features
-        for i, (affine, conv) in enumerate(zip(self.affines, self.convs, strict=True)):
-            x = conv(x * affine(w)[:, :, None, None])
-            x = F.leaky_relu(x, 0.2) if i < len(self.convs) - 1 else x
+    def forward(self, features: Tensor, style: Tensor) -> Tensor:
+        """features [B,C,r,r] at the site, style [B,C] of the site after it -> [B,3,r,r]."""
+        style = style / self.scale
+        x = F.leaky_relu(self.convs[0](features * style[:, :, None, None]), 0.2)
+        for i, affine in enumerate(self.affines):
+            x = self.convs[i + 1](x * affine(style)[:, :, None, None])
+            x = F.leaky_relu(x, 0.2) if i < 2 else x
         return x
 
 
@@ -69,62 +76,73 @@ def load(path: str | Path) -> PreviewHead:
     return head.eval().requires_grad_(False)
 
 
-def mixed_batch(generator: Generator, batch: int, site: str, random: torch.Generator) -> tuple[Canvas, dict, Tensor]:
-    """Canvases at `site` as edits make them: two faces blended by a random rectangle at the blend site.
+def next_site(generator: Generator, site: str) -> str:
+    """The site that reads what `site` wrote: the next one that writes features."""
+    after = generator.sites[len(generator.upto(site)) :]
+    return next(s.name for s in after if not s.rgb)
 
-    Returns the canvas, the styles of the first face (which the tail uses) and its w [B,512].
+
+@torch.no_grad()
+def mixed_canvas(generator: Generator, site: str, random: torch.Generator) -> tuple[Canvas, dict[str, Tensor]]:
+    """A canvas [1,C,r,r] at `site` as edits make them: two faces blended by a random rectangle at 64.conv1.
+
+    Also returns the styles of the first face, which the tail uses.
     """
-    device = generator.w_mean.device
-    z = torch.randn(2 * batch, generator.z_dim, generator=random).to(device)
-    truncation = 0.5 + 0.5 * torch.rand((), generator=random).item()
-    first, second = generator.w(z, truncation).chunk(2)
-    second = torch.lerp(first, second, torch.rand(batch, 1, 1, generator=random).to(device) * 0.6)
-    styles, other = generator.styles(first), generator.styles(second)
-    canvas, changed = generator.start(batch), generator.start(batch)
-    for s in generator.upto("64.conv1"):
+    z = torch.randn(2, generator.z_dim, generator=random).to(generator.w_mean)
+    amount, truncation = torch.rand(2, generator=random).tolist()
+    first, second = generator.w(z, 0.5 + 0.5 * truncation).chunk(2)
+    styles, other = generator.styles(first), generator.styles(torch.lerp(first, second, 0.6 * amount))
+    canvas, changed = generator.start(1), generator.start(1)
+    trunk = generator.upto("64.conv1")
+    for s in trunk:
         canvas, changed = generator.step(s, canvas, styles[s.name]), generator.step(s, changed, other[s.name])
-    low, high = (torch.rand(2, batch, 2, generator=random) * 64).sort(0).values.long().to(device)
-    y, x = torch.meshgrid(*(torch.arange(64, device=device),) * 2, indexing="ij")
-    inside = (y >= low[:, :1, None]) & (y < high[:, :1, None]) & (x >= low[:, 1:, None]) & (x < high[:, 1:, None])
-    canvas = Canvas(torch.where(inside[:, None], changed.features, canvas.features), canvas.rgb)
-    sites = generator.upto(site)
-    for s in sites[len(generator.upto("64.conv1")) :]:
+    (top, left), (bottom, right) = torch.randint(65, (2, 2), generator=random).sort(0).values.tolist()
+    features = canvas.features.clone()
+    features[:, :, top:bottom, left:right] = changed.features[:, :, top:bottom, left:right]
+    canvas = canvas.rewrite(trunk[-1], features)
+    for s in generator.upto(site)[len(trunk) :]:
         canvas = generator.step(s, canvas, styles[s.name])
-    return canvas, styles, first[:, -1]
+    return canvas, styles
 
 
-def psnr(a: Tensor, b: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio in dB of images in [-1,1] (peak 2)."""
-    return 10 * torch.log10(4 / F.mse_loss(a, b))
+def collect(generator: Generator, config: PreviewConfig) -> tuple[Tensor, Tensor, Tensor]:
+    """Features [N,C,r,r] (bfloat16), styles [N,C] and targets [N,3,r,r] of `canvases` mixed canvases."""
+    random, rows = torch.Generator().manual_seed(config.seed), []
+    for _ in tqdm(range(config.canvases), desc="preview canvases"):
+        canvas, styles = mixed_canvas(generator, config.site, random)
+        with torch.no_grad():
+            image = generator.tail(canvas, styles, after=config.site).clamp(-1, 1)
+        target = F.interpolate(image, size=canvas.features.shape[-2:], mode="area")
+        rows.append((canvas.features.bfloat16(), styles[next_site(generator, config.site)], target))
+    return tuple(torch.cat(column) for column in zip(*rows, strict=True))
 
 
 def train(generator: Generator, config: PreviewConfig) -> tuple[PreviewHead, float]:
-    """Fit a head to the tail; returns it with its PSNR in dB on 64 canvases of another seed."""
-    device = generator.w_mean.device
+    """Fit a head to the tail on random crops; returns it with its PSNR in dB (peak 2) on the held-out canvases."""
+    features, styles, targets = collect(generator, config)
+    held_out = max(1, config.canvases // 10)
     torch.manual_seed(config.seed)
-    random = torch.Generator().manual_seed(config.seed)
-    head = PreviewHead(generator.site(config.site).channels, config.hidden).to(device)
-    optimizer = torch.optim.Adam(head.parameters(), lr=config.lr)
+    head = PreviewHead(features.shape[1], config.hidden).to(features.device)
+    head.scale.copy_(styles.abs().mean())
+    optimizer = torch.optim.AdamW(head.parameters(), lr=config.lr, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=config.steps)
     progress = tqdm(range(config.steps), desc="preview head")
     for _ in progress:
-        predicted, target = _pair(generator, head, config, random)
-        loss = F.mse_loss(predicted, target)
+        rows = torch.randint(len(features) - held_out, (config.batch,))
+        y, x = torch.randint(features.shape[-1] - config.crop + 1, (2,)).tolist()
+        window = (slice(None), slice(None), slice(y, y + config.crop), slice(x, x + config.crop))
+        loss = F.mse_loss(head(features[rows][window].float(), styles[rows]), targets[rows][window])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
-        progress.set_postfix(psnr=f"{10 * torch.log10(4 / loss.detach()).item():.1f} dB")
-    held_out = torch.Generator().manual_seed(config.seed + 1)
-    with torch.no_grad():
-        values = [psnr(*_pair(generator, head, config, held_out)) for _ in range(64 // config.batch)]
-    return head.eval().requires_grad_(False), torch.stack(values).mean().item()
+        progress.set_postfix(psnr=f"{_decibel(loss.detach()):.1f} dB")
+    head.eval().requires_grad_(False)
+    held = range(len(features) - held_out, len(features))
+    errors = [F.mse_loss(head(features[[i]].float(), styles[[i]]), targets[[i]]) for i in held]
+    return head, _decibel(torch.stack(errors).mean())
 
 
-def _pair(generator: Generator, head: PreviewHead, config: PreviewConfig, random: torch.Generator):
-    """What the head predicts and what the tail made, both [B,3,r,r]."""
-    with torch.no_grad():
-        canvas, styles, w = mixed_batch(generator, config.batch, config.site, random)
-        image = generator.tail(canvas, styles, after=config.site).clamp(-1, 1)
-        target = F.interpolate(image, size=canvas.features.shape[-2:], mode="area")
-    return head(canvas.features, w), target
+def _decibel(mse: Tensor) -> float:
+    """Peak signal-to-noise ratio of images in [-1,1], whose peak is 2."""
+    return 10 * math.log10(4 / mse.item())

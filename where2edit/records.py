@@ -34,6 +34,10 @@ class Source:
     def __len__(self) -> int:
         return len(self.w)
 
+    def with_(self, **changes) -> Source:
+        """A copy with some fields replaced."""
+        return replace(self, **changes)
+
     def take(self, rows) -> Source:
         """The samples `rows` (a slice, a list or an index tensor) as a new Source."""
         names = ("w", "styles", "features", "rgb", "image")

@@ -1,6 +1,6 @@
-"""The interface of a joint text-image encoder: prompts and images -> embeddings of one space.
+"""The interface that every text-image encoder keeps.
 
-Legend: B images, N prompts, D embedding width. Images are [B,3,H,W] in [-1,1], any size; an encoder resizes them itself.
+Legend: N prompts, B images, D embedding width.
 """
 
 from __future__ import annotations
@@ -8,7 +8,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from where2edit.backbones.preprocess import check_images
 
 
 @dataclass(frozen=True)
@@ -18,23 +21,42 @@ class TextImageConfig:
     name: str = "facetext"
     model: str = "ViT-B-32-quickgelu"  # clip only: the open_clip architecture
     weights: str | None = None  # asset name or path; None: the encoder's own default
-    seed: int = 0  # of random weights (toy)
+    seed: int = 0  # toy only: of the random weights
 
 
 class TextImage(nn.Module):
-    """A frozen encoder; preprocessing lives inside as buffers."""
+    """A frozen joint encoder. Subclasses fill the attributes and the two abstract methods."""
 
     name: str
     dim: int  # D
-    logit_scale: float  # what cosines are multiplied by in the encoder's own training
+    logit_scale: float  # multiplies the cosine in a contrastive loss
+    unit_norm: bool  # True: embeddings have length one; False: as the network makes them
 
     @abstractmethod
+    def encode_text(self, prompts: list[str]) -> Tensor:
+        """Checked prompts -> [N,D] on the device of the encoder."""
+
+    @abstractmethod
+    def encode_image(self, images: Tensor) -> Tensor:
+        """Checked images [B,3,H,W] in [-1,1], any size -> [B,D], differentiable in the images."""
+
     def text(self, prompts: list[str]) -> Tensor:
-        """Prompts -> [N,D], not normalised. Raises ValueError for an empty prompt."""
+        """Prompts -> embeddings [N,D]. Raises ValueError for an empty list, and for an empty or non-string prompt."""
+        if isinstance(prompts, str) or not prompts:
+            raise ValueError(f"text() reads a list of at least one prompt, got {prompts!r}")
+        for prompt in prompts:
+            if not isinstance(prompt, str) or not prompt.strip():
+                raise ValueError(f"a prompt must be words, got {prompt!r}; describe what should change, such as 'blond hair'")
+        return self.encode_text(list(prompts))
 
-    @abstractmethod
     def image(self, images: Tensor) -> Tensor:
-        """Images [B,3,H,W] in [-1,1] -> [B,D], not normalised, differentiable in the image."""
+        """Images [B,3,H,W] in [-1,1], any size -> embeddings [B,D]. Raises ValueError for anything else."""
+        check_images(images, self.name)
+        return self.encode_image(images)
+
+    def similarity(self, images: Tensor, prompts: list[str]) -> Tensor:
+        """Cosine of every image with every prompt: [B,N]."""
+        return F.normalize(self.image(images), dim=1) @ F.normalize(self.text(prompts), dim=1).T
 
     def freeze(self) -> TextImage:
         return self.eval().requires_grad_(False)

@@ -1,0 +1,55 @@
+"""The caption corpus -> training prompts, by the released sampling (its off-by-one faults left out).
+
+Layout of Multi-Modal-CelebA-HQ: a folder of text files, one per image, one caption per line.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+SINGLE_SHARE = 0.841  # a prompt is one phrase with this probability, else "phrase and phrase"
+LINES_PER_FILE = 2
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """The `data` section."""
+
+    captions: str = "celeba-caption"  # folder, relative to the project
+
+
+def split_caption(caption: str) -> list[str]:
+    """Phrases of one caption: split at commas and periods, a leading "and" dropped, blanks left out."""
+    pieces = (re.sub(r"^and\s+", "", piece.strip()) for piece in re.split(r"[,.]", caption))
+    return [piece for piece in pieces if piece]
+
+
+def read_phrases(folder: str | Path, seed: int = 0) -> list[str]:
+    """All phrases of two random captions per file, in the order of the file names; the same seed gives the same list.
+
+    Raises ValueError for a missing folder and for one without any text.
+    """
+    files = sorted(Path(folder).rglob("*.txt")) if Path(folder).is_dir() else []
+    if not files:
+        raise ValueError(f"no caption files (*.txt) in {folder}; celeba-caption/README.md shows the layout")
+    random, phrases = torch.Generator().manual_seed(seed), []
+    for file in files:
+        lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        for _ in range(LINES_PER_FILE if lines else 0):
+            phrases += split_caption(lines[int(torch.randint(len(lines), (), generator=random))])
+    if not phrases:
+        raise ValueError(f"the {len(files)} caption files in {folder} hold no text; one caption per line is expected")
+    return phrases
+
+
+def sample_prompt(phrases: list[str], random: torch.Generator) -> str:
+    """One training prompt: a phrase, or with probability 0.159 two of them joined by "and"."""
+
+    def phrase() -> str:
+        return phrases[int(torch.randint(len(phrases), (), generator=random))]
+
+    return phrase() if torch.rand((), generator=random) < SINGLE_SHARE else f"{phrase()} and {phrase()}"

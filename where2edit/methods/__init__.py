@@ -1,0 +1,5 @@
+"""Editing methods; each file registers itself and reads alone."""
+
+from where2edit.registry import Registry
+
+METHODS = Registry("method", "where2edit.methods")

@@ -1,0 +1,93 @@
+"""What every method shares: its section in the config and what it is built from.
+
+A registered factory is called as `METHODS.get(name)(Parts(...), MethodConfig(...))` and returns a Method.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from where2edit.attention import AttentionConfig
+from where2edit.blending import BlendingConfig, blended_trunk, tail
+from where2edit.generators.base import Generator
+from where2edit.mapper import MapperConfig
+from where2edit.preview import PreviewHead, next_site
+from where2edit.records import Condition, Edit, Source
+from where2edit.regions import Regions
+
+
+@dataclass(frozen=True)
+class MethodConfig:
+    """The `method` section."""
+
+    name: str = "where2edit"
+    weights: str | None = None  # trained editor: asset name or path
+    strength: float = 0.1  # the paper's alpha, in training and by default in use
+    mapper: MapperConfig = field(default_factory=MapperConfig)
+    attention: AttentionConfig = field(default_factory=AttentionConfig)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The frozen things that a method is built from."""
+
+    generator: Generator
+    text_dim: int
+    blend_site: str
+    blending: BlendingConfig
+    regions: Regions | None = None
+    preview: PreviewHead | None = None
+    preview_site: str = "128.conv1"
+
+
+class Method(nn.Module):
+    """Source and condition in, Edit out. `local`: whether pixels outside mask + halo are promised to stay."""
+
+    local: bool = False
+    reads_tail: bool = False  # whether it reads features past the blend site, which sequential edits must then carry on
+    parts: Parts
+
+    def latents(self, z: Tensor, truncation: float) -> Tensor:
+        """z [n,512] -> w [n,L,512]."""
+        return self.parts.generator.w(z, truncation)
+
+    @torch.no_grad()
+    def source(self, w: Tensor, preview: bool = False) -> Source:
+        """w [n,L,512] -> what forward needs; with `preview`, its image is the small picture of the preview head."""
+        parts = self.parts
+        if not preview:
+            return parts.generator.source(w)
+        source = parts.generator.source(w, upto=parts.preview_site)
+        return source.with_(image=self._preview(source.features[parts.preview_site], source))
+
+    def _preview(self, features: Tensor, source: Source) -> Tensor:
+        """The preview head's picture of features at the preview site."""
+        if self.parts.preview is None:
+            raise ValueError("training.preview needs a preview head: set preview.weights, or training.preview=false")
+        return self.parts.preview(features, source.styles[next_site(self.parts.generator, self.parts.preview_site)])
+
+    @abstractmethod
+    def forward(self, source: Source, condition: Condition, preview: bool = False) -> Edit:
+        """n sources and n*m conditions (m = condition.per_source edits of each source, in a row) -> n*m edits."""
+
+    def render(self, source: Source, edit: Edit, preview: bool = False) -> Edit:
+        """Blend the edited canvas into that of the source where the mask says so, and finish the picture.
+
+        source and edit of the same length B; the image is [B,3,R,R], or the preview head's with `preview`.
+        """
+        generator = self.parts.generator
+        blended = blended_trunk(generator, source, edit.styles, edit.mask, self.parts.blend_site)
+        if preview:
+            seen = tail(generator, source, blended, upto=self.parts.preview_site)
+            image = self._preview(seen.canvas.features, source)
+        else:
+            blended = tail(generator, source, blended, keep=self.reads_tail)
+            image = generator.image(blended.canvas)
+        return edit.with_(features=blended.features, rgb=blended.rgb, image=image)
+
+    def schedule(self, progress: float) -> None:
+        """Called before each training step with progress in [0,1): what is frozen until when."""
