@@ -152,12 +152,13 @@ class Generator(nn.Module):
             canvas = self.step(site, canvas, styles[site.name])
         return self.image(canvas)
 
-    def halo(self, after: str) -> int:
+    def halo(self, after: str, features: int = 0) -> int:
         """Output pixels that a change of the canvas at `after` can reach past the changed cells.
 
-        Follows every later site: features f -> f*up + spread, the RGB skip likewise with its own filter.
+        Follows every later site: features f -> f*up + spread, the RGB skip likewise with its own filter. `features`:
+        pixels by which the features at `after` have changed past the cells already.
         """
-        features = rgb = 0
+        rgb = 0
         for site in self.sites[self.sites.index(self.site(after)) + 1 :]:
             if site.rgb:
                 rgb = max(rgb * self._skip_up(site) + site.skip_spread, features * site.up + site.spread)

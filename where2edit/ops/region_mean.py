@@ -1,17 +1,15 @@
 """Average attention over regions by scatter (Clus in Eq. 3), with a loop as its reference twin.
 
-Legend: B batch, H x W pixels, k regions. Sums are kept in float64: every float32 in [2^-17,1] is a multiple of 2^-40, so
-that sums of up to 4096 of them are exact in any order, and both twins (and every device) give the same bytes.
+Legend: B batch, H x W pixels, k regions. Sums are kept in float64: every float32 in [2^-17,1] is a multiple of 2^-40,
+so that sums of up to 4096 of them are exact in any order, and both twins (and every device) give the same bytes.
 """
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
-Impl = Literal["auto", "fast", "reference"]
+from where2edit.ops.extension import Impl, check_impl
 
 
 def region_averages(a: Tensor, labels: Tensor, num_regions: int, impl: Impl = "auto") -> tuple[Tensor, Tensor]:
@@ -67,8 +65,7 @@ def _sums_by_loop(a: Tensor, labels: Tensor, num_regions: int) -> tuple[Tensor, 
 
 
 def _check(a: Tensor, labels: Tensor, num_regions: int, impl: str) -> None:
-    if impl not in ("auto", "fast", "reference"):
-        raise ValueError(f"impl is {impl!r}; allowed: auto, fast, reference")
+    check_impl(impl)
     if a.ndim != 4 or a.shape[1] != 1 or labels.shape != (a.shape[0], *a.shape[2:]):
         raise ValueError(f"attention [B,1,H,W] and labels [B,H,W] needed, got {list(a.shape)} and {list(labels.shape)}")
     if labels.dtype != torch.int64:
