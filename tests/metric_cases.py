@@ -1,0 +1,112 @@
+"""Small cases and stand-in networks for tests of metrics; every network is a fixed random map, nothing is loaded."""
+
+import torch
+import torch.nn.functional as F
+
+from where2edit.backbones.face_parsing import CLASSES
+from where2edit.metrics.base import Case, Tools, View
+from where2edit.records import Condition, Edit, Source
+
+R = 64
+PROMPTS = ("blond hair", "big nose", "red lips")
+REGIONS = (("hair",), ("nose",), ("lips",))
+
+
+class RandomFeatures(torch.nn.Module):
+    """Images -> [B,D] by a fixed random projection of an 8 px version."""
+
+    def __init__(self, width, seed=0, positive=False):
+        super().__init__()
+        draw = torch.Generator().manual_seed(seed)
+        self.weight = torch.randn(3 * 64, width, generator=draw)
+        self.positive = positive
+
+    def forward(self, images):
+        x = F.adaptive_avg_pool2d(images, 8).flatten(1) @ self.weight
+        return x.abs() if self.positive else x
+
+
+class Encoder:
+    def __init__(self, seed):
+        self.features = RandomFeatures(16, seed)
+
+    def image(self, images):
+        return self.features(images)
+
+    def text(self, prompts):
+        seeds = [sum(map(ord, prompt)) for prompt in prompts]
+        return torch.stack([torch.randn(16, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
+
+    def to(self, device):
+        return self
+
+
+class Parser:
+    """Labels by place: hair on top, a nose in the middle, lips below it, skin else; 32 px, as of a smaller network."""
+
+    def labels(self, images):
+        labels = torch.full((len(images), 32, 32), CLASSES.index("skin"))
+        labels[:, :8] = CLASSES.index("hair")
+        labels[:, 13:18, 14:18] = CLASSES.index("nose")
+        labels[:, 22:24, 12:20] = CLASSES.index("u_lip")
+        return labels
+
+
+class Distance:
+    """Stands for LPIPS: mean squared difference, and its map."""
+
+    def __call__(self, a, b):
+        return self.map(a, b).mean((1, 2, 3))
+
+    def map(self, a, b):
+        return (a - b).square().mean(1, keepdim=True)
+
+
+def make_tools(**given):
+    return Tools(
+        {
+            "inception": RandomFeatures(2048, 1, positive=True),
+            "inception_logits": RandomLogits(),
+            "real_features": RandomFeatures(2048, 1, positive=True)(make_images(40, seed=99)),
+            "face_parsing": Parser(),
+            "arcface": RandomFeatures(32, 2),
+            "facenet": RandomFeatures(32, 3),
+            "lpips": Distance(),
+            "train_encoder": Encoder(4),
+            "heldout_encoder": Encoder(5),
+        }
+        | given
+    )
+
+
+class RandomLogits(torch.nn.Module):
+    def forward(self, features):
+        return features[:, :1008] / 10
+
+
+def make_images(n, seed=0):
+    draw = torch.Generator().manual_seed(seed)
+    return (torch.randn(n, 3, R, R, generator=draw) * 0.3).clamp(-1, 1)
+
+
+def make_case(n=6, seed=0, tools=None, edit=None, start=0, seconds=0.5):
+    """n samples; by default the edit brightens a square of the mask by noise that depends on the sample."""
+    tools = tools or make_tools()
+    before = make_images(start + n, seed)[start:]
+    mask = torch.zeros(n, 1, 16, 16)
+    mask[:, :, 2:6, 3:9] = 0.9
+    noise = make_images(start + n, seed + 1)[start:]
+    after = before + F.interpolate(mask, (R, R)) * noise if edit is None else edit(before)
+    names = [PROMPTS[(start + i) % 3] for i in range(n)]
+    empty = {"styles": {}, "features": {}}
+    return Case(
+        index=torch.arange(start, start + n),
+        source=Source(w=torch.zeros(n, 1, 512), image=before, **empty),
+        condition=Condition(torch.zeros(n, 16), torch.zeros(n, 16), 0.1, tuple(names)),
+        edit=Edit(styles={}, mask=mask, image=after),
+        before=View(before, tools),
+        after=View(after, tools),
+        regions=tuple(REGIONS[(start + i) % 3] for i in range(n)),
+        halo=3,
+        seconds=seconds * n,
+    )
