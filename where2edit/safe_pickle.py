@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections
 import io
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +39,16 @@ def numpy_names() -> dict[str, Any]:
 class _Reader(pickle.Unpickler):
     """An unpickler that never imports: every global name is looked up in `allowed`."""
 
-    def __init__(self, file: io.BufferedIOBase, allowed: Mapping[str, Any], origin: str, encoding: str):
+    def __init__(
+        self,
+        file: io.BufferedIOBase,
+        allowed: Mapping[str, Any],
+        origin: str,
+        encoding: str,
+        outside: Callable[[Any], Any] | None,
+    ):
         super().__init__(file, encoding=encoding)
-        self.allowed, self.origin = allowed, origin
+        self.allowed, self.origin, self.outside = allowed, origin, outside
 
     def find_class(self, module: str, name: str) -> Any:
         if f"{module}.{name}" not in self.allowed:
@@ -52,16 +59,22 @@ class _Reader(pickle.Unpickler):
         return self.allowed[f"{module}.{name}"]
 
     def persistent_load(self, pid: Any) -> Any:
+        if self.outside is not None:
+            return self.outside(pid)
         raise ValueError(f"{self.origin} refers to data outside the pickle ({pid!r}); such files are not read")
 
 
 def loads(
-    data: bytes, allowed: Mapping[str, Any] | None = None, origin: str = "pickle", encoding: str = "latin1"
+    data: bytes,
+    allowed: Mapping[str, Any] | None = None,
+    origin: str = "pickle",
+    encoding: str = "latin1",
+    outside: Callable[[Any], Any] | None = None,
 ) -> Any:
-    """The object in `data`; see `load`."""
+    """The object in `data`; see `load`. `outside` answers references to data beside the pickle, refused when None."""
     names = numpy_names() if allowed is None else allowed
     try:
-        return _Reader(io.BytesIO(data), names, origin, encoding).load()
+        return _Reader(io.BytesIO(data), names, origin, encoding, outside).load()
     except ValueError:
         raise
     except _DAMAGE as error:

@@ -1,0 +1,53 @@
+"""Safetensors that describe themselves: tensors with a metadata of strings, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+
+def write(path: str | Path, tensors: Mapping[str, Tensor], kind: str, metadata: Mapping[str, str]) -> Path:
+    """Write `tensors` as format=`kind` with `metadata`; an interrupted write leaves what was there before."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        save_file(_separate(tensors), partial, {**metadata, "format": kind})
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def read(path: str | Path, kind: str | None = None) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a file. Raises ValueError unless it is safetensors with format=`kind` (None: any)."""
+    if not Path(path).is_file():
+        raise ValueError(f"no weights at {path}; official files are turned into safetensors by scripts/convert.py")
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not safetensors ({error}); official files go through scripts/convert.py") from None
+    found = metadata.get("format", "nothing")
+    if kind is not None and found != kind:
+        raise ValueError(f"{path} says format={found}, expected {kind}; make it with scripts/convert.py")
+    return tensors, metadata
+
+
+def _separate(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors on the CPU, contiguous, none a view into another's memory: what the format can hold."""
+    separate, seen = {}, set()
+    for name, tensor in tensors.items():
+        tensor = tensor.detach().cpu().contiguous()
+        whole = tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
+        if not whole or tensor.data_ptr() in seen:
+            tensor = tensor.clone()
+        seen.add(tensor.data_ptr())
+        separate[name] = tensor
+    return separate
