@@ -1,4 +1,4 @@
-"""Train the preview head of a profile: 128-px features -> the 128-px picture, so that editor training is cheap on a CPU."""
+"""Train the preview head of a profile: 128-px features -> the 128-px picture, for cheap editor training on a CPU."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from where2edit.generators.base import GeneratorConfig
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, epilog="example: python scripts/train_preview.py --steps 2000")
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog="example: python scripts/train_preview.py --steps 2000"
+    )
     parser.add_argument("--generator", default="mobilestylegan")
     parser.add_argument("--weights", help="safetensors of the generator; default: its own asset")
     parser.add_argument("--steps", type=int, default=preview.PreviewConfig.steps)
@@ -26,7 +28,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("pretrained_models/preview-mobile.safetensors"))
     args = parser.parse_args()
     config = preview.PreviewConfig(steps=args.steps, canvases=args.canvases)
-    generator = GENERATORS.get(args.generator)(GeneratorConfig(name=args.generator, weights=args.weights)).to(args.device)
+    generator = GENERATORS.get(args.generator)(GeneratorConfig(name=args.generator, weights=args.weights)).to(
+        args.device
+    )
     head, quality = preview.train(generator, config)
     sizes = {"preview_channels": str(generator.site(config.site).channels), "preview_hidden": str(config.hidden)}
     recipe = {key: str(value) for key, value in dataclasses.asdict(config).items()}

@@ -25,7 +25,9 @@ from where2edit.layers import EqualLinear, scaled_leaky_relu
 class AttentionConfig:
     """The `method.attention` section."""
 
-    inputs: Literal["all", "trunk"] = "all"  # trunk: only what is written up to the blend site, so that no tail is needed
+    inputs: Literal["all", "trunk"] = (
+        "all"  # trunk: only what is written up to the blend site, so that no tail is needed
+    )
     channels: int = 32  # per input
     bias: float = 5.0  # added before the sigmoid: 5 makes the untrained mask about 0.995 everywhere
     noise: bool = False  # per-call noise in training, as in the released code; inference never has it
@@ -53,7 +55,7 @@ class ModulatedConv1x1(nn.Module):
 
 
 class Attention(nn.Module):
-    """a = sigmoid(M_fin(concat_i M_i(f_i, h), h) + bias): 1x1 modulated convolutions over the features of the source."""
+    """a = sigmoid(M_fin(concat_i M_i(f_i, h), h) + bias): 1x1 modulated convolutions over source features."""
 
     def __init__(self, generator: Generator, blend_site: str, text_dim: int, config: AttentionConfig):
         super().__init__()
@@ -72,7 +74,9 @@ class Attention(nn.Module):
         """features {site: [B,C,.,.]}, h [B,D] -> a [B,1,r,r] in (0,1). Raises ValueError when an input is missing."""
         missing = [name for name in self.inputs if name not in features]
         if missing:
-            raise ValueError(f"attention reads {', '.join(missing)}, which the source lacks; walk the generator further")
+            raise ValueError(
+                f"attention reads {', '.join(missing)}, which the source lacks; walk the generator further"
+            )
         noise = self.noise and self.training
         size = (self.resolution, self.resolution)
         maps = []

@@ -20,7 +20,7 @@ def world() -> int:
 
 
 def gather(x: Tensor, dim: int = 0) -> Tensor:
-    """Concatenate every rank's `x` along `dim`; the gradient of all ranks comes back to each (unlike the released code)."""
+    """Concatenate every rank's `x` along `dim`; every rank gets the gradient of all."""
     if world() == 1:
         return x
     from torch.distributed.nn.functional import all_gather

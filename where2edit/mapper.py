@@ -1,6 +1,6 @@
 """The text-conditioned mapping module (Eq. 1-2): styles of the source and an embedding -> styles of the edit.
 
-Two spaces. `stylespace` is the paper and the released code. `w_principal` says the same with each site's shift expressed
+Two spaces. `stylespace` is the paper and the released code. `w_principal` says the same with each site's shift given
 in the generator's own principal directions of W, so that every reachable edit stays near the faces that the generator
 knows and the length of a shift is a Mahalanobis distance.
 
@@ -40,7 +40,7 @@ def edited_sites(generator: Generator, blend_site: str) -> tuple[Site, ...]:
 
 
 class StyleSpaceMapper(nn.Module):
-    """u_i = s_i + alpha (A2_i[A1_i(s_i), F_i(h)] - s_i) for each edited site (Eq. 2); no layer is shared between sites."""
+    """u_i = s_i + alpha (A2_i[A1_i(s_i), F_i(h)] - s_i) for each edited site (Eq. 2), no layer shared."""
 
     def __init__(self, generator: Generator, sites: tuple[Site, ...], text_dim: int, config: MapperConfig):
         super().__init__()

@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from where2edit import assets, config, preview
+from where2edit import assets, config, formats, preview
 from where2edit.blending import BlendingConfig
 from where2edit.conditions import Conditions
 from where2edit.data.prompts import DataConfig
@@ -54,9 +54,9 @@ def load(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Profi
 
 
 def resolve(weights: str) -> Path:
-    """A weight named in a config: an asset's name, a file of the project, or any path."""
+    """A weight named in a config: an asset (official formats become safetensors), a file of the project, or any path."""
     if weights in assets.entries():
-        return assets.fetch(weights)
+        return formats.located(weights)
     found = next((p for p in (Path(weights), assets.shipped(weights)) if p.is_file()), None)
     if found is None:
         raise ValueError(f"no weights at {weights}: neither a file nor an asset; {nearest(weights, assets.entries())}")
@@ -100,7 +100,7 @@ def build_method(profile: Profile, parts: Parts, weights: str | None = None) -> 
 
 
 def load_editor(method: Method, path: Path) -> None:
-    """Fill a method's trained tensors from safetensors. Raises ValueError when the file belongs to another architecture."""
+    """Fill a method's trained tensors from safetensors. Raises ValueError when the file does not fit."""
     try:
         with safe_open(path, "pt") as file:
             tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -110,7 +110,9 @@ def load_editor(method: Method, path: Path) -> None:
     wrong = [name for name in own.keys() | tensors.keys() if name not in tensors or name not in own]
     wrong += [name for name in own.keys() & tensors.keys() if own[name].shape != tensors[name].shape]
     if wrong:
-        raise ValueError(f"{path} does not fit this config: {', '.join(sorted(wrong)[:4])} ({len(wrong)} tensors differ)")
+        raise ValueError(
+            f"{path} does not fit this config: {', '.join(sorted(wrong)[:4])} ({len(wrong)} tensors differ)"
+        )
     with torch.no_grad():
         for name, parameter in own.items():
             parameter.copy_(tensors[name])
@@ -124,3 +126,9 @@ def editor_tensors(method: Method) -> dict[str, Tensor]:
 
 def build_conditions(encoder: TextImage) -> Conditions:
     return Conditions(encoder)
+
+
+def corpus(profile: Profile) -> Path:
+    """The folder of the caption corpus: as the config writes it, or in the project."""
+    folder = Path(profile.data.captions)
+    return folder if folder.is_dir() else assets.shipped(profile.data.captions)

@@ -41,7 +41,9 @@ class ClipContrastive:
         m, n = condition.per_source, len(source)
         prompts = gather(F.normalize(condition.h, dim=1).view(n, m, -1), dim=1)  # [n,M,D], M over all processes
         if prompts.shape[1] < 2:
-            raise ValueError("a batch of 1 prompt makes the contrastive loss exactly zero; use at least 2 prompts per image")
+            raise ValueError(
+                "a batch of 1 prompt makes the contrastive loss exactly zero; use at least 2 prompts per image"
+            )
         before, after = self._cosines(source.image, edit.image.unflatten(0, (n, m)), prompts)
         logits = after - before if self.options.relative else after
         target = rank() * m + torch.arange(m, device=logits.device).expand(n, m)

@@ -21,7 +21,7 @@ class HingeOptions:
 
 @LOSSES.register("region_hinge")
 class RegionHinge:
-    """First term of Eq. 5: sum over regions of relu(mean attention - margin), mean over edits; empty regions left out."""
+    """First term of Eq. 5: sum over regions of relu(mean attention - margin), mean over edits; empty ones left out."""
 
     Options = HingeOptions
 

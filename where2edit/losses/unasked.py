@@ -20,7 +20,14 @@ from where2edit.text_image.base import TextImage
 
 @dataclass(frozen=True)
 class Options:
-    anchors: tuple[str, ...] = ("a man", "a woman", "a young person", "an old person", "a smiling person", "a chubby face")
+    anchors: tuple[str, ...] = (
+        "a man",
+        "a woman",
+        "a young person",
+        "an old person",
+        "a smiling person",
+        "a chubby face",
+    )
     exempt: float = 0.3  # |cosine| between prompt and anchor at which the anchor no longer counts
 
 

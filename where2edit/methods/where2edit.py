@@ -5,8 +5,6 @@ Legend: n sources, m edits of each, B = n*m, r blend resolution, k regions.
 
 from __future__ import annotations
 
-from torch import Tensor
-
 from where2edit.attention import Attention
 from where2edit.blending import make_mask
 from where2edit.mapper import SPACES, edited_sites

@@ -1,0 +1,94 @@
+"""A training run from its config: folders, processes, preview sheets and the published weights."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+import yaml
+
+from where2edit import config as configs
+from where2edit import distributed, pictures
+from where2edit import profile as profiles
+from where2edit.conditions import Conditions
+from where2edit.data.prompts import read_phrases
+from where2edit.losses.base import build_loss
+from where2edit.methods.base import Method
+from where2edit.profile import Profile
+from where2edit.state import write
+from where2edit.training import Trainer
+
+SHEET_PROMPTS = ("blond hair", "purple hair", "a big smile", "red lipstick", "eyeglasses", "a beard", "an old person")
+SHEET_SEEDS = (0, 1, 2)
+
+
+def train(
+    config: str | Path, overrides: list[str], out: Path, device: str | None = None, init: str | None = None
+) -> str:
+    """Train as the config says; returns one line on where the editor lies. torchrun starts many processes.
+
+    The folder holds config.yaml, state.safetensors (to resume), train.jsonl, sheets and, at the end, editor.safetensors.
+    """
+    profile = profiles.load(config, overrides)
+    device = start_processes(device)
+    encoder = profiles.build_encoder(profile, device)
+    parts = profiles.build_parts(profile, encoder, device)
+    method = profiles.build_method(profile, parts, init)
+    conditions = Conditions(encoder)
+    losses = {name: (entry, build_loss(name, entry, encoder)) for name, entry in profile.losses.items() if entry.weight}
+    phrases = read_phrases(profiles.corpus(profile), profile.training.seed)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "config.yaml").write_text(yaml.safe_dump(configs.as_dict(profile), sort_keys=False), encoding="utf-8")
+    trainer = Trainer(
+        profile.training,
+        method,
+        conditions,
+        phrases,
+        losses,
+        out,
+        profile.method.strength,
+        configs.digest(profile),
+        lambda path: preview_sheet(method, conditions, profile, path),
+    )
+    trainer.run()
+    if distributed.rank() == 0:
+        publish(method, profile, out / "editor.safetensors")
+    return f"{out / 'editor.safetensors'} after {trainer.step} steps; sheets and train.jsonl beside it"
+
+
+def start_processes(device: str | None) -> str:
+    """Join torchrun's process group where there is one, and name this process's device."""
+    local = int(os.environ.get("LOCAL_RANK", 0))
+    device = device or (f"cuda:{local}" if torch.cuda.is_available() else "cpu")
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not distributed.active():
+        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    return device
+
+
+def publish(method: Method, profile: Profile, path: Path) -> None:
+    """Write what others need to edit: trained tensors in float16 and the config in the metadata."""
+    metadata = {
+        "format": "where2edit-editor",
+        "config": json.dumps(configs.as_dict(profile)),
+        "config_digest": configs.digest(profile),
+        "encoder": profile.text_image.name,
+        "generator": profile.generator.name,
+    }
+    write(path, profiles.editor_tensors(method), metadata)
+
+
+@torch.no_grad()
+def preview_sheet(method: Method, conditions: Conditions, profile: Profile, path: Path) -> None:
+    """Source, and edit and mask for fixed prompts, for fixed seeds."""
+    generator, rows, preview = method.parts.generator, [], profile.training.preview
+    prompts = list(SHEET_PROMPTS)
+    condition = conditions.of(prompts, profile.method.strength, per_source=len(prompts))
+    for seed in SHEET_SEEDS:
+        source = method.source(generator.w(generator.sample_z([seed]), profile.training.truncation), preview)
+        edit = method(source, condition, preview)
+        masks = [pictures.overlay_mask(image, mask) for image, mask in zip(edit.image, edit.mask, strict=True)]
+        rows += [[source.image[0], *edit.image], [None, *masks]]
+    pictures.save_png(pictures.sheet(rows, column_labels=("source", *prompts), cell=160), path)
