@@ -258,6 +258,9 @@ def test_wrong_sizes_and_files_are_refused(tmp_path):
     save_file({"w": torch.zeros(1)}, tmp_path / "other", {"format": "pt"})
     with pytest.raises(ValueError, match="says format=pt"):
         load(tmp_path / "other")
+    save_file({"w": torch.zeros(1)}, tmp_path / "unsized", {"format": "where2edit.stylegan2", "resolution": "big"})
+    with pytest.raises(ValueError, match="says resolution='big', expected a number"):
+        load(tmp_path / "unsized")
 
 
 PEAK = """

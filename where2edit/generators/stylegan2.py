@@ -2,8 +2,8 @@
 
 Every layer is one `modulated_conv`: style, convolution, blur, demodulation, noise, bias, activation. Weights are stored
 as N(0,1) and scaled at run time (equalised learning rate), as in the official checkpoints. Parameter names:
-`mapping_network.{0-7}.{weight,bias}`, `constant`, and per site `synthesis_network.{site}.` with `weight` [O,I,k,k], `bias` [O],
-`affine.{weight,bias}`, and on convolutions `noise` [1,1,r,r] and `noise_strength` [].
+`mapping_network.{0-7}.{weight,bias}`, `constant`, and per site `synthesis_network.{site}.` with `weight` [O,I,k,k],
+`bias` [O], `affine.{weight,bias}`, and on convolutions `noise` [1,1,r,r] and `noise_strength` [].
 
 Legend: B batch, C channels, r resolution, R output resolution.
 """
@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from where2edit import formats
 from where2edit.generators import GENERATORS
 from where2edit.generators.base import Canvas, Generator, GeneratorConfig, Site
 from where2edit.layers import EqualLinear, scaled_leaky_relu
@@ -36,7 +37,7 @@ FORMAT = "where2edit.stylegan2"
 
 
 def width(resolution: int, channel_multiplier: int) -> int:
-    """Channels written at a resolution: 512 up to 32 px, then halved at each doubling (512 at 64 px for multiplier 2)."""
+    """Channels written at a resolution: 512 up to 32 px; at 64 px 256 times the multiplier, halved at each doubling."""
     return 512 if resolution <= 32 else 16384 // resolution * channel_multiplier
 
 
@@ -121,7 +122,7 @@ class StyleGAN2(Generator):
         if resolution not in RESOLUTIONS:
             raise ValueError(f"stylegan2 resolution is {resolution}; allowed: {', '.join(map(str, RESOLUTIONS))}")
         if channel_multiplier not in (1, 2):
-            raise ValueError(f"stylegan2 channel_multiplier is {channel_multiplier}; allowed: 1 (config E), 2 (config F)")
+            raise ValueError(f"stylegan2 channel_multiplier is {channel_multiplier}; allowed: 1 (config E) and 2 (F)")
         self.name = f"stylegan2-{resolution}"
         self.resolution, self.channel_multiplier = resolution, channel_multiplier
         self.sites = stylegan2_sites(resolution, channel_multiplier)
@@ -150,7 +151,7 @@ class StyleGAN2(Generator):
         return self.synthesis_network[size][role]
 
     def w_index(self, site: Site) -> int:
-        """4.conv1 reads code 0; 2^n.conv0, conv1 and rgb read codes 2n-5, 2n-4 and 2n-3, so that neighbours share one."""
+        """4.conv1 reads code 0; conv0, conv1 and rgb of 2^n read codes 2n-5, 2n-4 and 2n-3: neighbours share one."""
         first = 2 * int(math.log2(site.resolution)) - 5
         return first + {"conv0": 0, "conv1": 1, "rgb": 2}[site.name.split(".")[1]]
 
@@ -214,11 +215,17 @@ def load(path: str | Path) -> StyleGAN2:
         found = metadata.get("format", "nothing")
         raise ValueError(f"{path} says format={found}, expected {FORMAT}; official files go through scripts/convert.py")
     with torch.device("meta"):
-        generator = StyleGAN2(int(metadata["resolution"]), int(metadata["channel_multiplier"]))
+        generator = StyleGAN2(*(_number(metadata, key, path) for key in ("resolution", "channel_multiplier")))
     check_state(generator, state, path)
     generator.load_state_dict(state, assign=True)
     generator.fir = setup_fir(FIR)
     return generator.freeze()
+
+
+def _number(metadata: dict[str, str], key: str, path: str | Path) -> int:
+    if not metadata.get(key, "").isdecimal():
+        raise ValueError(f"{path} says {key}={metadata.get(key)!r}, expected a number; convert it again")
+    return int(metadata[key])
 
 
 def check_state(generator: StyleGAN2, state: dict[str, Tensor], path: str | Path) -> None:
@@ -231,19 +238,19 @@ def check_state(generator: StyleGAN2, state: dict[str, Tensor], path: str | Path
             raise ValueError(f"{path} holds '{name}', which {generator.name} does not have; convert it again")
         if list(state[name].shape) != expected[name]:
             found = list(state[name].shape)
-            raise ValueError(f"{path} holds '{name}' {found}, but {generator.name} has {expected[name]}; convert it again")
+            raise ValueError(f"{path} holds '{name}' {found}, {generator.name} has {expected[name]}; convert it again")
 
 
 @GENERATORS.register("stylegan2")
 def stylegan2(config: GeneratorConfig = GeneratorConfig(name="stylegan2")) -> StyleGAN2:
-    """The frozen generator of a config: our safetensors at `weights`, or random weights of `seed` when that is None."""
+    """The frozen generator of a config: our safetensors or an asset at `weights`; None: random weights of `seed`."""
     if config.weights is None:
         return create(config.resolution, config.channel_multiplier, config.seed)
-    generator = load(config.weights)
+    generator = load(formats.located(config.weights))
     if (generator.resolution, generator.channel_multiplier) != (config.resolution, config.channel_multiplier):
         raise ValueError(
-            f"{config.weights} is {generator.resolution} px with channel multiplier {generator.channel_multiplier}, but the"
-            f" config says {config.resolution} and {config.channel_multiplier}; set generator.resolution and"
+            f"{config.weights} is {generator.resolution} px with channel multiplier {generator.channel_multiplier}, but"
+            f" the config says {config.resolution} and {config.channel_multiplier}; set generator.resolution and"
             " generator.channel_multiplier to match"
         )
     return generator

@@ -102,7 +102,7 @@ class _BiasAct(torch.autograd.Function):
 
 
 class _Slope(torch.autograd.Function):
-    """dx = dy * act'(y) * scale, linear in dy: its own derivative is itself. The slope is constant almost everywhere."""
+    """dx = dy * act'(y) * scale, linear in dy, so that it is its own derivative. act' is constant almost everywhere."""
 
     @staticmethod
     def forward(ctx, dy, y, scale, slope, gain):

@@ -1,8 +1,8 @@
 """Ordinary and transposed convolution, with a variant whose every output depends bit for bit on its own inputs only.
 
-cuDNN is free to choose Winograd or Fourier algorithms, in which neighbouring outputs share rounding, and another algorithm
-for another batch size. `local=True` takes unfold + matrix product per sample on a GPU, where an output is one
-dot product of its own receptive field. On a CPU both are the library's direct convolution.
+cuDNN is free to choose Winograd or Fourier algorithms, in which neighbouring outputs share rounding, and another
+algorithm for another batch size. `local=True` takes unfold + matrix product per sample on a GPU, where an output is
+one dot product of its own receptive field. On a CPU both are the library's direct convolution.
 
 Legend: B batch, I and O input and output channels, k kernel size.
 """

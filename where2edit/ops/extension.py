@@ -20,6 +20,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from where2edit.assets import cache_folder
+
 Impl = Literal["auto", "fast", "reference"]
 IMPLS = ("auto", "fast", "reference")
 DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
@@ -85,10 +87,9 @@ def toolkit() -> Path:
 
 def library() -> Path:
     """Where the compiled operations for these sources, this torch and these GPUs are kept."""
-    cache = Path(os.environ.get("WHERE2EDIT_CACHE") or Path.home() / ".cache" / "where2edit")
     content = b"".join(path.read_bytes() for path in sorted(SOURCES.iterdir()))
     key = hashlib.sha256(content + f"{torch.__version__} {sys.version_info[:2]} {_architectures()}".encode())
-    return cache / "ops" / key.hexdigest()[:16] / f"{NAME}.so"
+    return cache_folder() / "ops" / key.hexdigest()[:16] / f"{NAME}.so"
 
 
 def _architectures() -> str:
