@@ -40,6 +40,16 @@ class Table:
         return torch.arange(len(self.names)) % VALIDATION_EVERY == 0
 
 
+def training_rows(table: Table, limit: int | None = None) -> Tensor:
+    """int64: the row numbers for training, or `limit` of them evenly spread."""
+    rows = (~table.validation()).nonzero().flatten()
+    if limit is None or limit >= len(rows):
+        return rows
+    if limit < 1:
+        raise ValueError(f"the number of photos must be at least 1, got {limit}")
+    return rows[torch.linspace(0, len(rows) - 1, limit).round().long()]
+
+
 def read_attributes(path: str | Path) -> Table:
     """The attribute table of a CSV file with a column `image` and one per attribute (0/1 or -1/1).
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def parse_seeds(text: str) -> list[int]:
-    """"0-3,7" -> [0, 1, 2, 3, 7]. Raises ValueError for anything else, for negative numbers and for an empty list."""
+    """ "0-3,7" -> [0, 1, 2, 3, 7]. Raises ValueError for anything else, for negative numbers and for an empty list."""
     seeds: list[int] = []
     for part in text.replace(" ", "").split(","):
         first, dash, last = part.partition("-")

@@ -1,0 +1,276 @@
+"""Trains the networks that read faces: facetext's towers, and the judge. One loop, resumable by the same command.
+
+Legend: B pictures, K captions, C concepts, D embedding width. Pictures are [B,3,s,s] in [-1,1].
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from where2edit.backbones.efficientnet_lite import EfficientNetLite0, calibrate, fuse
+from where2edit.config import as_dict, digest
+from where2edit.data import celeba, packed
+from where2edit.data.caption_bank import CaptionBank
+from where2edit.data.face_batches import Balance, FaceBatches, Mix
+from where2edit.data.packed import Faces
+from where2edit.data.synthetic_faces import TRAIN_SEEDS, VALIDATION_SEEDS, generate, parse
+from where2edit.text_image.facetext import Towers
+
+
+@dataclass(frozen=True)
+class Material:
+    """What is generated and parsed before training, once, into the work folder."""
+
+    size: int = 112  # pixels of every stored face
+    parsed: int = 2500  # training photos with a label map, evenly spread
+    parser_size: int = 256  # resolution of the face parsing of photos
+    generated: int = 800  # faces from seed 100000 on
+    validation: int = 500  # faces from seed 90000 on; they serve the report only
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Length and pace of a run."""
+
+    seed: int = 0
+    steps: int = 1200
+    rate: float = 5e-4  # of the pretrained part
+    head_rate: float = 1.5e-3  # of the layers that start from nothing
+    weight_decay: float = 0.02
+    warmup: float = 0.08  # share of the steps in which the rate climbs; a cosine follows
+    small_size: int = 88  # pixels in the first part
+    small_share: float = 0.35  # share of the steps at the small size
+    average: float = 0.995  # decay of the averaged weights, which are the ones that are kept
+    attack_every: int = 4  # every so many steps half of the pictures are perturbed against the network; 0 never
+    attack_from: float = 0.4  # share of the steps before the first of these
+    attack_size: float = 0.016  # largest change per pixel, of the range of 2
+    save_every: int = 50
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """A run of scripts/train_facetext.py or scripts/train_judge.py."""
+
+    material: Material = field(default_factory=Material)
+    schedule: Schedule = field(default_factory=Schedule)
+    mix: Mix = field(default_factory=Mix)
+    captions: int = 160  # captions a step (facetext)
+    composites: int = 4000  # captions of several concepts in the bank (facetext)
+    affirmed: float = 0.7  # share of single captions that affirm (facetext)
+    within_groups: float = 0.6  # share of the weight balanced inside Male x Young
+    frozen_blocks: int = 3  # first blocks of the image tower that stay as ImageNet left them
+
+
+def material(config: Material, data: Path, table: celeba.Table, folder: Path, device: str) -> tuple[Faces, Faces, Faces]:
+    """Parsed photos, generated training faces and generated validation faces, made where the folder lacks them."""
+    from where2edit.backbones.face_parsing import FaceParser
+    from where2edit.generators.mobilestylegan import MobileStyleGAN
+
+    def photos() -> Faces:
+        rows = celeba.training_rows(table, config.parsed)
+        images = celeba.read_images(data, [table.names[row] for row in rows])
+        return Faces(images, parse(FaceParser.load(config.parser_size).to(device), images), rows)
+
+    def faces(first: int, count: int) -> Faces:
+        generator = MobileStyleGAN.load().to(device)
+        return generate(generator, FaceParser.load().to(device), range(first, first + count), config.size)
+
+    makers = {
+        f"parsed_{config.parsed}": photos,
+        f"generated_{config.generated}": lambda: faces(TRAIN_SEEDS, config.generated),
+        f"validation_{config.validation}": lambda: faces(VALIDATION_SEEDS, config.validation),
+    }
+    for name, make in makers.items():
+        path = folder / f"{name}.safetensors"
+        if not path.is_file():
+            packed.save(path.with_suffix(".partial"), make(), {"name": name})
+            os.replace(path.with_suffix(".partial"), path)
+    parsed, generated, validation = (packed.load(folder / f"{name}.safetensors", config.size) for name in makers)
+    return parsed, generated, validation
+
+
+def batches(config: EncoderConfig, photos: Tensor, table: celeba.Table, parsed: Faces, generated: Faces) -> FaceBatches:
+    """Batches over the training rows of `photos` (all rows, uint8); row numbers of parsed photos are translated."""
+    rows = celeba.training_rows(table)
+    place = torch.full((len(table.names),), -1)
+    place[rows] = torch.arange(len(rows))
+    parsed = Faces(parsed.images, parsed.labels, place[parsed.ids])
+    return FaceBatches(photos[rows], table.values[rows], parsed, generated, config.mix, config.schedule.seed)
+
+
+def new_towers(source: FaceBatches, weights: Path | None = None) -> Towers:
+    """Towers whose image part is ImageNet's, its normalisation measured on faces and folded away."""
+    towers = Towers()
+    net = EfficientNetLite0.load(weights)
+    normalise, size = towers.image_tower.normalise, towers.image_tower.size
+    with torch.no_grad():
+        calibrate(net, [normalise(source(-1 - i, size)[0]) for i in range(4)])
+    towers.image_tower.net = fuse(net)
+    return towers
+
+
+class CaptionLoss(nn.Module):
+    """Balanced sigmoid loss over the picture x caption matrix: every caption's two sides weigh the same."""
+
+    def __init__(self, bank: CaptionBank, balance: Balance, config: EncoderConfig):
+        super().__init__()
+        self.bank, self.balance, self.config = bank, balance, config
+
+    def draw(self, step: int) -> Tensor:
+        """The caption numbers of one step."""
+        draw = torch.Generator().manual_seed(self.config.schedule.seed * 1_000_003 + 500_000 + step)
+        return self.bank.sample(self.config.captions, self.config.affirmed, draw)
+
+    def forward(self, towers: Towers, images: Tensor, truth: Tensor, step: int) -> Tensor:
+        """Mean over captions of the weighted cross entropies of pictures with truth [B,C]."""
+        rows = self.draw(step)
+        said = self.bank.truth(rows, truth)
+        text = towers.text_head(_noisy(self.bank.features[rows].to(images.device)))
+        logits = towers.log_scale.exp() * towers.image_tower(images) @ text.T + towers.bias
+        loss = F.binary_cross_entropy_with_logits(logits, said.clamp_min(0).to(logits.dtype), reduction="none")
+        return (loss * self._weights(rows, truth, said)).sum() / len(rows)
+
+    def _weights(self, rows: Tensor, truth: Tensor, said: Tensor) -> Tensor:
+        """Captions of one concept take that concept's weights; composites are balanced within the batch."""
+        concepts = self.bank.concepts[rows].to(truth.device)
+        single = self.balance.weights(truth)[:, concepts[:, 0]]
+        sides = [(said == side).float() for side in (0, 1)]
+        counts = [side.sum(0) for side in sides]
+        both = ((counts[0] > 0) & (counts[1] > 0)).float()
+        joint = sum(0.5 * side / count.clamp_min(1) for side, count in zip(sides, counts, strict=True)) * both
+        return torch.where(concepts[:, 1] < 0, single, joint)
+
+
+def _noisy(features: Tensor, amount: float = 0.05) -> Tensor:
+    """Text features with noise, so that the head maps the neighbourhood of a phrase, not the phrase alone."""
+    return features + amount * torch.randn_like(features)
+
+
+def attacked(images: Tensor, size: float, loss: Callable[[Tensor], Tensor]) -> Tensor:
+    """The first half of the pictures moved by `size` per pixel so that the loss rises, from a random start."""
+    half = len(images) // 2
+    start = images[:half] + size * (2 * torch.rand_like(images[:half]) - 1)
+    start.requires_grad_(True)
+    (gradient,) = torch.autograd.grad(loss(torch.cat([start, images[half:]])), start)
+    moved = images[:half] + (start - images[:half] + size * gradient.sign()).clamp(-size, size)
+    return torch.cat([moved.detach().clamp(-1, 1), images[half:]])
+
+
+def rate_at(step: int, schedule: Schedule) -> float:
+    """Share of the full learning rate: linear warm-up, then a cosine to 1 %."""
+    progress = (step + 1) / schedule.steps
+    if progress < schedule.warmup:
+        return progress / schedule.warmup
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (progress - schedule.warmup) / (1 - schedule.warmup)))
+
+
+class Run:
+    """One training run: `advance()` to the end, saving as it goes; the same folder continues where it stopped."""
+
+    def __init__(self, net: nn.Module, heads: list[nn.Parameter], source: FaceBatches, balance: Balance, loss: Callable,
+                 config: EncoderConfig, folder: Path, device: str):  # fmt: skip
+        """`heads` are the parameters that start from nothing; loss(net, images, truth, step) gives a scalar."""
+        self.net, self.source, self.balance, self.loss = net.to(device), source, balance, loss
+        self.config, self.folder, self.device = config, folder, device
+        self.average = deepcopy(self.net).requires_grad_(False)
+        own = {id(p) for p in heads}
+        base = [p for p in self.net.parameters() if p.requires_grad and id(p) not in own]
+        schedule = config.schedule
+        groups = [{"params": base, "full": schedule.rate}, {"params": heads, "full": schedule.head_rate}]
+        self.optimizer = torch.optim.AdamW(groups, lr=0.0, weight_decay=schedule.weight_decay)
+        self.step = 0
+        self._resume()
+        if not self.balance.steps:
+            # A first count of the sides keeps the weights of the first steps sane.
+            for i in range(30):
+                self.balance.update(source(-100 - i, config.schedule.small_size)[1])
+
+    @property
+    def state_file(self) -> Path:
+        return self.folder / "training_state.pt"
+
+    def _resume(self) -> None:
+        if not self.state_file.is_file():
+            return
+        state = torch.load(self.state_file, map_location=self.device, weights_only=True)
+        if state["config"] != digest(self.config):
+            raise ValueError(f"{self.folder} holds a run of another config; choose another --out or delete it")
+        for name in ("net", "average", "optimizer"):
+            getattr(self, name).load_state_dict(state[name])
+        self.balance.counts, self.balance.steps, self.step = state["counts"], state["balance_steps"], state["step"]
+
+    def save(self) -> None:
+        """Write everything that the run needs to go on exactly."""
+        state = {name: getattr(self, name).state_dict() for name in ("net", "average", "optimizer")}
+        state |= {"counts": self.balance.counts, "balance_steps": self.balance.steps, "step": self.step}
+        partial = self.state_file.with_suffix(".partial")
+        torch.save({**state, "config": digest(self.config)}, partial)
+        os.replace(partial, self.state_file)
+
+    def advance(self, report: Callable[[nn.Module], dict] | None = None, report_every: int = 0) -> None:
+        """Train to the last step; `report(average)` gives figures for the log every so many steps."""
+        steps = self.config.schedule.steps
+        with tqdm(total=steps, initial=self.step, desc=self.folder.name) as bar:
+            while self.step < steps:
+                begin = time.perf_counter()
+                figures = {"step": self.step + 1, "loss": self._one_step(), "seconds": time.perf_counter() - begin}
+                self.step += 1
+                if report and report_every and self.step % report_every == 0:
+                    figures |= report(self.average)
+                    tqdm.write(json.dumps(figures))
+                with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
+                    log.write(json.dumps(figures) + "\n")
+                if self.step % self.config.schedule.save_every == 0 or self.step == steps:
+                    self.save()
+                bar.set_postfix(loss=f"{figures['loss']:.3f}")
+                bar.update()
+
+    def _one_step(self) -> float:
+        schedule, step = self.config.schedule, self.step
+        torch.manual_seed(schedule.seed * 1_000_003 + step)
+        full = self.config.material.size
+        size = schedule.small_size if step < schedule.small_share * schedule.steps else full
+        images, truth = self.source(step, size, self.device)
+        self.balance.update(truth)
+        self.net.train()
+        self._set_rates()
+        if schedule.attack_every and step % schedule.attack_every == 0 and step >= schedule.attack_from * schedule.steps:
+            images = attacked(images, schedule.attack_size, lambda x: self.loss(self.net, x, truth, step))
+        loss = self.loss(self.net, images, truth, step)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.optimizer.step()
+        self._update_average()
+        return float(loss)
+
+    def _set_rates(self) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["full"] * rate_at(self.step, self.config.schedule)
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        # The average starts short and grows, so that the first steps do not linger in it.
+        decay = min(self.config.schedule.average, (1 + self.step) / (10 + self.step))
+        for kept, new in zip(self.average.state_dict().values(), self.net.state_dict().values(), strict=True):
+            kept.lerp_(new, 1 - decay) if kept.is_floating_point() else kept.copy_(new)
+
+
+def metadata(config: EncoderConfig, model: str) -> dict[str, str]:
+    """What a weight file says about itself."""
+    return {
+        "format": "where2edit", "model": model, "config": json.dumps(as_dict(config)), "config_digest": digest(config),
+        "licence": "non-commercial research only (CelebA, FFHQ)", "sources": "CelebA, MobileStyleGAN-FFHQ, ImageNet weights",
+    }  # fmt: skip

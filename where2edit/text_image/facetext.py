@@ -1,0 +1,112 @@
+"""facetext: a small text-image encoder for faces, trained by scripts/train_facetext.py and shipped with the code.
+
+It knows faces and nothing else, and it is not CLIP: say `facetext` wherever a figure was obtained with it. Trained on CelebA and
+on generated faces, for non-commercial research only (pretrained_models/facetext.md).
+
+Legend: N prompts, B images, D = 256, s = 112 pixels.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from where2edit.backbones.efficientnet_lite import MIDDLE_WIDTH, WIDTH, EfficientNetLite0
+from where2edit.backbones.preprocess import Normalise, load_strictly, resize
+from where2edit.text_image import TEXT_IMAGE
+from where2edit.text_image.base import TextImage, TextImageConfig
+from where2edit.text_image.minilm import MiniLM
+
+SIZE = 112  # pixels that the image tower reads
+TEXT_LAYERS = (2, 4, 6)  # of MiniLM; an early layer tells "a hat" from "no hat"
+HIDDEN = 512
+WEIGHTS = "pretrained_models/facetext.safetensors"
+
+
+class ImageTower(nn.Module):
+    """EfficientNet-Lite0, the means of its last two scales, and one linear layer."""
+
+    def __init__(self, dim: int = 256, size: int = SIZE):
+        super().__init__()
+        self.size = size
+        self.normalise = Normalise()
+        self.net = EfficientNetLite0(fused=True)
+        self.head = nn.Linear(MIDDLE_WIDTH + WIDTH, dim)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images [B,3,H,W] in [-1,1], any size -> unit vectors [B,D]."""
+        x = self.normalise(resize(images, self.size))
+        middle, last = self.net(x.contiguous(memory_format=torch.channels_last))
+        return F.normalize(self.head(torch.cat([middle.mean((2, 3)), last.mean((2, 3))], 1)), dim=1)
+
+
+class TextHead(nn.Module):
+    """MiniLM's features [N,F] -> unit vectors [N,D]."""
+
+    def __init__(self, features: int, dim: int = 256, dropout: float = 0.1):
+        super().__init__()
+        self.inner, self.outer = nn.Linear(features, HIDDEN), nn.Linear(HIDDEN, dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return F.normalize(self.outer(self.dropout(F.gelu(self.inner(features)))), dim=1)
+
+
+class FaceText(TextImage):
+    """The encoder; embeddings have length one."""
+
+    name = "facetext"
+    unit_norm = True
+
+    def __init__(self, towers: Towers, words: MiniLM):
+        super().__init__()
+        self.image_tower, self.text_head, self.words = towers.image_tower, towers.text_head, words
+        self.dim = self.image_tower.head.out_features
+        self.logit_scale = float(towers.log_scale.exp())
+        self.logit_bias = float(towers.bias)
+        self.freeze()
+
+    def encode_text(self, prompts: list[str]) -> Tensor:
+        return self.text_head(self.words(prompts))
+
+    def encode_image(self, images: Tensor) -> Tensor:
+        return self.image_tower(images)
+
+
+class Towers(nn.Module):
+    """What is trained and shipped: the image tower, the text head, and the scale and bias of the sigmoid loss."""
+
+    def __init__(self, dim: int = 256):
+        super().__init__()
+        self.image_tower = ImageTower(dim)
+        self.text_head = TextHead(384 * len(TEXT_LAYERS), dim)
+        self.log_scale = nn.Parameter(torch.tensor(12.0).log())
+        self.bias = nn.Parameter(torch.tensor(0.0))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Towers:
+        """Trained towers in fp32. Raises ValueError for a file that is missing, broken or not facetext's."""
+        try:
+            with safe_open(path, "pt") as file:
+                kind = (file.metadata() or {}).get("model")
+                state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise ValueError(f"cannot read the facetext weights {path}: {error}; train them with scripts/train_facetext.py") from None
+        if kind != "facetext":
+            raise ValueError(f"{path} holds '{kind}', not facetext; give a file that scripts/train_facetext.py wrote")
+        towers = cls(state["image_tower.head.weight"].shape[0]) if "image_tower.head.weight" in state else cls()
+        load_strictly(towers, state, str(path))
+        return towers
+
+
+@TEXT_IMAGE.register("facetext")
+def facetext(config: TextImageConfig = TextImageConfig()) -> FaceText:
+    """The frozen encoder: our shipped weights (or those at `config.weights`) on MiniLM from the assets."""
+    from where2edit import assets
+
+    path = Path(config.weights) if config.weights else assets.shipped(WEIGHTS)
+    return FaceText(Towers.load(path), MiniLM.load(TEXT_LAYERS))

@@ -1,0 +1,114 @@
+"""all-MiniLM-L6-v2, a six-layer BERT of width 384 (Wang et al. 2020, arXiv 2002.10957), read straight from its safetensors.
+
+What a sentence encoder gives last places "a hat" beside "no hat"; so that a head can tell them apart, `MiniLM` gives the means
+over the words after several layers, among them an early one in which single words still stand out.
+
+Legend: N prompts, T tokens, 384 width.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from where2edit.backbones.preprocess import load_strictly
+
+WIDTH, LAYERS, HEADS, INNER, VOCABULARY, POSITIONS = 384, 6, 12, 1536, 30522, 512
+MAX_TOKENS = 128  # what the sentence encoder was trained with; longer prompts are cut
+EPSILON = 1e-12
+
+
+class Layer(nn.Module):
+    """One BERT layer, normalised after each residual."""
+
+    def __init__(self):
+        super().__init__()
+        self.query, self.key, self.value = (nn.Linear(WIDTH, WIDTH) for _ in range(3))
+        self.attention_out = nn.Linear(WIDTH, WIDTH)
+        self.attention_norm = nn.LayerNorm(WIDTH, EPSILON)
+        self.inner, self.outer = nn.Linear(WIDTH, INNER), nn.Linear(INNER, WIDTH)
+        self.outer_norm = nn.LayerNorm(WIDTH, EPSILON)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        q, k, v = (f(x).unflatten(-1, (HEADS, -1)).transpose(1, 2) for f in (self.query, self.key, self.value))
+        attended = F.scaled_dot_product_attention(q, k, v, mask[:, None, None]).transpose(1, 2).flatten(2)
+        x = self.attention_norm(x + self.attention_out(attended))
+        return self.outer_norm(x + self.outer(F.gelu(self.inner(x))))
+
+
+class MiniLM(nn.Module):
+    """Frozen text tower: prompts -> means over the tokens of chosen layers, each of unit length, side by side.
+
+    `layers` counts from 0, the embeddings, to 6, whose mean is the sentence embedding of sentence-transformers.
+    """
+
+    def __init__(self, tokenizer: str | Path, layers: tuple[int, ...] = (LAYERS,)):
+        super().__init__()
+        from tokenizers import Tokenizer
+
+        self.words = nn.Embedding(VOCABULARY, WIDTH)
+        self.positions = nn.Embedding(POSITIONS, WIDTH)
+        self.types = nn.Embedding(2, WIDTH)
+        self.norm = nn.LayerNorm(WIDTH, EPSILON)
+        self.layers = nn.ModuleList(Layer() for _ in range(LAYERS))
+        self.chosen = layers
+        self.dim = WIDTH * len(layers)
+        self.tokenizer = Tokenizer.from_file(str(tokenizer))
+        self.tokenizer.enable_truncation(MAX_TOKENS)
+        self.tokenizer.enable_padding()
+        self.eval().requires_grad_(False)
+
+    @classmethod
+    def load(
+        cls, layers: tuple[int, ...] = (LAYERS,), weights: str | Path | None = None, tokenizer: str | Path | None = None
+    ) -> MiniLM:
+        """The published weights, from the given files or the assets `minilm-model` and `minilm-tokenizer`."""
+        from where2edit import assets
+
+        weights = weights or assets.fetch("minilm-model")
+        with torch.device("meta"):
+            net = cls(tokenizer or assets.fetch("minilm-tokenizer"), layers)
+        net.to_empty(device="cpu")
+        # The pooler belongs to next-sentence prediction and the position ids are 0 ... 511: neither is used.
+        unused = ("pooler.", "embeddings.position_ids")
+        state = {_rename(k): v for k, v in load_file(weights).items() if not k.startswith(unused)}
+        load_strictly(net, state, str(weights))
+        return net
+
+    def train(self, mode: bool = True) -> MiniLM:
+        """Stays in evaluation mode: the network is frozen."""
+        return super().train(False)
+
+    @torch.no_grad()
+    def forward(self, prompts: list[str]) -> Tensor:
+        """Prompts -> [N, 384 x number of chosen layers]."""
+        device = self.words.weight.device
+        encoded = self.tokenizer.encode_batch(prompts)
+        ids = torch.tensor([e.ids for e in encoded], device=device)
+        mask = torch.tensor([e.attention_mask for e in encoded], device=device).bool()
+        x = self.words(ids) + self.positions.weight[: ids.shape[1]] + self.types.weight[0]
+        states = [self.norm(x)]
+        for layer in self.layers:
+            states.append(layer(states[-1], mask))
+        weight = mask[:, :, None].to(x.dtype)
+        means = [(states[i] * weight).sum(1) / weight.sum(1) for i in self.chosen]
+        return torch.cat([F.normalize(mean, dim=1) for mean in means], 1)
+
+
+_NAMES = (
+    ("embeddings.word_embeddings", "words"), ("embeddings.position_embeddings", "positions"),
+    ("embeddings.token_type_embeddings", "types"), ("embeddings.LayerNorm", "norm"), ("encoder.layer.", "layers."),
+    ("attention.self.", ""), ("attention.output.dense", "attention_out"), ("attention.output.LayerNorm", "attention_norm"),
+    ("intermediate.dense", "inner"), ("output.dense", "outer"), ("output.LayerNorm", "outer_norm"),
+)  # fmt: skip
+
+
+def _rename(key: str) -> str:
+    """The published file's name of a tensor -> ours."""
+    for theirs, ours in _NAMES:
+        key = key.replace(theirs, ours)
+    return key
