@@ -27,8 +27,9 @@ once() {
     fi
 }
 
+# -qq keeps errors and leaves out the warnings, of which some machines print hundreds for their own configuration.
 install() {
-    "$PY" -m pip install -q --disable-pip-version-check "$@"
+    "$PY" -m pip install -qq --disable-pip-version-check "$@"
 }
 
 install_file() {
