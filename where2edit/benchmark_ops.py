@@ -207,11 +207,16 @@ def region_row(device: torch.device) -> tuple:
     return "region mean", str(list(a.shape)), "float32", "forward", *_cells(times)
 
 
+def _settings(device: torch.device) -> dict[str, Setting]:
+    return LOCAL_SETTINGS | CUDNN_SETTINGS if device.type == "cuda" else {"CPU, fp32": Setting()}
+
+
 def synthesis_rows(generator: StyleGAN2, batches: tuple[int, ...] = (1, 8)) -> Iterator[tuple]:
     """Whole syntheses: formulation, convolutions, kernels, ms per batch, ratio to the first row, peak memory."""
     device = generator.constant.device
-    ways = [("reference", "reference", "cuDNN, fp32"), ("fast", "reference", "cuDNN, fp32")]
-    settings = LOCAL_SETTINGS | CUDNN_SETTINGS if device.type == "cuda" else {"cuDNN, fp32": Setting()}
+    settings = _settings(device)
+    plain = "cuDNN, fp32" if device.type == "cuda" else "CPU, fp32"
+    ways = [("reference", "reference", plain), ("fast", "reference", plain)]
     if "fast" in _impls(device):
         ways += [("fast", "reference", "local, fp32"), *(("fast", "fast", name) for name in settings)]
     base: list[float] = []
@@ -233,8 +238,7 @@ def synthesis_rows(generator: StyleGAN2, batches: tuple[int, ...] = (1, 8)) -> I
 
 def leak_rows(generator: StyleGAN2) -> Iterator[tuple]:
     """What each kind of convolution leaks under 20 masks."""
-    settings = LOCAL_SETTINGS | CUDNN_SETTINGS if generator.constant.is_cuda else {"CPU, fp32": Setting()}
-    for name, setting in settings.items():
+    for name, setting in _settings(generator.constant.device).items():
         leak = measure_leak(generator, setting)
         yield name, f"{leak.largest:.2e}", f"{leak.touched:.2%}", f"{leak.inside:.2f}"
 
