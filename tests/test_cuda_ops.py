@@ -42,12 +42,12 @@ def orders(function, inputs, seed=99):
     return [y, *first, *(zero if g is None else g for g, zero in zip(second, zeros, strict=True))]
 
 
-def assert_twins(fast, reference, inputs):
+def assert_twins(fast, reference, inputs, tolerance=None):
     """Three orders of `fast` in its own precision against `reference` in float64, relative to the largest value.
 
     The inputs are N(0,1), so that a sum that happens to cancel to less than 1 is held to the size of its terms.
     """
-    tolerance = TOLERANCE[inputs[0].dtype]
+    tolerance = tolerance or TOLERANCE[inputs[0].dtype]
     for found, expected in zip(orders(fast, inputs), orders(reference, [x.double() for x in inputs]), strict=True):
         assert found.shape == expected.shape and found.dtype == inputs[0].dtype
         assert (found.double() - expected).abs().max() <= tolerance * expected.abs().max().clamp_min(1)
@@ -69,7 +69,9 @@ def test_bias_act(dtype, layout, shape, activation):
         )
 
     assert_twins(run("fast"), run("reference"), inputs)
-    assert_twins(lambda x, bias: bias_act(x, bias, impl="fast"), lambda x, bias: bias_act(x, bias), inputs[:2])
+    assert_twins(
+        lambda x, bias: bias_act(x, bias, impl="fast"), lambda x, bias: bias_act(x, bias, impl="reference"), inputs[:2]
+    )
     kept = run("fast")(*inputs)
     assert kept.stride() == inputs[0].stride() and kept.dtype == dtype
 
@@ -129,7 +131,8 @@ def test_a_whole_layer(local, enlarging):
 
         return layer
 
-    assert_twins(run(impl="fast", kernels="fast", local=local), run(impl="reference", kernels="reference"), inputs)
+    fast, reference = run(impl="fast", kernels="fast", local=local), run(impl="reference", kernels="reference")
+    assert_twins(fast, reference, inputs, tolerance=1e-4)  # the rounding of cuDNN's convolution, Winograd's too
 
 
 def test_more_than_two_to_the_thirty_values():

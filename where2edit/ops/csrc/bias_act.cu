@@ -1,5 +1,5 @@
 // Demodulation, noise, bias and leaky ReLU of a convolution's output in one pass over memory, and its derivative.
-#include "common.cuh"
+#include "common.h"
 
 // Each thread owns packs of N neighbours in memory. NCHW: a pack lies in one plane. Channels last: in one pixel.
 // Index is 32 bits wide where that is enough, because 64-bit divisions would cost more than the memory access.

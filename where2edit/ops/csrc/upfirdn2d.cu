@@ -1,5 +1,5 @@
 // Upsample by zeros, pad, filter, downsample: one kernel for every case and one for the 4x4 blur that dominates.
-#include "common.cuh"
+#include "common.h"
 
 // `outer` numbers samples and `channel` channels; in NCHW `outer` numbers planes (sample and channel) and `channel` is 0.
 template <typename Index> struct Place { Index outer, channel, row, column; };
