@@ -10,14 +10,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+PREFIX = "where2edit."  # of the metadata entry "format", which says what the tensors are
+
 
 def write(path: str | Path, tensors: Mapping[str, Tensor], kind: str, metadata: Mapping[str, str]) -> Path:
-    """Write `tensors` as format=`kind` with `metadata`; an interrupted write leaves what was there before."""
+    """Write `tensors` with format=where2edit.<kind>; an interrupted write leaves what was there before."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        save_file(_separate(tensors), partial, {**metadata, "format": kind})
+        save_file(_separate(tensors), partial, {**metadata, "format": PREFIX + kind})
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
@@ -25,7 +27,7 @@ def write(path: str | Path, tensors: Mapping[str, Tensor], kind: str, metadata: 
 
 
 def read(path: str | Path, kind: str | None = None) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and metadata of a file. Raises ValueError unless it is safetensors with format=`kind` (None: any)."""
+    """Tensors and metadata of a file. Raises ValueError unless its format is where2edit.<kind> (None: any)."""
     if not Path(path).is_file():
         raise ValueError(f"no weights at {path}; official files are turned into safetensors by scripts/convert.py")
     try:
@@ -35,8 +37,8 @@ def read(path: str | Path, kind: str | None = None) -> tuple[dict[str, Tensor], 
     except SafetensorError as error:
         raise ValueError(f"{path} is not safetensors ({error}); official files go through scripts/convert.py") from None
     found = metadata.get("format", "nothing")
-    if kind is not None and found != kind:
-        raise ValueError(f"{path} says format={found}, expected {kind}; make it with scripts/convert.py")
+    if kind is not None and found != PREFIX + kind:
+        raise ValueError(f"{path} says format={found}, expected {PREFIX}{kind}; make it with scripts/convert.py")
     return tensors, metadata
 
 

