@@ -15,11 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from where2edit import formats
+from where2edit import formats, tensorfile
 from where2edit.generators import GENERATORS
 from where2edit.generators.base import Canvas, Generator, GeneratorConfig, Site
 from where2edit.layers import EqualLinear, scaled_leaky_relu
@@ -33,7 +31,7 @@ KERNEL = 3
 SKIP_PADDING = (2, 1, 2, 1)  # of the blur that doubles the RGB skip
 MAPPING_LAYERS, MAPPING_LR = 8, 0.01
 MEAN_SAMPLES = 4096  # mapped samples behind w_mean
-FORMAT = "where2edit.stylegan2"
+KIND = "stylegan2"  # of the safetensors
 
 
 def width(resolution: int, channel_multiplier: int) -> int:
@@ -193,27 +191,15 @@ def create(resolution: int = 1024, channel_multiplier: int = 2, seed: int = 0) -
 def save(generator: StyleGAN2, path: str | Path, **metadata: str) -> None:
     """Write the weights as safetensors that describe themselves; `metadata` adds source, licence and so on."""
     described = {
-        "format": FORMAT,
         "resolution": str(generator.resolution),
         "channel_multiplier": str(generator.channel_multiplier),
     }
-    tensors = {name: tensor.contiguous() for name, tensor in generator.state_dict().items()}
-    save_file(tensors, path, {**metadata, **described})
+    tensorfile.write(path, generator.state_dict(), KIND, {**metadata, **described})
 
 
 def load(path: str | Path) -> StyleGAN2:
     """A frozen StyleGAN2 from our safetensors. Raises ValueError naming the file for anything else."""
-    if not Path(path).is_file():
-        raise ValueError(f"no StyleGAN2 weights at {path}; give safetensors written by scripts/convert.py")
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(f"{path} is not safetensors ({error}); official files go through scripts/convert.py") from None
-    if metadata.get("format") != FORMAT:
-        found = metadata.get("format", "nothing")
-        raise ValueError(f"{path} says format={found}, expected {FORMAT}; official files go through scripts/convert.py")
+    state, metadata = tensorfile.read(path, KIND)
     with torch.device("meta"):
         generator = StyleGAN2(*(_number(metadata, key, path) for key in ("resolution", "channel_multiplier")))
     check_state(generator, state, path)
