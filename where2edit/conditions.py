@@ -20,21 +20,25 @@ ATTEMPTS = 50  # draws before a prompt is taken although it is close to another
 
 
 class Conditions:
-    """Embeds prompts once and builds Conditions; h has length sqrt(D), so that its numbers are about N(0,1)."""
+    """Embeds prompts once and builds Conditions.
 
-    def __init__(self, encoder: TextImage):
-        self.encoder = encoder
+    raw: h as the encoder makes it (the released code) instead of length sqrt(D), at which its numbers are about N(0,1).
+    distinct: cosine that the prompts of one image stay below; 1 allows any.
+    """
+
+    def __init__(self, encoder: TextImage, raw: bool = False, distinct: float = DISTINCT):
+        self.encoder, self.raw, self.distinct = encoder, raw, distinct
         self._known: dict[str, Tensor] = {}
 
     @torch.no_grad()
     def embed(self, prompts: list[str]) -> Tensor:
-        """Prompts -> [N,D] of length sqrt(D). Raises ValueError for an empty prompt."""
+        """Prompts -> h [N,D]. Raises ValueError for an empty prompt."""
         new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._known]
         if any(not prompt.strip() for prompt in new):
             raise ValueError("an empty prompt says nothing; write what should change, for example 'blond hair'")
         if new:
             for prompt, h in zip(new, self.encoder.text(new), strict=True):
-                self._known[prompt] = F.normalize(h.float(), dim=0) * math.sqrt(len(h))
+                self._known[prompt] = h.float() if self.raw else F.normalize(h.float(), dim=0) * math.sqrt(len(h))
         return torch.stack([self._known[prompt] for prompt in prompts])
 
     def of(self, prompts: list[str], strength: float, where: list[str] | None = None, per_source: int = 1) -> Condition:
@@ -51,10 +55,13 @@ class Conditions:
         for _ in range(m):
             for _ in range(ATTEMPTS):
                 prompt = sample_prompt(phrases, random)
-                if not chosen or float((self.embed(chosen) @ self.embed([prompt]).T).max()) < DISTINCT * self._norm():
+                if not chosen or self._close(chosen, prompt) < self.distinct:
                     break
             chosen.append(prompt)
         return chosen
 
-    def _norm(self) -> int:
-        return len(next(iter(self._known.values())))
+    def _close(self, chosen: list[str], prompt: str) -> float:
+        """The largest cosine between `prompt` and those chosen before; -1 where any prompt is allowed."""
+        if self.distinct >= 1:
+            return -1.0
+        return float((F.normalize(self.embed(chosen), dim=1) @ F.normalize(self.embed([prompt]), dim=1).T).max())

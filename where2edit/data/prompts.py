@@ -20,6 +20,11 @@ class DataConfig:
     """The `data` section."""
 
     captions: str = "celeba-caption"  # folder, relative to the project
+    distinct: float = 0.7  # cosine that the m prompts of one image stay below; 1: no check, as in the released code
+
+    def __post_init__(self):
+        if not 0 < self.distinct <= 1:
+            raise ValueError(f"data.distinct is {self.distinct}; allowed: above 0, up to 1 (any prompt)")
 
 
 def split_caption(caption: str) -> list[str]:
@@ -38,12 +43,19 @@ def read_phrases(folder: str | Path, seed: int = 0) -> list[str]:
         raise ValueError(f"no caption files (*.txt) in {folder}; celeba-caption/README.md shows the layout")
     random, phrases = torch.Generator().manual_seed(seed), []
     for file in files:
-        lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        lines = [line for line in _text(file).splitlines() if line.strip()]
         for _ in range(LINES_PER_FILE if lines else 0):
             phrases += split_caption(lines[int(torch.randint(len(lines), (), generator=random))])
     if not phrases:
         raise ValueError(f"the {len(files)} caption files in {folder} hold no text; one caption per line is expected")
     return phrases
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(f"{file} is not UTF-8 text; captions are plain text, one per line") from None
 
 
 def sample_prompt(phrases: list[str], random: torch.Generator) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -21,6 +22,8 @@ class TextImageConfig:
     name: str = "facetext"
     model: str = "ViT-B-32-quickgelu"  # clip only: the open_clip architecture
     weights: str | None = None  # asset name or path; None: the encoder's own default
+    pixels: Literal["openai", "released"] = "openai"  # clip only: how images are brought to its size, see Clip
+    embedding: Literal["standard", "raw"] = "standard"  # h of length sqrt(D), or as the encoder makes it (released)
     seed: int = 0  # toy only: of the random weights
 
 

@@ -1,0 +1,48 @@
+"""The paper's ablations (Table 3, Fig. 7), to be trained like where2edit itself.
+
+The released code has no runnable version of them; these follow the text of Section 4.3.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from where2edit.blending import make_mask
+from where2edit.mapper import SPACES, edited_sites
+from where2edit.methods import METHODS
+from where2edit.methods.base import Method, MethodConfig, Parts
+from where2edit.methods.where2edit import Where2Edit
+from where2edit.records import Condition, Edit, Source
+
+
+@METHODS.register("where2edit-no-attention")
+class NoAttention(Method):
+    """The mapping module alone ("W/O Attn"): its styles are in force everywhere up to the blend site."""
+
+    local = True
+
+    def __init__(self, parts: Parts, config: MethodConfig):
+        super().__init__()
+        sites = edited_sites(parts.generator, parts.blend_site)
+        self.mapper = SPACES[config.mapper.space](parts.generator, sites, parts.text_dim, config.mapper)
+        self.parts = parts
+
+    def forward(self, source: Source, condition: Condition, preview: bool = False) -> Edit:
+        return self.render(source.repeat(condition.per_source), self.propose(source, condition), preview)
+
+    def propose(self, source: Source, condition: Condition) -> Edit:
+        """New styles under a mask of ones."""
+        repeated = source.repeat(condition.per_source)
+        u, shift = self.mapper(repeated, condition)
+        cells = self.parts.generator.site(self.parts.blend_site).resolution
+        everywhere = torch.ones(len(repeated), 1, cells, cells).to(repeated.w)
+        return Edit(u, everywhere, everywhere, everywhere, shift=shift)
+
+
+@METHODS.register("where2edit-no-clusters")
+class NoClusters(Where2Edit):
+    """Eq. 3 without Clus ("W/O Clus"): every pixel decides for itself. Trained with the loss `attention_area`."""
+
+    def propose(self, source: Source, condition: Condition) -> Edit:
+        edit = super().propose(source, condition)
+        return edit.with_(mask=make_mask(edit.attention, self.parts.blending), region_attention=edit.attention)
