@@ -1,22 +1,24 @@
 """Train facetext; the same command goes on where it stopped.
 
 python scripts/train_facetext.py --data <CelebA folder> --attributes <csv> --out out/facetext
+OMP_NUM_THREADS=1 torchrun --nproc-per-node 2 scripts/train_facetext.py ...   (two processes, the quickest on two cores)
 python scripts/report_facetext.py --data <CelebA folder> --attributes <csv> --out out/facetext
 """
 
 import argparse
+import os
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 
-from where2edit import cli
+from where2edit import cli, distributed
 from where2edit.config import load
 from where2edit.data import celeba
 from where2edit.data.caption_bank import build, composites, singles
 from where2edit.data.face_batches import Balance
 from where2edit.encoder_report import mean_auc
-from where2edit.encoder_training import CaptionLoss, EncoderConfig, Run, batches, material, metadata, new_towers
+from where2edit.encoder_training import CaptionLoss, EncoderConfig, Run, batches, material, metadata, new_towers, teach_words
 from where2edit.text_image.facetext import TEXT_LAYERS
 from where2edit.text_image.minilm import MiniLM
 
@@ -32,6 +34,9 @@ def main() -> None:
     args = parser.parse_args()
     config = load(EncoderConfig, args.config, args.overrides)
     device = ("cuda" if torch.cuda.is_available() else "cpu") if args.device == "auto" else args.device
+    if "LOCAL_RANK" in os.environ:
+        torch.distributed.init_process_group("nccl" if device == "cuda" else "gloo")
+        device = f"cuda:{os.environ['LOCAL_RANK']}" if device == "cuda" else device
     args.out.mkdir(parents=True, exist_ok=True)
     table = celeba.read_attributes(args.attributes)
     photos = celeba.read_images(args.data, table.names, config.material.size)
@@ -40,6 +45,7 @@ def main() -> None:
     bank = build(captions, lambda: MiniLM.load(TEXT_LAYERS), args.out / "captions.safetensors")
     source = batches(config, photos, table, parsed, generated)
     towers = new_towers(source)
+    teach_words(towers.text_head, bank, config.schedule.seed)
     towers.image_tower.net.blocks[: config.frozen_blocks].requires_grad_(False)
     towers.image_tower.net.stem.requires_grad_(False)
     heads = [*towers.image_tower.head.parameters(), *towers.text_head.parameters(), towers.log_scale, towers.bias]
@@ -47,6 +53,8 @@ def main() -> None:
     run = Run(towers, heads, source, balance, CaptionLoss(bank, balance, config), config, args.out, device)
     kept = table.validation()
     run.advance(lambda net: mean_auc(net, bank, photos[kept], table.values[kept]), report_every=200)
+    if distributed.rank():
+        return
     state = {key: value.half().contiguous() for key, value in run.average.state_dict().items()}
     save_file(state, args.out / "facetext.safetensors", metadata(config, "facetext"))
     print(f"weights in {args.out / 'facetext.safetensors'}")

@@ -39,3 +39,11 @@ def mean_auc(towers, bank, photos: Tensor, values: Tensor) -> dict[str, float]:
     text = towers.text_head(bank.features[rows].to(next(towers.parameters()).device)).cpu()
     figures = torch.tensor([auc(images @ t, values[:, i].long()) for i, t in enumerate(text)])
     return {"auc": float(figures.nanmean()), "lowest": float(figures.nan_to_num(1).min())}
+
+
+@torch.no_grad()
+def judge_auc(judge, photos: Tensor, values: Tensor) -> dict[str, float]:
+    """Quick figures of the judge: mean AUC over the attributes, and the lowest."""
+    logits = embed(judge.eval(), photos)
+    figures = torch.tensor([auc(logits[:, i], values[:, i].long()) for i in range(values.shape[1])])
+    return {"auc": float(figures.nanmean()), "lowest": float(figures.nan_to_num(1).min())}

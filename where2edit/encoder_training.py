@@ -19,14 +19,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from where2edit import distributed
 from where2edit.backbones.efficientnet_lite import EfficientNetLite0, calibrate, fuse
 from where2edit.config import as_dict, digest
 from where2edit.data import celeba, packed
 from where2edit.data.caption_bank import CaptionBank
 from where2edit.data.face_batches import Balance, FaceBatches, Mix
 from where2edit.data.packed import Faces
+from where2edit.data.phrases import CONCEPTS
 from where2edit.data.synthetic_faces import TRAIN_SEEDS, VALIDATION_SEEDS, generate, parse
-from where2edit.text_image.facetext import Towers
+from where2edit.text_image.facetext import TextHead, Towers
 
 
 @dataclass(frozen=True)
@@ -102,23 +104,50 @@ def material(config: Material, data: Path, table: celeba.Table, folder: Path, de
 
 
 def batches(config: EncoderConfig, photos: Tensor, table: celeba.Table, parsed: Faces, generated: Faces) -> FaceBatches:
-    """Batches over the training rows of `photos` (all rows, uint8); row numbers of parsed photos are translated."""
+    """Batches over the training rows of `photos` (all rows, uint8); row numbers of parsed photos are translated.
+
+    Where several processes train, each draws its share of the batch.
+    """
     rows = celeba.training_rows(table)
     place = torch.full((len(table.names),), -1)
     place[rows] = torch.arange(len(rows))
     parsed = Faces(parsed.images, parsed.labels, place[parsed.ids])
-    return FaceBatches(photos[rows], table.values[rows], parsed, generated, config.mix, config.schedule.seed)
+    mix = Mix(config.mix.batch // distributed.world(), config.mix.altered // distributed.world(), config.mix.rare)
+    return FaceBatches(photos[rows], table.values[rows], parsed, generated, mix, config.schedule.seed)
 
 
 def new_towers(source: FaceBatches, weights: Path | None = None) -> Towers:
     """Towers whose image part is ImageNet's, its normalisation measured on faces and folded away."""
+    torch.manual_seed(source.seed)
     towers = Towers()
-    net = EfficientNetLite0.load(weights)
-    normalise, size = towers.image_tower.normalise, towers.image_tower.size
+    tower, net = towers.image_tower, EfficientNetLite0.load(weights)
+    images = [tower.normalise(source(-1 - i, tower.size)[0]) for i in range(6)]
     with torch.no_grad():
-        calibrate(net, [normalise(source(-1 - i, size)[0]) for i in range(4)])
-    towers.image_tower.net = fuse(net)
+        calibrate(net, images)
+        tower.net = fuse(net).eval()
+        features = torch.cat([tower.features(batch) for batch in images])
+        # Faces resemble each other: unless the head looks at what differs, all embeddings start as one and stay so for long.
+        tower.head.weight.div_(features.std(0) + 1e-3)
+        tower.head.bias.copy_(-tower.head.weight @ features.mean(0))
     return towers
+
+
+def teach_words(head: TextHead, bank: CaptionBank, seed: int, steps: int = 600, rate: float = 1e-3) -> None:
+    """Spread the concepts before any picture is seen: phrases of a concept to one of orthogonal vectors, denials opposite.
+
+    Without it both towers start near a saddle, where all captions are one and no picture tells them apart.
+    """
+    draw = torch.Generator().manual_seed(seed)
+    axes = torch.linalg.qr(torch.randn(head.outer.out_features, len(CONCEPTS), generator=draw)).Q.T
+    targets = torch.stack([-axes, axes], 1).flatten(0, 1)  # 2 x concept + side
+    optimizer = torch.optim.AdamW(head.parameters(), rate, weight_decay=0.01)
+    for _ in range(steps):
+        rows = bank.single[torch.randint(len(bank.single), (256,), generator=draw)]
+        logits = 16 * head(_noisy(bank.features[rows])) @ targets.T
+        loss = F.cross_entropy(logits, bank.concepts[rows, 0] * 2 + bank.sides[rows, 0], label_smoothing=0.05)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
 
 
 class CaptionLoss(nn.Module):
@@ -138,7 +167,7 @@ class CaptionLoss(nn.Module):
         rows = self.draw(step)
         said = self.bank.truth(rows, truth)
         text = towers.text_head(_noisy(self.bank.features[rows].to(images.device)))
-        logits = towers.log_scale.exp() * towers.image_tower(images) @ text.T + towers.bias
+        logits = towers.log_scale.exp() * towers.image_tower.encode(images) @ text.T + towers.bias
         loss = F.binary_cross_entropy_with_logits(logits, said.clamp_min(0).to(logits.dtype), reduction="none")
         return (loss * self._weights(rows, truth, said)).sum() / len(rows)
 
@@ -151,6 +180,17 @@ class CaptionLoss(nn.Module):
         both = ((counts[0] > 0) & (counts[1] > 0)).float()
         joint = sum(0.5 * side / count.clamp_min(1) for side, count in zip(sides, counts, strict=True)) * both
         return torch.where(concepts[:, 1] < 0, single, joint)
+
+
+def concept_loss(balance: Balance) -> Callable[[nn.Module, Tensor, Tensor, int], Tensor]:
+    """Balanced cross entropy of a network with one logit per concept: the judge's loss."""
+
+    def loss(net: nn.Module, images: Tensor, truth: Tensor, step: int) -> Tensor:
+        logits = net.encode(images)
+        each = F.binary_cross_entropy_with_logits(logits, truth.clamp_min(0).to(logits.dtype), reduction="none")
+        return (each * balance.weights(truth)).sum() / truth.shape[1]
+
+    return loss
 
 
 def _noisy(features: Tensor, amount: float = 0.05) -> Tensor:
@@ -177,7 +217,10 @@ def rate_at(step: int, schedule: Schedule) -> float:
 
 
 class Run:
-    """One training run: `advance()` to the end, saving as it goes; the same folder continues where it stopped."""
+    """One training run: `advance()` to the end, saving as it goes; the same folder continues where it stopped.
+
+    Under torchrun every process works on its share of each batch and the gradients are averaged; the first one writes.
+    """
 
     def __init__(self, net: nn.Module, heads: list[nn.Parameter], source: FaceBatches, balance: Balance, loss: Callable,
                  config: EncoderConfig, folder: Path, device: str):  # fmt: skip
@@ -222,11 +265,14 @@ class Run:
     def advance(self, report: Callable[[nn.Module], dict] | None = None, report_every: int = 0) -> None:
         """Train to the last step; `report(average)` gives figures for the log every so many steps."""
         steps = self.config.schedule.steps
-        with tqdm(total=steps, initial=self.step, desc=self.folder.name) as bar:
+        first = distributed.rank() == 0
+        with tqdm(total=steps, initial=self.step, desc=self.folder.name, disable=not first) as bar:
             while self.step < steps:
                 begin = time.perf_counter()
                 figures = {"step": self.step + 1, "loss": self._one_step(), "seconds": time.perf_counter() - begin}
                 self.step += 1
+                if not first:
+                    continue
                 if report and report_every and self.step % report_every == 0:
                     figures |= report(self.average)
                     tqdm.write(json.dumps(figures))
@@ -239,10 +285,11 @@ class Run:
 
     def _one_step(self) -> float:
         schedule, step = self.config.schedule, self.step
-        torch.manual_seed(schedule.seed * 1_000_003 + step)
+        rank, world = distributed.rank(), distributed.world()
+        torch.manual_seed(schedule.seed * 1_000_003 + step * world + rank)
         full = self.config.material.size
         size = schedule.small_size if step < schedule.small_share * schedule.steps else full
-        images, truth = self.source(step, size, self.device)
+        images, truth = self.source(step * world + rank, size, self.device)
         self.balance.update(truth)
         self.net.train()
         self._set_rates()
@@ -251,10 +298,21 @@ class Run:
         loss = self.loss(self.net, images, truth, step)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        self._share_gradients()
         nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimizer.step()
         self._update_average()
         return float(loss)
+
+    def _share_gradients(self) -> None:
+        """Average the gradients over the processes, in one message."""
+        if distributed.world() == 1:
+            return
+        gradients = [p.grad for p in self.net.parameters() if p.grad is not None]
+        flat = torch.cat([g.flatten() for g in gradients])
+        torch.distributed.all_reduce(flat)
+        for gradient, shared in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(shared.view_as(gradient) / distributed.world())
 
     def _set_rates(self) -> None:
         for group in self.optimizer.param_groups:

@@ -37,11 +37,18 @@ class ImageTower(nn.Module):
         self.net = EfficientNetLite0(fused=True)
         self.head = nn.Linear(MIDDLE_WIDTH + WIDTH, dim)
 
+    def features(self, images: Tensor) -> Tensor:
+        """Normalised images of the tower's size -> [B,1392]."""
+        middle, last = self.net(images.contiguous(memory_format=torch.channels_last))
+        return torch.cat([middle.mean((2, 3)), last.mean((2, 3))], 1)
+
     def forward(self, images: Tensor) -> Tensor:
         """Images [B,3,H,W] in [-1,1], any size -> unit vectors [B,D]."""
-        x = self.normalise(resize(images, self.size))
-        middle, last = self.net(x.contiguous(memory_format=torch.channels_last))
-        return F.normalize(self.head(torch.cat([middle.mean((2, 3)), last.mean((2, 3))], 1)), dim=1)
+        return self.encode(resize(images, self.size))
+
+    def encode(self, images: Tensor) -> Tensor:
+        """The same without resizing: training starts at a smaller size."""
+        return F.normalize(self.head(self.features(self.normalise(images))), dim=1)
 
 
 class TextHead(nn.Module):

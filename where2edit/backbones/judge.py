@@ -1,0 +1,84 @@
+"""The judge: an attribute classifier that neither encoder nor editor ever sees, for measuring edits.
+
+A ResNet-18 trunk (started from the face-parsing network's, never from facetext's) with a narrow last stage, another seed, and
+no text: one logit per concept of data.phrases. Trained by scripts/train_judge.py. For non-commercial research only.
+
+Legend: B images, C concepts, s = 112 pixels.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from where2edit.backbones.face_parsing import BasicBlock, ResNet18
+from where2edit.backbones.preprocess import Normalise, check_images, load_strictly, resize
+from where2edit.registry import nearest
+
+SIZE = 112
+WIDTH = 256  # channels of the last stage, half of ResNet-18's
+WEIGHTS = "pretrained_models/judge.safetensors"
+
+
+class Judge(nn.Module):
+    """Images -> probabilities of named concepts. `names` has one name per output, in order."""
+
+    def __init__(self, names: tuple[str, ...]):
+        super().__init__()
+        self.names = names
+        self.normalise = Normalise()
+        self.trunk = ResNet18()
+        self.trunk.layer4 = nn.Sequential(BasicBlock(256, WIDTH, 2), BasicBlock(WIDTH, WIDTH, 1))
+        self.head = nn.Linear(256 + WIDTH, len(names))
+
+    @classmethod
+    def load(cls, path: str | Path | None = None) -> Judge:
+        """The shipped judge, or the one at `path`, frozen. Raises ValueError for a file that is no judge's."""
+        from where2edit import assets
+
+        path = path or assets.shipped(WEIGHTS)
+        try:
+            with safe_open(path, "pt") as file:
+                about = file.metadata() or {}
+                state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise ValueError(f"cannot read the judge's weights {path}: {error}; train it with scripts/train_judge.py") from None
+        if about.get("model") != "judge":
+            raise ValueError(f"{path} holds '{about.get('model')}', not a judge; give a file that scripts/train_judge.py wrote")
+        judge = cls(tuple(about["names"].split(",")))
+        load_strictly(judge, {key: v.float() if v.is_floating_point() else v for key, v in state.items()}, str(path))
+        return judge.eval().requires_grad_(False)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Images in [-1,1] of the size that is to be read -> logits [B,C]."""
+        _, middle, last = self.trunk(self.normalise(images))
+        return self.head(F.dropout(torch.cat([middle.mean((2, 3)), last.mean((2, 3))], 1), 0.2, self.training))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images [B,3,H,W] in [-1,1], any size -> logits [B,C]."""
+        check_images(images, "the judge")
+        return self.encode(resize(images, SIZE))
+
+    @torch.no_grad()
+    def probability(self, images: Tensor, name: str) -> Tensor:
+        """Probability [B] of one concept, such as 'Smiling'. Raises ValueError with the nearest name."""
+        if name not in self.names:
+            raise ValueError(f"the judge knows no '{name}'; {nearest(name, self.names)}")
+        return self(images)[:, self.names.index(name)].sigmoid()
+
+
+def from_parsing(names: tuple[str, ...], weights: str | Path | None = None) -> Judge:
+    """An untrained judge whose first three stages are those of the face-parsing network (asset `face-parsing`)."""
+    from where2edit import assets
+
+    judge = Judge(names)
+    published = torch.load(weights or assets.fetch("face-parsing"), map_location="cpu", weights_only=True)
+    stem = "cp.resnet."
+    trunk = {k.removeprefix(stem): v for k, v in published.items() if k.startswith(stem) and ".layer4." not in k}
+    trunk |= {k: v for k, v in judge.trunk.state_dict().items() if k.startswith("layer4.")}
+    load_strictly(judge.trunk, trunk, "face-parsing")
+    return judge

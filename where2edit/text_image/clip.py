@@ -1,0 +1,159 @@
+"""CLIP through open_clip: OpenAI's archives, and any other model that open_clip knows by name (Radford et al. 2021).
+
+OpenAI's networks use QuickGELU; under an architecture without it their weights load without a word and give wrong features, so
+that an archive of theirs is always built from its own shapes with QuickGELU.
+
+Legend: N prompts, B images, D embedding width.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from where2edit.backbones.preprocess import Normalise, area_resize
+from where2edit.formats.readers import is_torchscript, read_torchscript
+from where2edit.registry import nearest
+from where2edit.text_image import TEXT_IMAGE
+from where2edit.text_image.base import TextImage, TextImageConfig
+
+OPENAI_ASSETS = {"ViT-B-32-quickgelu": "clip-vit-b32"}  # architecture -> asset of OpenAI's own weights
+QUICK = "-quickgelu"
+
+
+class Clip(TextImage):
+    """An open_clip model; embeddings are those of encode_text and encode_image, not normalised.
+
+    pixels="openai": bicubic resizing, then the mean and deviation that the network was trained with. "released": what the
+    released Where2edit feeds it, the exact mean over each output pixel's share of the image, left in [-1,1].
+    """
+
+    name = "clip"
+    unit_norm = False
+
+    def __init__(self, net: nn.Module, model: str, pixels: str = "openai"):
+        super().__init__()
+        import open_clip
+
+        self.net, self.model, self.pixels = net.float(), model, pixels
+        known = model in open_clip.list_models()
+        self.tokenizer = open_clip.get_tokenizer(model) if known else open_clip.SimpleTokenizer(context_length=net.context_length)
+        size = net.visual.image_size
+        self.size = size if isinstance(size, int) else size[0]
+        self.normalise = Normalise(net.visual.image_mean, net.visual.image_std)
+        self.logit_scale = float(net.logit_scale.detach().exp())
+        self.freeze()
+        with torch.no_grad():
+            self.dim = self.encode_text(["a face"]).shape[1]
+
+    def encode_text(self, prompts: list[str]) -> Tensor:
+        limit = self.net.context_length - 2  # a start and an end token stand around the words
+        for prompt in prompts if hasattr(self.tokenizer, "encode") else ():
+            tokens = len(self.tokenizer.encode(prompt))
+            if tokens > limit:
+                raise ValueError(f"a prompt has {tokens} tokens, {self.model} reads at most {limit}; shorten it: {prompt[:60]}...")
+        return self.net.encode_text(self.tokenizer(prompts).to(self.net.logit_scale.device))
+
+    def preprocess(self, images: Tensor) -> Tensor:
+        """[-1,1], any size -> what the image tower reads, differentiable."""
+        if self.pixels == "released":
+            return area_resize(images, self.size)
+        if images.shape[-2:] != (self.size, self.size):
+            shape = (self.size, self.size)
+            images = F.interpolate(images, shape, mode="bicubic", antialias=True, align_corners=False).clamp(-1, 1)
+        return self.normalise(images)
+
+    def encode_image(self, images: Tensor) -> Tensor:
+        return self.net.encode_image(self.preprocess(images))
+
+
+@TEXT_IMAGE.register("clip")
+def clip(config: TextImageConfig = TextImageConfig(name="clip")) -> Clip:
+    """The frozen model `config.model`.
+
+    config.weights: None for OpenAI's own, checked against the manifest's sha256; an asset name; the path of a file; or one of
+    open_clip's pretrained tags. Raises ValueError for an unknown model or tag and for a file that does not fit.
+    """
+    from where2edit import assets
+
+    weights = config.weights or OPENAI_ASSETS.get(config.model)
+    if weights is None:
+        raise ValueError(f"no weights named for CLIP model '{config.model}'; set text_image.weights to a file or one of open_clip's tags")
+    if weights in assets.entries():
+        return Clip(_from_file(assets.fetch(weights), config.model), config.model, config.pixels)
+    if Path(weights).suffix or Path(weights).exists():
+        return Clip(_from_file(Path(weights), config.model), config.model, config.pixels)
+    return Clip(_by_tag(config.model, weights), config.model, config.pixels)
+
+
+def _from_file(path: Path, model: str) -> nn.Module:
+    """A model from OpenAI's TorchScript archive, a state dict (.pt, read without unpickling code) or safetensors."""
+    state, scripted = _state(path)
+    if scripted and not model.endswith(QUICK):
+        raise ValueError(f"{path} is an archive of OpenAI's, made for QuickGELU; set text_image.model to '{model}{QUICK}'")
+    try:
+        return _openai(state) if model.endswith(QUICK) else _open_clip(model, state)
+    except (KeyError, RuntimeError) as error:
+        raise ValueError(f"{path} does not hold the weights of CLIP model '{model}': {str(error)[:200]}") from None
+
+
+def _state(path: Path) -> tuple[dict[str, Tensor], bool]:
+    """The tensors of a weight file, and whether it is a TorchScript archive."""
+    if not path.is_file():
+        raise ValueError(f"no CLIP weights at {path}; give a file, an asset or one of open_clip's pretrained tags")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path), False
+        if is_torchscript(path):
+            return read_torchscript(path), True
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # every reader has its own exception for a broken file
+        raise ValueError(f"{path} is broken or no weight file ({str(error)[:120]}); delete it and download it again") from None
+    state = state.get("state_dict", state)
+    return {key.removeprefix("module."): value for key, value in state.items()}, False
+
+
+def _openai(state: dict[str, Tensor]) -> nn.Module:
+    """OpenAI's layout: the shapes say which architecture it is."""
+    from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+    from open_clip.model import build_model_from_openai_state_dict
+
+    net = build_model_from_openai_state_dict(dict(state), cast_dtype=torch.float32).float()
+    net.visual.image_mean, net.visual.image_std = OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+    return net
+
+
+def _open_clip(model: str, state: dict[str, Tensor]) -> nn.Module:
+    net = _architecture(model)
+    net.load_state_dict(state)
+    return net
+
+
+def _architecture(model: str, tag: str | None = None) -> nn.Module:
+    import open_clip
+
+    if model not in open_clip.list_models():
+        raise ValueError(f"unknown CLIP model '{model}'; {_closest(model, open_clip.list_models())}")
+    return open_clip.create_model(model, pretrained=tag)
+
+
+def _by_tag(model: str, tag: str) -> nn.Module:
+    """A model with one of the pretrained weights that open_clip downloads."""
+    import open_clip
+
+    tags = open_clip.list_pretrained_tags_by_model(model)
+    if model in open_clip.list_models() and tag not in tags:
+        raise ValueError(f"unknown weights '{tag}' for CLIP model '{model}'; {nearest(tag, tags)}")
+    return _architecture(model, tag)
+
+
+def _closest(name: str, known: list[str]) -> str:
+    """The few nearest of the hundred and more names that open_clip knows."""
+    import difflib
+
+    return f"did you mean {', '.join(difflib.get_close_matches(name, known, 5, 0.3)) or known[0]}?"
