@@ -27,7 +27,7 @@ setup(
     packages=[*find_packages(include=["where2edit*"]), "where2edit.pretrained_models", "where2edit.configs"],
     package_dir={"where2edit.pretrained_models": "pretrained_models", "where2edit.configs": "configs"},
     package_data={
-        "where2edit": ["**/*.cu", "**/*.cpp", "**/*.h"],
+        "where2edit": ["**/*.cu", "**/*.cpp", "**/*.h", "**/*.cuh"],
         "where2edit.pretrained_models": ["*.yaml", "*.md", "*.safetensors"],
         "where2edit.configs": ["**/*.yaml"],
     },

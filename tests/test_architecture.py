@@ -25,8 +25,9 @@ LAYERS = {
     + ["tensorfile", "distributed"],
     2: ["generators", "text_image", "backbones", "regions", "blending"],
     3: ["mapper", "attention", "preview"],
-    4: ["methods", "losses", "metrics", "data", "checkpoint", "conditions", "state"],
-    5: ["training", "editor", "profile", "encoder_training", "encoder_report", "benchmark_ops"],
+    4: ["methods", "losses", "metrics", "data", "checkpoint", "conditions", "state", "run_log"],
+    5: ["training", "editor", "profile", "runs", "recipes", "edits", "encoder_training", "encoder_report", "evaluation"]
+    + ["benchmark_ops"],
 }
 LAYER = {name: level for level, names in LAYERS.items() for name in names}
 
