@@ -1,4 +1,4 @@
-"""The contracts of design section 7 over every registered generator; a new generator file comes under them by itself."""
+"""The contracts of design section 7 over every registered generator; new generators come under them by themselves."""
 
 from dataclasses import dataclass
 

@@ -35,6 +35,7 @@ class RegionConfig:
     seed: int = 42  # of the k-means; the images take the seeds seed, seed + 1, ...
     upsample: int = 2  # bilinear refinement of the features before the fit
     n_init: int = 10  # k-means++ restarts
+    positions: bool = True  # cluster features with their coordinates (released); False: activations alone, as printed
     impl: Impl = "auto"  # reference: scikit-learn
 
     def __post_init__(self):
@@ -54,18 +55,25 @@ def positional(features: Tensor) -> Tensor:
     return torch.cat([features, x, y], dim=1)
 
 
+def points(features: Tensor, config: RegionConfig) -> Tensor:
+    """What is clustered: features [B,C,h,w], with their positions unless the config leaves them out -> [B,D,h,w]."""
+    return positional(features) if config.positions else features
+
+
+@torch.no_grad()
 def collect(generator: Generator, config: RegionConfig) -> Tensor:
     """The site's features with positions over `samples` generated images, channels last [samples,r,r,D]."""
     site = generator.site(config.site)
     if site.rgb:
         features = ", ".join(s.name for s in generator.sites if not s.rgb)
         raise ValueError(f"regions.site '{config.site}' writes RGB; regions need features: {features}")
-    shape = (config.samples, site.resolution, site.resolution, site.channels + 2 * (site.channels // 16))
+    dim = site.channels + (2 * (site.channels // 16) if config.positions else 0)
+    shape = (config.samples, site.resolution, site.resolution, dim)
     cells = generator.w_mean.new_empty(shape)
     for start in tqdm(range(0, config.samples, BATCH), desc="features", unit="batch", leave=False):
         seeds = range(config.seed + start, config.seed + min(start + BATCH, config.samples))
         source = generator.source(generator.w(generator.sample_z(seeds), config.truncation), upto=config.site)
-        cells[start : start + BATCH] = positional(source.features[config.site]).permute(0, 2, 3, 1)
+        cells[start : start + BATCH] = points(source.features[config.site], config).permute(0, 2, 3, 1)
     return cells
 
 
@@ -75,9 +83,19 @@ def fit(generator: Generator, config: RegionConfig) -> Regions:
 
     Fitting on refined features and labelling native ones agree because both run from -1 to 1 over the image.
     """
-    cells = collect(generator, config)
-    result = kmeans(cells, config.k, config.upsample, config.n_init, config.seed, config.impl)
+    result = kmeans(collect(generator, config), config.k, config.upsample, config.n_init, config.seed, config.impl)
     return Regions(result.centres, config, generator.name, result.inertia)
+
+
+def fit_or_load(generator: Generator, config: RegionConfig, path: str | Path) -> Regions:
+    """The regions at `path` where they were fitted with this config on this generator; otherwise fit and save them."""
+    if Path(path).is_file():
+        regions = Regions.load(path)
+        if (regions.config, regions.generator) == (config, generator.name):
+            return regions.to(generator.w_mean.device)
+    regions = fit(generator, config)
+    regions.save(path)
+    return regions
 
 
 class Regions(nn.Module):
@@ -102,12 +120,12 @@ class Regions(nn.Module):
     @torch.no_grad()
     def label(self, features: Tensor) -> Tensor:
         """features [B,C,r,r] of the fitted site, before any edit -> labels [B,r,r] in [0,k), the nearest centre."""
-        points = positional(features.to(self.centres.dtype))
-        if points.shape[1] != self.centres.shape[1]:
+        cells = points(features.to(self.centres.dtype), self.config)
+        if cells.shape[1] != self.centres.shape[1]:
             allowed = f"{self.centres.shape[1]} with positions, as at '{self.config.site}' of '{self.generator}'"
-            raise ValueError(f"features have {points.shape[1]} channels with positions; the regions need {allowed}")
+            raise ValueError(f"features have {cells.shape[1]} channels with positions; the regions need {allowed}")
         # |x|^2 is the same for every centre, so that it is left out of |x|^2 - 2 x.c + |c|^2.
-        scores = self.centres.square().sum(1)[:, None] - 2 * self.centres @ points.flatten(2)  # [B,k,r*r]
+        scores = self.centres.square().sum(1)[:, None] - 2 * self.centres @ cells.flatten(2)  # [B,k,r*r]
         return scores.argmin(1).view(len(features), *features.shape[2:])
 
     def save(self, path: str | Path) -> Path:
@@ -126,7 +144,7 @@ class Regions(nn.Module):
             tensors, metadata = tensorfile.read(path, FORMAT)
         except ValueError:
             state = "holds no regions" if Path(path).is_file() else "does not exist"
-            raise ValueError(f"{path} {state}; fit regions with scripts/cluster.py --out {path}") from None
+            raise ValueError(f"{path} {state}; fit regions with scripts/cluster.py") from None
         config = build(RegionConfig, json.loads(metadata["config"]), "regions")
         regions = cls(tensors["centres"], config, metadata["generator"], float(metadata["inertia"]))
         if generator is None:

@@ -166,7 +166,7 @@ class _Lloyd:
 
 def _refinement(size: int, upsample: int) -> Tensor:
     """The bilinear matrix [upsample*size,size] of one axis."""
-    eye = torch.eye(size)[None]
+    eye = torch.eye(size, dtype=torch.float64)[None]
     return F.interpolate(eye, size=size * upsample, mode="linear", align_corners=True)[0].T.contiguous()
 
 
@@ -204,7 +204,7 @@ def _distances(rows: Tensor, norms: Tensor, centres: Tensor) -> Tensor:
 def _sklearn(
     cells: Tensor, k: int, upsample: int, n_init: int, seed: int, init: Tensor | None, max_iter: int, tol: float
 ) -> KMeans:
-    """scikit-learn's KMeans on the points themselves; it holds two copies of them."""
+    """scikit-learn's KMeans on the points themselves, which must fit into memory."""
     from sklearn.cluster import KMeans as SklearnKMeans
 
     n, h, w, channels = cells.shape
@@ -212,6 +212,10 @@ def _sklearn(
     for index in range(n):
         points[index] = refined(cells[index : index + 1], upsample)[0]
     start = {"init": init.cpu().numpy(), "n_init": 1} if init is not None else {"n_init": n_init}
-    fitted = SklearnKMeans(k, random_state=seed, max_iter=max_iter, tol=tol, **start).fit(points.flatten(0, 2).numpy())
+    # Elkan is what the released run's version chose for dense data; it gives the same centres as Lloyd in less time.
+    estimator = SklearnKMeans(
+        k, random_state=seed, max_iter=max_iter, tol=tol, algorithm="elkan", copy_x=False, **start
+    )
+    fitted = estimator.fit(points.flatten(0, 2).numpy())
     centres = torch.from_numpy(fitted.cluster_centers_).to(cells)
     return KMeans(centres, float(fitted.inertia_), int(fitted.n_iter_))
