@@ -31,17 +31,21 @@ class AttentionConfig:
     channels: int = 32  # per input
     bias: float = 5.0  # added before the sigmoid: 5 makes the untrained mask about 0.995 everywhere
     noise: bool = False  # per-call noise in training, as in the released code; inference never has it
+    styled: bool = True  # False: Eq. 3 as printed, a = M(f, h) without bias, activation and constant input
 
 
 class ModulatedConv1x1(nn.Module):
-    """StyleGAN2's styled convolution with kernel 1: modulated by h, demodulated, then noise, bias, leaky ReLU."""
+    """StyleGAN2's styled convolution with kernel 1: modulated by h, demodulated, then noise, bias, leaky ReLU.
 
-    def __init__(self, text_dim: int, inputs: int, outputs: int):
+    Without `styled` it ends after the demodulation.
+    """
+
+    def __init__(self, text_dim: int, inputs: int, outputs: int, styled: bool = True):
         super().__init__()
         self.affine = EqualLinear(text_dim, inputs, bias=1)
         self.weight = nn.Parameter(torch.randn(outputs, inputs))
-        self.bias = nn.Parameter(torch.zeros(outputs))
-        self.noise_strength = nn.Parameter(torch.zeros(()))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if styled else None
+        self.noise_strength = nn.Parameter(torch.zeros(())) if styled else None
         self.gain = 1 / math.sqrt(inputs)
 
     def forward(self, x: Tensor, h: Tensor, noise: bool = False) -> Tensor:
@@ -49,6 +53,8 @@ class ModulatedConv1x1(nn.Module):
         weight = self.weight * self.gain * self.affine(h)[:, None]  # [B,outputs,C]
         weight = weight * (weight.square().sum(2, keepdim=True) + 1e-8).rsqrt()
         y = (weight @ x.flatten(2)).unflatten(2, x.shape[2:])
+        if self.bias is None:
+            return y
         if noise:
             y = y + self.noise_strength * torch.randn_like(y[:, :1])
         return scaled_leaky_relu(y + self.bias[:, None, None])
@@ -64,11 +70,19 @@ class Attention(nn.Module):
         sites = generator.sites if config.inputs == "all" else generator.upto(blend_site)
         convolutions = {s.name: s.channels for s in sites if not s.rgb and not s.name.endswith(".up")}
         constant = generator.start(1).features.shape[1]
-        inputs = {CONSTANT: constant, **convolutions}
+        inputs = {CONSTANT: constant, **convolutions} if config.styled else convolutions
         self.inputs = tuple(inputs)
-        self.first = nn.ModuleList(ModulatedConv1x1(text_dim, width, config.channels) for width in inputs.values())
-        self.last = ModulatedConv1x1(text_dim, config.channels * len(inputs), 1)
+        layers = [(width, config.channels) for width in inputs.values()]
+        self.first = nn.ModuleList(ModulatedConv1x1(text_dim, *sizes, config.styled) for sizes in layers)
+        self.last = ModulatedConv1x1(text_dim, config.channels * len(inputs), 1, config.styled)
         self.bias = nn.Parameter(torch.tensor(config.bias))
+
+    def release(self, trained: bool = True) -> None:
+        """Let the module be trained, or freeze it; the noise strengths only where the noise is in use."""
+        self.requires_grad_(trained)
+        for conv in (*self.first, self.last):
+            if conv.noise_strength is not None:
+                conv.noise_strength.requires_grad_(trained and self.noise)
 
     def forward(self, features: dict[str, Tensor], h: Tensor) -> Tensor:
         """features {site: [B,C,.,.]}, h [B,D] -> a [B,1,r,r] in (0,1). Raises ValueError when an input is missing."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 
 def run(main: Callable[[], int | None]) -> None:
@@ -20,3 +22,15 @@ def run(main: Callable[[], int | None]) -> None:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         code = 130
     sys.exit(code or 0)
+
+
+def writable(folder: Path) -> Path:
+    """Make a folder and see that files can be written there, before any work is done for it. Raises ValueError."""
+    probe = folder / f".{os.getpid()}.partial"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(f"the folder {folder} is not writable ({error.strerror}); choose another with --out") from None
+    return folder

@@ -19,6 +19,22 @@ def world() -> int:
     return dist.get_world_size() if active() else 1
 
 
+def mean(values: dict[str, float], device: torch.device) -> dict[str, float]:
+    """The mean of every rank's figures, name by name."""
+    if world() == 1:
+        return values
+    # NCCL reduces on its own device only; figures are for people, so that float32 is enough.
+    figures = torch.tensor(list(values.values()), device=device)
+    dist.all_reduce(figures)
+    return dict(zip(values, (figures / world()).tolist(), strict=True))
+
+
+def leave() -> None:
+    """End this process's part in the group, where there is one."""
+    if active():
+        dist.destroy_process_group()
+
+
 def gather(x: Tensor, dim: int = 0) -> Tensor:
     """Concatenate every rank's `x` along `dim`; every rank gets the gradient of all."""
     if world() == 1:

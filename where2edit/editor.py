@@ -46,8 +46,9 @@ class Result:
 
     @property
     def understood(self) -> bool:
-        """Whether the encoder sees more of the prompt than re-encoding the unchanged image could show."""
-        return self.after - self.before > NOISE_GAIN
+        """Whether the encoder sees more of the prompt (less of it, where the strength is negative) than noise could."""
+        gain = self.after - self.before
+        return (-gain if (self.step.strength or 0) < 0 else gain) > NOISE_GAIN
 
 
 class Editor:
@@ -58,7 +59,7 @@ class Editor:
         self.encoder = profiles.build_encoder(profile, device)
         self.parts = profiles.build_parts(profile, self.encoder, device)
         self.method = profiles.build_method(profile, self.parts, weights).eval()
-        self.conditions = profiles.build_conditions(self.encoder)
+        self.conditions = profiles.build_conditions(profile, self.encoder)
         self.halo = halo(self.parts.generator, self.parts.blend_site)
 
     @classmethod
@@ -106,9 +107,9 @@ class Editor:
 
     def condition(self, step: Step) -> Condition:
         """The condition of one step. Raises ValueError for prompts, strengths and references that make no sense."""
-        words = len(step.prompt.split())
-        if words > MAX_WORDS:
-            raise ValueError(f"the prompt has {words} words, at most {MAX_WORDS} are read; use --long to split it")
+        for text in filter(None, (step.prompt, step.where)):
+            if (words := len(text.split())) > MAX_WORDS:
+                raise ValueError(f"a prompt has {words} words, at most {MAX_WORDS} are read; use --long to split it")
         strength = self.profile.method.strength if step.strength is None else step.strength
         if not math.isfinite(strength) or abs(strength) > 1:
             raise ValueError(
@@ -124,8 +125,8 @@ class Editor:
         """The embedding of a reference image, scaled as those of prompts are: [1,D]."""
         from where2edit.pictures import load_image
 
-        h = F.normalize(self.encoder.image(load_image(path).to(self.device)).float(), dim=1)
-        return h * math.sqrt(h.shape[1])
+        h = self.encoder.image(load_image(path).to(self.device)).float()
+        return h if self.conditions.raw else F.normalize(h, dim=1) * math.sqrt(h.shape[1])
 
     def mask(self, edit: Edit, step: Step) -> Tensor:
         """The mask [1,1,r,r] of a step: the attention's at its threshold, the user's own, or their product."""

@@ -30,6 +30,11 @@ class MapperConfig:
     samples: int = 50_000  # mapped z behind the principal directions
     seed: int = 0
 
+    def __post_init__(self):
+        for name in ("hidden", "samples"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"method.mapper.{name} is {getattr(self, name)}; give at least 1")
+
 
 def edited_sites(generator: Generator, blend_site: str) -> tuple[Site, ...]:
     """Sites that carry the edit: all up to the blend site and, where it is the last convolution, its RGB site."""

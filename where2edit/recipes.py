@@ -24,7 +24,7 @@ SWEEP = (-0.1, -0.05, 0.0, 0.05, 0.1, 0.15, 0.2)
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that is needed to make an edit again."""
+    """Everything that is needed to make an edit again: the steps, and the source as a seed or a latent."""
 
     config: dict  # the resolved profile
     weights_sha256: str  # of the editor's file; "" for an untrained one
@@ -32,7 +32,12 @@ class Recipe:
     seed: int | None = None
     latent: str | None = None  # safetensors with one tensor w, [512] or [L,512]
     sweep: tuple[float, ...] = ()  # strengths of the only step, side by side
-    results: list[dict] = field(default_factory=list)
+    inputs: dict[str, str] = field(default_factory=dict)  # sha256 of the pictures and latents that the steps name
+    results: tuple[dict, ...] = ()
+
+    def __post_init__(self):
+        if not self.steps or (self.seed is None) == (self.latent is None):
+            raise ValueError("a recipe has one step or more, and either a seed or a latent")
 
     def write(self, path: Path) -> None:
         """Write as JSON, whole or not at all."""
@@ -45,11 +50,10 @@ def read(path: str | Path) -> Recipe:
     """A recipe from its JSON. Raises ValueError for a file that is not one."""
     try:
         tree = json.loads(Path(path).read_text(encoding="utf-8"))
-        steps = tuple(configs.build(Step, step, "steps") for step in tree["steps"])
-        return Recipe(**{**tree, "steps": steps, "sweep": tuple(tree["sweep"])})
+        return configs.build(Recipe, tree, "recipe")
     except OSError as error:
         raise ValueError(f"cannot read the recipe {path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         raise ValueError(f"{path} is not an edit recipe ({error}); give a .json that scripts/edit.py wrote") from None
 
 
@@ -57,6 +61,14 @@ def weights_digest(profile: Profile, weights: str | None) -> str:
     """sha256 of the editor's weights, "" when there are none."""
     weights = weights or profile.method.weights
     return hashlib.sha256(resolve(weights).read_bytes()).hexdigest() if weights else ""
+
+
+def digests(paths: list[str | None]) -> dict[str, str]:
+    """sha256 of each file by its path; None is left out. Raises ValueError for a file that cannot be read."""
+    try:
+        return {path: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in paths if path is not None}
+    except OSError as error:
+        raise ValueError(f"cannot read {error.filename}: {error.strerror}") from None
 
 
 def split_description(text: str) -> list[str]:
@@ -100,9 +112,6 @@ def load_latent(path: str | Path) -> Tensor:
 
 def perform(editor: Editor, recipe: Recipe, folder: Path) -> tuple[list[Path], list[Result]]:
     """Make the edits of a recipe and write pictures, sheet and recipe into `folder`; returns what was written."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK):
-        raise ValueError(f"the folder {folder} is not writable; choose another with --out")
     source = source_of(editor, recipe)
     if recipe.sweep:
         results = [editor.edit(source, replace(recipe.steps[0], strength=value)) for value in recipe.sweep]
@@ -117,7 +126,7 @@ def perform(editor: Editor, recipe: Recipe, folder: Path) -> tuple[list[Path], l
         pictures.save_png(result_sheet(source.image[0], results, bool(recipe.sweep)), folder / f"{stem}-sheet.png")
     )
     save_latent(source.w, folder / f"{stem}-w.safetensors")
-    replace(recipe, results=[describe(result) for result in results]).write(folder / f"{stem}.json")
+    replace(recipe, results=tuple(describe(result) for result in results)).write(folder / f"{stem}.json")
     return [*paths, folder / f"{stem}.json"], results
 
 

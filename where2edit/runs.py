@@ -13,13 +13,14 @@ import yaml
 from where2edit import config as configs
 from where2edit import distributed, pictures
 from where2edit import profile as profiles
+from where2edit.cli import writable
 from where2edit.conditions import Conditions
 from where2edit.data.prompts import read_phrases
 from where2edit.losses.base import build_loss
 from where2edit.methods.base import Method
 from where2edit.profile import Profile
-from where2edit.state import write
-from where2edit.training import Trainer
+from where2edit.state import stored_step, write
+from where2edit.training import STATE, Trainer
 
 SHEET_PROMPTS = ("blond hair", "purple hair", "a big smile", "red lipstick", "eyeglasses", "a beard", "an old person")
 SHEET_SEEDS = (0, 1, 2)
@@ -30,18 +31,19 @@ def train(
 ) -> str:
     """Train as the config says; returns one line on where the editor lies. torchrun starts many processes.
 
-    The folder holds config.yaml, state.safetensors (to resume), train.jsonl, sheets and, at the end, editor.safetensors.
+    The folder holds config.yaml, state.safetensors (to resume), train.jsonl, sheets and, in the end,
+    editor.safetensors.
     """
     profile = profiles.load(config, overrides)
+    # The run of another config is refused before anything is built or written.
+    stored_step(writable(out) / STATE, configs.digest(profile))
     device = start_processes(device)
     encoder = profiles.build_encoder(profile, device)
     parts = profiles.build_parts(profile, encoder, device)
     method = profiles.build_method(profile, parts, init)
-    conditions = Conditions(encoder)
+    conditions = profiles.build_conditions(profile, encoder)
     losses = {name: (entry, build_loss(name, entry, encoder)) for name, entry in profile.losses.items() if entry.weight}
     phrases = read_phrases(profiles.corpus(profile), profile.training.seed)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "config.yaml").write_text(yaml.safe_dump(configs.as_dict(profile), sort_keys=False), encoding="utf-8")
     trainer = Trainer(
         profile.training,
         method,
@@ -53,9 +55,12 @@ def train(
         configs.digest(profile),
         lambda path: preview_sheet(method, conditions, profile, path),
     )
+    if distributed.rank() == 0:
+        (out / "config.yaml").write_text(yaml.safe_dump(configs.as_dict(profile), sort_keys=False), encoding="utf-8")
     trainer.run()
     if distributed.rank() == 0:
         publish(method, profile, out / "editor.safetensors")
+    distributed.leave()
     return f"{out / 'editor.safetensors'} after {trainer.step} steps; sheets and train.jsonl beside it"
 
 

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 
 def trained(module: nn.Module) -> dict[str, Tensor]:
-    """The tensors of `module` that training changes, by name."""
-    return {name: p.detach() for name, p in module.named_parameters() if p.requires_grad}
+    """The tensors of a method that training changes, by name, also those that its schedule keeps frozen for now.
+
+    A method holds no frozen network as a submodule, so that these are all of its parameters.
+    """
+    return {name: p.detach() for name, p in module.named_parameters()}
 
 
 def write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
@@ -32,14 +35,13 @@ def save_state(path: Path, module: nn.Module, optimizer: torch.optim.Adam, step:
     write(path, tensors, {"format": "where2edit-training", "step": str(step), "fingerprint": fingerprint})
 
 
-def load_state(path: Path, module: nn.Module, optimizer: torch.optim.Adam, fingerprint: str) -> int:
-    """Restore a run and return its step; 0 when there is none. Raises ValueError for a run of another config."""
+def stored_step(path: Path, fingerprint: str) -> int:
+    """The step of the run at `path`, 0 when there is none. Raises ValueError for a run of another config."""
     if not path.is_file():
         return 0
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ValueError(f"{path} cannot be read ({error}); delete it to start over") from None
     if metadata.get("fingerprint") != fingerprint:
@@ -47,13 +49,21 @@ def load_state(path: Path, module: nn.Module, optimizer: torch.optim.Adam, finge
             f"{path} belongs to another config ({metadata.get('fingerprint')}, not {fingerprint}); "
             "use another --out, or delete that folder to start over"
         )
-    parameters = dict(module.named_parameters())
-    with torch.no_grad():
-        for name, p in parameters.items():
-            if p.requires_grad:
-                p.copy_(tensors[f"parameter.{name}"])
-                keys = [key for key in ("step", "exp_avg", "exp_avg_sq") if f"optimizer.{key}.{name}" in tensors]
-                if keys:
-                    moments = {key: tensors[f"optimizer.{key}.{name}"] for key in keys}
-                    optimizer.state[p] = {k: v if k == "step" else v.to(p) for k, v in moments.items()}
     return int(metadata["step"])
+
+
+def load_state(path: Path, module: nn.Module, optimizer: torch.optim.Adam, fingerprint: str) -> int:
+    """Restore a run and return its step; 0 when there is none. Raises ValueError for a run of another config."""
+    step = stored_step(path, fingerprint)
+    if step == 0:
+        return 0
+    tensors = load_file(path)
+    with torch.no_grad():
+        for name, p in module.named_parameters():
+            p.copy_(tensors[f"parameter.{name}"])
+            keys = [key for key in ("step", "exp_avg", "exp_avg_sq") if f"optimizer.{key}.{name}" in tensors]
+            if keys:
+                moments = {key: tensors[f"optimizer.{key}.{name}"] for key in keys}
+                # Adam counts its steps on the CPU.
+                optimizer.state[p] = {k: v if k == "step" else v.to(p) for k, v in moments.items()}
+    return step

@@ -34,7 +34,7 @@ class LossConfig:
         start, full = self.ramp
         if progress >= full:
             return self.weight
-        return self.weight * max(0.0, (progress - start) / (full - start))
+        return 0.0 if progress <= start else self.weight * (progress - start) / (full - start)
 
 
 class Loss(Protocol):

@@ -49,4 +49,4 @@ class Where2Edit(Method):
         return Edit(u, mask, a, mean, labels, parts.regions.num_regions, shift=shift)
 
     def schedule(self, progress: float) -> None:
-        self.attention.requires_grad_(progress >= FREEZE_ATTENTION)
+        self.attention.release(progress >= FREEZE_ATTENTION)

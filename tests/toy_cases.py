@@ -1,0 +1,92 @@
+"""A tiny frozen generator, encoder and regions, and methods built on them; nothing is loaded, all is seeded."""
+
+from dataclasses import replace
+from functools import cache
+
+import torch
+
+from where2edit.attention import AttentionConfig
+from where2edit.blending import BlendingConfig
+from where2edit.conditions import Conditions
+from where2edit.generators.stylegan2 import create
+from where2edit.mapper import MapperConfig
+from where2edit.methods import METHODS
+from where2edit.methods.base import MethodConfig, Parts
+from where2edit.regions import RegionConfig, Regions, positional
+from where2edit.text_image import TEXT_IMAGE
+from where2edit.text_image.base import TextImageConfig
+
+PROMPTS = ("blond hair", "a big smile", "red lipstick", "eyeglasses", "bushy eyebrows", "a beard")
+CAPTION = "She has blond hair, a big smile, and red lipstick.\nHe wears eyeglasses, has bushy eyebrows, a beard.\n"
+MAPPER = MapperConfig(space="w_principal", components=8, hidden=16, samples=600)
+SPACES = {"stylespace": replace(MAPPER, space="stylespace"), "w_principal": MAPPER}
+
+
+@cache
+def generator(resolution=16):
+    return create(resolution, 1, seed=1)
+
+
+@cache
+def encoder():
+    return TEXT_IMAGE.get("toy")(TextImageConfig(name="toy"))
+
+
+def conditions():
+    return Conditions(encoder())
+
+
+@cache
+def sources(seeds=(0,), resolution=16):
+    with torch.no_grad():
+        net = generator(resolution)
+        return net.source(net.w(net.sample_z(list(seeds))))
+
+
+@cache
+def regions(resolution=16, k=3):
+    """Centres taken from pixels of one face, so that all of them are met."""
+    name = f"{resolution}.conv1"
+    points = positional(sources((5,), resolution).features[name])[0].flatten(1).T  # [pixels,D]
+    centres = points[:: len(points) // k][:k].clone()
+    config = RegionConfig(k=k, site=name, samples=1)
+    return Regions(centres, config, generator(resolution).name, 0.0)
+
+
+def parts(resolution=16, **blending):
+    config = BlendingConfig(**{"blur": 3, **blending})
+    return Parts(generator(resolution), encoder().dim, f"{resolution}.conv1", config, regions(resolution))
+
+
+def method(name="where2edit", seed=0, mapper=MAPPER, resolution=16, attention=None, **blending):
+    """A method with random weights of `seed`, as training starts from."""
+    torch.manual_seed(seed)
+    attention = attention or AttentionConfig(inputs="trunk", channels=4)
+    return METHODS.get(name)(parts(resolution, **blending), MethodConfig(name, mapper=mapper, attention=attention))
+
+
+class Corner:
+    """In place of a face parser: every region is the upper left corner."""
+
+    def mask(self, images, *names):
+        mask = torch.zeros(len(images), 1, *images.shape[-2:])
+        mask[..., : images.shape[-2] // 4, : images.shape[-1] // 4] = 1
+        return mask
+
+
+def half_open(name="where2edit", seeds=(0, 1)):
+    """A method whose masks are on in some regions and off in others: the threshold is set between its own values."""
+    built = method(name).eval()
+    if hasattr(built, "parser"):
+        built.parser, built.regions = Corner(), dict.fromkeys(PROMPTS, ("hair",))
+    with torch.no_grad():
+        values = built(sources(seeds), condition(n=len(seeds))).region_attention.unique()
+    blending = replace(built.parts.blending, threshold=float(values[len(values) // 2]))
+    built.parts = replace(built.parts, blending=blending)
+    return built
+
+
+def condition(prompts=None, n=1, per_source=2, strength=0.1):
+    """The first prompts, `per_source` for each of n sources in a row."""
+    prompts = prompts or (PROMPTS * n)[: n * per_source]
+    return conditions().of(list(prompts), strength, per_source=per_source)
