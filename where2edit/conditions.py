@@ -37,9 +37,12 @@ class Conditions:
         if any(not prompt.strip() for prompt in new):
             raise ValueError("an empty prompt says nothing; write what should change, for example 'blond hair'")
         if new:
-            for prompt, h in zip(new, self.encoder.text(new), strict=True):
-                self._known[prompt] = h.float() if self.raw else F.normalize(h.float(), dim=0) * math.sqrt(len(h))
+            self._known |= zip(new, self.scaled(self.encoder.text(new)), strict=True)
         return torch.stack([self._known[prompt] for prompt in prompts])
+
+    def scaled(self, h: Tensor) -> Tensor:
+        """Embeddings of text or images [N,D] at the length that the mapper was trained with."""
+        return h.float() if self.raw else F.normalize(h.float(), dim=1) * math.sqrt(h.shape[1])
 
     def of(self, prompts: list[str], strength: float, where: list[str] | None = None, per_source: int = 1) -> Condition:
         """The condition of given prompts; `where` are attention prompts of two-prompt editing."""
