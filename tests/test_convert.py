@@ -17,7 +17,9 @@ from where2edit import formats, tensorfile
 from where2edit.backbones.facenet import FaceNet
 from where2edit.blending import BlendingConfig
 from where2edit.formats import readers, stylegan2
+from where2edit.generators import GENERATORS
 from where2edit.generators import stylegan2 as generators
+from where2edit.generators.base import GeneratorConfig
 from where2edit.methods import METHODS
 from where2edit.methods.base import MethodConfig, Parts
 from where2edit.profile import load_editor
@@ -469,3 +471,13 @@ def test_an_asset_is_converted_once_and_again_when_it_changes(tmp_path, monkeypa
     before = tensorfile.read(path)[0]["body.3.res_layer.1.weight"]
     assert not torch.equal(tensorfile.read(formats.located("arcface-ir-se50"))[0]["body.3.res_layer.1.weight"], before)
     assert formats.located("some/path.safetensors") == Path("some/path.safetensors")
+
+
+def test_a_generator_named_by_its_asset_is_converted_and_built(tmp_path, monkeypatch):
+    tree = official.stylegan2_rosinality(8, seed=1)
+    source = write_pt(tree, tmp_path / "stylegan2-ffhq-config-f.pt")
+    monkeypatch.setattr(formats.assets, "fetch", lambda name: {"stylegan2-ffhq": source}[name])
+    monkeypatch.setenv("WHERE2EDIT_CACHE", str(tmp_path / "cache"))
+    config = GeneratorConfig(name="stylegan2", weights="stylegan2-ffhq", resolution=8, blend_site="8.conv1")
+    generator = GENERATORS.get("stylegan2")(config)
+    assert torch.equal(generator.constant, tree["g_ema"]["input.input"]) and not generator.constant.requires_grad
