@@ -54,7 +54,7 @@ def load(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Profi
 
 
 def resolve(weights: str) -> Path:
-    """A weight named in a config: an asset (official formats become safetensors), a file of the project, or any path."""
+    """A weight named in a config: an asset, in safetensors if its format is official; a project file; or any path."""
     if weights in assets.entries():
         return formats.located(weights)
     found = next((p for p in (Path(weights), assets.shipped(weights)) if p.is_file()), None)
@@ -124,8 +124,8 @@ def editor_tensors(method: Method) -> dict[str, Tensor]:
     return {name: value.half() for name, value in trained(method).items()}
 
 
-def build_conditions(encoder: TextImage) -> Conditions:
-    return Conditions(encoder)
+def build_conditions(profile: Profile, encoder: TextImage) -> Conditions:
+    return Conditions(encoder, profile.text_image.embedding == "raw", profile.data.distinct)
 
 
 def corpus(profile: Profile) -> Path:
