@@ -87,7 +87,8 @@ def blend(edited: Tensor, source: Tensor, mask: Tensor) -> Tensor:
     edited, source: [B,C,h,w]; mask: [B,1,r,r], resized to h.
     """
     # torch.where at the ends would be exact too, but would cut the gradient that the threshold passes straight through.
-    return torch.lerp(source, edited, resize_mask(mask, edited.shape[-1]).to(edited))
+    # Under autocast the edit arrives in bfloat16; it is the source whose bits must survive.
+    return torch.lerp(source, edited.to(source), resize_mask(mask, edited.shape[-1]).to(source))
 
 
 @dataclass(frozen=True)

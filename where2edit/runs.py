@@ -11,7 +11,7 @@ import torch.distributed as dist
 import yaml
 
 from where2edit import config as configs
-from where2edit import distributed, pictures
+from where2edit import distributed, pictures, tensorfile
 from where2edit import profile as profiles
 from where2edit.cli import writable
 from where2edit.conditions import Conditions
@@ -19,7 +19,7 @@ from where2edit.data.prompts import read_phrases
 from where2edit.losses.base import build_loss
 from where2edit.methods.base import Method
 from where2edit.profile import Profile
-from where2edit.state import stored_step, write
+from where2edit.state import stored_step
 from where2edit.training import STATE, Trainer
 
 SHEET_PROMPTS = ("blond hair", "purple hair", "a big smile", "red lipstick", "eyeglasses", "a beard", "an old person")
@@ -76,13 +76,12 @@ def start_processes(device: str | None) -> str:
 def publish(method: Method, profile: Profile, path: Path) -> None:
     """Write what others need to edit: trained tensors in float16 and the config in the metadata."""
     metadata = {
-        "format": "where2edit-editor",
         "config": json.dumps(configs.as_dict(profile)),
         "config_digest": configs.digest(profile),
         "encoder": profile.text_image.name,
         "generator": profile.generator.name,
     }
-    write(path, profiles.editor_tensors(method), metadata)
+    tensorfile.write(path, profiles.editor_tensors(method), "editor", metadata)
 
 
 @torch.no_grad()

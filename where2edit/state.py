@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from where2edit import tensorfile
+
+KIND = "training"  # of a file that a run goes on from
 
 
 def trained(module: nn.Module) -> dict[str, Tensor]:
@@ -19,20 +21,13 @@ def trained(module: nn.Module) -> dict[str, Tensor]:
     return {name: p.detach() for name, p in module.named_parameters()}
 
 
-def write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write safetensors whole or not at all; what was at `path` stays until the new file is complete."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, partial, metadata)
-    os.replace(partial, path)
-
-
 def save_state(path: Path, module: nn.Module, optimizer: torch.optim.Adam, step: int, fingerprint: str) -> None:
     """Save parameters and optimizer of a run; `fingerprint` says which config it belongs to."""
     names = {id(p): name for name, p in module.named_parameters()}
     tensors = {f"parameter.{name}": value for name, value in trained(module).items()}
     for p, state in optimizer.state.items():
         tensors |= {f"optimizer.{key}.{names[id(p)]}": torch.as_tensor(value) for key, value in state.items()}
-    write(path, tensors, {"format": "where2edit-training", "step": str(step), "fingerprint": fingerprint})
+    tensorfile.write(path, tensors, KIND, {"step": str(step), "fingerprint": fingerprint})
 
 
 def stored_step(path: Path, fingerprint: str) -> int:
@@ -57,7 +52,7 @@ def load_state(path: Path, module: nn.Module, optimizer: torch.optim.Adam, finge
     step = stored_step(path, fingerprint)
     if step == 0:
         return 0
-    tensors = load_file(path)
+    tensors, _ = tensorfile.read(path, KIND)
     with torch.no_grad():
         for name, p in module.named_parameters():
             p.copy_(tensors[f"parameter.{name}"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ def write(path: str | Path, tensors: Mapping[str, Tensor], kind: str, metadata: 
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         save_file(_separate(tensors), partial, {**metadata, "format": PREFIX + kind})
+        _sort_header(partial)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
@@ -40,6 +42,18 @@ def read(path: str | Path, kind: str | None = None) -> tuple[dict[str, Tensor], 
     if kind is not None and found != PREFIX + kind:
         raise ValueError(f"{path} says format={found}, expected {PREFIX}{kind}; make it with scripts/convert.py")
     return tensors, metadata
+
+
+def _sort_header(path: Path) -> None:
+    """Give the header one order: safetensors writes the metadata in another one each time, and so other bytes."""
+    with path.open("r+b") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.dumps(json.loads(file.read(size)), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        text = header.encode()
+        if len(text) > size:
+            raise OSError(f"the header of {path} grew from {size} to {len(text)} bytes")
+        file.seek(8)
+        file.write(text.ljust(size))
 
 
 def _separate(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

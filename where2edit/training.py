@@ -64,7 +64,7 @@ class TrainingConfig:
         for name in ("warmup", "decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"training.{name} is {getattr(self, name)}; give a share of the run from 0 to 1")
-        if self.lr <= 0:
+        if not self.lr > 0:
             raise ValueError(f"training.lr is {self.lr}; give a positive rate")
 
 
@@ -103,6 +103,8 @@ class Trainer:
                 f"training.prompts={config.prompts} cannot be shared by {distributed.world()} processes; "
                 "make it a multiple of their number"
             )
+        if config.preview and method.parts.preview is None:
+            raise ValueError("training.preview needs a preview head: set preview.weights, or training.preview=false")
         method.schedule(1.0)  # releases everything that will ever be trained
         self.parameters = [p for p in method.parameters() if p.requires_grad]
         if not self.parameters:
