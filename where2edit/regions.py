@@ -143,8 +143,8 @@ class Regions(nn.Module):
         try:
             tensors, metadata = tensorfile.read(path, FORMAT)
         except ValueError:
-            state = "holds no regions" if Path(path).is_file() else "does not exist"
-            raise ValueError(f"{path} {state}; fit regions with scripts/cluster.py") from None
+            state = "holds no regions; remove it and" if Path(path).is_file() else "does not exist;"
+            raise ValueError(f"{path} {state} fit regions with scripts/cluster.py") from None
         config = build(RegionConfig, json.loads(metadata["config"]), "regions")
         regions = cls(tensors["centres"], config, metadata["generator"], float(metadata["inertia"]))
         if generator is None:
