@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from where2edit.backbones.face_parsing import CLASSES
+from where2edit.backbones.face_parsing import CLASSES, region_mask
 from where2edit.metrics.base import Case, Tools, View
 from where2edit.records import Condition, Edit, Source
 
@@ -50,6 +50,9 @@ class Parser:
         labels[:, 13:18, 14:18] = CLASSES.index("nose")
         labels[:, 22:24, 12:20] = CLASSES.index("u_lip")
         return labels
+
+    def mask(self, images, *regions):
+        return region_mask(self.labels(images), *regions)[:, None]
 
 
 class Distance:

@@ -44,6 +44,10 @@ class Tools:
         self._ready = dict(given or {})
         self.device = device
 
+    def give(self, name: str, value: object) -> None:
+        """Add or replace one network."""
+        self._ready[name] = value
+
     def has(self, name: str) -> bool:
         return name in self._ready or name in LOADERS
 

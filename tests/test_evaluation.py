@@ -1,0 +1,291 @@
+"""The evaluation end to end on the toy profile with stand-in networks: resume, processes, controls, reports."""
+
+import json
+import shutil
+from argparse import Namespace
+from dataclasses import replace
+
+import pytest
+import torch
+from metric_cases import make_tools
+
+from where2edit import distributed
+from where2edit import profile as profiles
+from where2edit.evaluation import command, protocols, report
+from where2edit.evaluation.figures import average
+from where2edit.evaluation.protocols import Prompt, Protocol, Row
+from where2edit.evaluation.runner import Runner
+from where2edit.evaluation.samples import Plan, Store, lanes
+from where2edit.methods import METHODS
+from where2edit.methods.base import MethodConfig
+from where2edit.metrics.intervals import Interval
+
+ROWS = (Row("no-op", "no-op"), Row("full-image", "full-image"), Row("ours"))
+ORACLE = Row("oracle", "oracle-mask")
+PROMPTS = (Prompt("blond hair", ("hair",)), Prompt("red lips", ("lips",)), Prompt("big nose", ("nose",)))
+
+
+def protocol(**changes):
+    base = Protocol(
+        name="small",
+        title="Small",
+        prompts_from="ours",
+        prompts=PROMPTS,
+        rows=ROWS,
+        metrics=("fid_vs_unedited", "success_train_encoder", "id_arcface", "changed_outside_mask", "psnr_outside_hair"),
+        tests=("id_arcface",),
+        paper={"ours": {"id_arcface": 0.84}, "StyleCLIP": {"id_arcface": 0.79}},
+    )
+    return replace(base, **changes)
+
+
+def options(**changes):
+    return Namespace(**{"n": 4, "paper": False, "batch": 2, "seed": 500, "heldout": None, "real": None} | changes)
+
+
+@pytest.fixture(scope="module")
+def toy():
+    """The toy profile with a threshold that its untrained attention passes on some regions, and its encoder."""
+    profile = profiles.load("configs/toy.yaml", ["blending.threshold=0.5"])
+    torch.manual_seed(0)
+    return profile, profiles.build_encoder(profile)
+
+
+def run(toy, folder, chosen=None, rows=ROWS, **changes):
+    profile, encoder = toy
+    tools = make_tools(train_encoder=encoder)
+    return command.evaluate(profile, chosen or [protocol(rows=rows)], folder, encoder, tools, options(**changes))
+
+
+def contents(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def finished(toy, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    run(toy, folder)
+    return folder
+
+
+def figures(folder, name="figures.jsonl"):
+    lines = [json.loads(line) for line in (folder / name).read_text().splitlines()]
+    return {(line["row"], line["metric"], line["prompt"], line["strength"]): line for line in lines}
+
+
+def test_no_op_wins_what_it_should_and_loses_the_rest(finished):
+    found = {key[:2]: line["value"] for key, line in figures(finished).items()}
+    assert abs(found["no-op", "fid_vs_unedited"]) < 1e-6 and found["no-op", "success_train_encoder"] == 0
+    assert found["no-op", "id_arcface"] == pytest.approx(1) and found["no-op", "psnr_outside_hair"] == 100
+    assert found["full-image", "fid_vs_unedited"] > 1e-3 and found["full-image", "id_arcface"] < 1
+    assert found["full-image", "changed_outside_mask"] is None
+    assert found["no-op", "changed_outside_mask"] == 0
+    assert not found["ours", "changed_outside_mask"], "0, or no pixel out of reach"
+
+
+def test_report_labels_and_paper_column(finished):
+    page = (finished / "report.md").read_text()
+    assert "Generator `stylegan2`, text-image encoder `toy`" in page and "the editor is untrained" in page
+    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line[:1] == "|"]
+    column = table[0].index("id_arcface ↑")
+    assert table[0][column + 1] == "paper"
+    by_row = {row[0]: row for row in table[2:]}
+    assert by_row["StyleCLIP"][column : column + 2] == ["–", "0.79"]
+    assert by_row["ours"][column + 1] == "0.84" and by_row["no-op"][column + 1] == ""
+    assert "Null hypothesis that *ours* is not better than *no-op*: id_arcface p = " in page
+    assert (finished / "small-sheet.png").is_file()
+    line = figures(finished)["ours", "id_arcface", None, None]
+    assert {"low", "high", "n", "seed", "config", "weights", "commit", "encoder", "generator", "profile"} <= line.keys()
+
+
+def test_a_stopped_run_ends_with_the_same_bytes(toy, tmp_path, finished, monkeypatch):
+    whole, write = Runner._chunk, Store.write
+    calls = []
+
+    def dies(self, *rest):
+        calls.append(rest)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        write(self, *rest)
+
+    monkeypatch.setattr(Store, "write", dies)
+    with pytest.raises(KeyboardInterrupt):
+        run(toy, tmp_path)
+    assert not (tmp_path / "report.md").exists()
+    monkeypatch.setattr(Store, "write", write)
+    made = []
+    monkeypatch.setattr(Runner, "_chunk", lambda self, *rest: made.append(whole(self, *rest)) or made[-1])
+    run(toy, tmp_path)
+    assert sum(made) == (6 - 3) * 2
+    assert contents(tmp_path) == contents(finished)
+
+
+def test_two_processes_end_with_the_same_bytes(toy, tmp_path, finished, monkeypatch):
+    monkeypatch.setattr(distributed, "world", lambda: 2)
+    for rank in (1, 0):
+        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
+        run(toy, tmp_path)
+    assert contents(tmp_path) == contents(finished)
+
+
+def test_a_larger_n_keeps_what_is_there(toy, tmp_path, finished, monkeypatch):
+    run(toy, tmp_path, n=2)
+    made, chunk = [], Runner._chunk
+    monkeypatch.setattr(Runner, "_chunk", lambda self, *rest: made.append(chunk(self, *rest)) or made[-1])
+    run(toy, tmp_path, n=4)
+    assert made == [0, 6]
+    assert contents(tmp_path) == contents(finished)
+
+
+def test_a_damaged_file_is_measured_again(toy, tmp_path, finished):
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    victim = next((tmp_path / "samples" / "small").glob("ours-*/all-000002.safetensors"))
+    victim.write_bytes(victim.read_bytes()[:100])
+    run(toy, tmp_path)
+    assert contents(tmp_path) == contents(finished)
+
+
+def test_another_seed_or_weight_is_another_store(toy, tmp_path, finished):
+    run(toy, tmp_path, seed=501, n=1)
+    stores = [{p.parent.name for p in (f / "samples" / "small").rglob("*.safetensors")} for f in (tmp_path, finished)]
+    assert not stores[0] & stores[1]
+
+
+def test_paper_mode_crosses_prompts_and_averages_them(toy, tmp_path):
+    run(toy, tmp_path, n=2, paper=True, rows=ROWS[2:])
+    found = figures(tmp_path)
+    for metric in ("fid_vs_unedited", "success_train_encoder", "id_arcface"):
+        parts = [found["ours", metric, prompt.text, None] for prompt in PROMPTS]
+        whole = found["ours", metric, None, None]
+        assert whole["value"] == pytest.approx(sum(part["value"] for part in parts) / 3) and whole["n"] == 6
+        assert [part["n"] for part in parts] == [2, 2, 2]
+    assert average([None]) is None
+    assert average([Interval(1, 0, 2, 4), Interval(3, 2, 4, 4)]).low == pytest.approx(2 - 2**0.5 / 2)
+
+
+def test_strength_sequence_and_time(toy, tmp_path):
+    chained = ("drift", "id_arcface", "difference_outside_region")
+    chosen = [
+        protocol(name="curve", kind="strength", strengths=(0.0, 0.4), n=1, metrics=("lpips", "id_arcface"), tests=()),
+        protocol(name="chain", kind="sequential", n=1, metrics=chained, rows=(*ROWS[:2], ORACLE, *ROWS[2:])),
+        protocol(name="clock", kind="time", n=1, metrics=("run_time",), tests=(), rows=ROWS[2:]),
+    ]
+    pages = run(toy, tmp_path, chosen)
+    assert [page.name for page in pages] == ["report.md", "times.md"]
+    found = figures(tmp_path)
+    assert found["ours", "lpips", None, 0.0]["value"] < 1e-6 < found["ours", "lpips", None, 0.4]["value"]
+    assert found["no-op", "drift", None, None]["value"] == 0 and found["oracle", "drift", None, None]["value"] == 0
+    assert found["oracle", "id_arcface", None, None]["value"] < 1
+    assert found["no-op", "id_arcface", None, None]["value"] == pytest.approx(1)
+    assert found["full-image", "difference_outside_region", None, None]["value"] > 0
+    assert figures(tmp_path, "times.jsonl")["ours", "run_time", None, None]["value"] > 0
+    assert (tmp_path / "curve.png").is_file() and "| ours | 0.4 |" in (tmp_path / "report.md").read_text()
+
+
+def test_masks_do_not_render(toy, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("the masks protocol needs no edited image")
+
+    names = ("mask_iou", "mask_precision", "mask_recall")
+    monkeypatch.setattr(METHODS.get("full-image"), "render", refuse)
+    rows = (*ROWS[:2], ORACLE, *ROWS[2:])
+    run(toy, tmp_path, [protocol(name="masks", kind="masks", metrics=names, tests=("mask_iou",), rows=rows)])
+    found = {key[:2]: line["value"] for key, line in figures(tmp_path).items()}
+    assert found["no-op", "mask_iou"] == 0 and found["full-image", "mask_recall"] == 1
+    assert found["oracle", "mask_recall"] == 1 and found["oracle", "mask_iou"] > found["full-image", "mask_iou"]
+    assert (tmp_path / "masks.png").is_file()
+
+
+def test_missing_tools_and_rows_are_named(toy, tmp_path):
+    rows = (*ROWS[:1], Row("W/O Clus", weights="nowhere.safetensors"), *ROWS[2:])
+    profile, encoder = toy
+    tools = make_tools(train_encoder=encoder)
+    for name in ("heldout_encoder", "real_features"):
+        tools._ready.pop(name)
+    metrics = ("success_heldout_encoder", "fid_vs_real", "id_facenet")
+    command.evaluate(profile, [protocol(rows=rows, metrics=metrics, tests=())], tmp_path, encoder, tools, options())
+    page = (tmp_path / "report.md").read_text()
+    assert "`success_heldout_encoder` was left out: it needs `heldout_encoder`" in page
+    assert "Row *W/O Clus* was left out: no weights at nowhere.safetensors" in page and "id_facenet" in page
+
+
+@pytest.fixture(scope="module")
+def parts(toy):
+    profile, encoder = toy
+    return profiles.build_parts(profile, encoder)
+
+
+def edit(name, toy, parts, prompts, **attributes):
+    method = METHODS.get(name)(parts, toy[0].method).eval()
+    for key, value in attributes.items():
+        setattr(method, key, value)
+    source = method.source(parts.generator.w(parts.generator.sample_z([1, 2])))
+    condition = profiles.build_conditions(*toy).of(prompts, 0.3)
+    with torch.no_grad():
+        return source, method(source, condition)
+
+
+def test_controls(toy, parts):
+    prompts = ["blond hair", "red lips"]
+    source, nothing = edit("no-op", toy, parts, prompts)
+    assert torch.equal(nothing.image, source.image) and not nothing.mask.any()
+    _, everywhere = edit("full-image", toy, parts, prompts)
+    assert (everywhere.mask == 1).all() and not torch.equal(everywhere.image, source.image)
+    parser = make_tools()["face_parsing"]
+    regions = {"blond hair": ("hair",), "red lips": ("lips",)}
+    _, oracle = edit("oracle-mask", toy, parts, prompts, regions=regions, parser=parser)
+    assert oracle.mask[0, 0, :4].all() and not oracle.mask[0, 0, 4:].any()
+    assert oracle.mask[1, 0, 11].sum() == 4 and oracle.mask[1].sum() == 4
+    with pytest.raises(ValueError, match="does not know the region of .*a hat"):
+        edit("oracle-mask", toy, parts, ["a hat", "blond hair"], regions=regions, parser=parser)
+
+
+def test_lanes_pair_and_cross():
+    spread = lanes(protocol(), Plan(5), range(2, 5))
+    assert [p.text for p in spread[0].prompts] == ["big nose", "blond hair", "red lips"]
+    assert spread[0].index.tolist() == [2, 3, 4]
+    crossed = lanes(protocol(), Plan(5, paper=True), range(2, 5))
+    numbers = sorted(i for lane in crossed for i in lane.index.tolist())
+    assert numbers == list(range(6, 15)) and {lane.prompts for lane in crossed} == {(p,) * 3 for p in PROMPTS}
+    strengths = lanes(protocol(kind="strength", strengths=(0.1, 0.2)), Plan(5), range(0, 2))
+    assert [lane.tag for lane in strengths] == ["s0.1", "s0.2"]
+
+
+@pytest.mark.parametrize("name", protocols.names())
+def test_shipped_protocols_are_whole(name):
+    table = protocols.load(name)
+    assert table.name == name and table.rows[-1].method == protocols.METHOD
+    assert any(row.method != protocols.METHOD for row in table.rows)
+    assert set(table.tests) <= set(table.metrics)
+    for row in table.rows:
+        METHODS.get(row.method if row.method != protocols.METHOD else "where2edit")
+    for numbers in table.paper.values():
+        assert set(numbers) <= set(table.metrics)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"metrics": ("id_arcfase",)}, "unknown metric 'id_arcfase'; did you mean 'id_arcface'"),
+        ({"prompts": (Prompt("x", ("hairs",)),)}, "unknown face region 'hairs'; did you mean 'hair'"),
+        ({"prompts": PROMPTS + PROMPTS[:1]}, "names a prompt twice"),
+        ({"rows": ROWS + ROWS[:1]}, "different labels"),
+        ({"strengths": (0.1,)}, "strengths belong to kind"),
+    ],
+)
+def test_protocol_errors(changes, message):
+    with pytest.raises(ValueError, match=message):
+        protocol(**changes)
+
+
+def test_command_errors(tmp_path):
+    assert protocols.load("2").name == "table2"
+    assert len(protocols.select(["all"])) == len(protocols.names())
+    with pytest.raises(ValueError, match="unknown table 'mask'; did you mean 'masks'"):
+        protocols.load("mask")
+    with pytest.raises(ValueError, match="holds 0 pictures"):
+        command.real_features(tmp_path, make_tools(), tmp_path)
+    with pytest.raises(ValueError, match="at least 1"):
+        command.plan_of(protocol(), options(n=-1))
+    assert report.number("success_train_encoder", 0.9872) == "98.72 %"
+    assert MethodConfig().name == "where2edit"

@@ -1,0 +1,60 @@
+"""Plots of a report: edit score against change outside the region, and mask IoU by region."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from where2edit.evaluation.figures import Figure, by_prompt, collect
+
+
+def _figure():
+    """An empty figure that needs no display and always looks the same."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure as Canvas
+
+    figure = Canvas(figsize=(6, 4), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.add_subplot()
+
+
+def _save(figure, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Software": None})
+    return path
+
+
+def strength_curves(figures: list[Figure], path: Path) -> Path:
+    """One curve per row: mean difference outside the region against the gain of the cosine, over strengths."""
+    value = {(f.row, f.strength, f.metric): f.interval.value for f in figures if f.prompt is None and f.interval}
+    figure, axes = _figure()
+    for row in dict.fromkeys(f.row for f in figures):
+        points = []
+        for strength in dict.fromkeys(f.strength for f in figures if f.row == row):
+            keys = ("difference_outside_region", "cosine_after_train_encoder", "cosine_before_train_encoder")
+            if all((row, strength, key) in value for key in keys):
+                x, after, before = (value[row, strength, key] for key in keys)
+                points.append((x, after - before, strength))
+        axes.plot([p[0] for p in points], [p[1] for p in points], marker="o", label=row)
+        for x, y, strength in points:
+            axes.annotate(f"{strength:g}", (x, y), textcoords="offset points", xytext=(4, 4), fontsize=7)
+    axes.set_xlabel("mean difference outside the region")
+    axes.set_ylabel("gain of the cosine to the prompt")
+    axes.legend()
+    return _save(figure, path)
+
+
+def region_bars(runner, table, path: Path) -> Path:
+    """Mask IoU of every prompt, one group of bars per row."""
+    figure, axes = _figure()
+    protocol = table.protocol
+    width = 0.8 / len(table.contestants)
+    for number, contestant in enumerate(table.contestants):
+        metric = collect(runner, protocol, table.plan, contestant)[None]["mask_iou"]
+        found = by_prompt(metric, protocol)
+        heights = [0.0 if part is None else part.value for part in found.values()]
+        axes.bar([i + number * width for i in range(len(heights))], heights, width, label=contestant.row.label)
+    axes.set_xticks([i + 0.4 - width / 2 for i in range(len(protocol.prompts))])
+    axes.set_xticklabels([prompt.text for prompt in protocol.prompts], rotation=30, ha="right", fontsize=7)
+    axes.set_ylabel("mask IoU")
+    axes.legend(fontsize=7)
+    return _save(figure, path)

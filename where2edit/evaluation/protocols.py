@@ -1,0 +1,91 @@
+"""A protocol is a YAML file in configs/protocols: prompts and the regions they name, rows, metrics, paper's numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from where2edit import assets
+from where2edit import config as configs
+from where2edit.backbones.face_parsing import class_ids
+from where2edit.metrics import METRICS
+from where2edit.registry import nearest
+
+FOLDER = "configs/protocols"
+METHOD = "method"  # the row of the profile's own method
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What is asked for, and which face regions that names (classes and groups of backbones.face_parsing)."""
+
+    text: str
+    regions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table: a method, by default with the profile's weights."""
+
+    label: str
+    method: str = METHOD  # a registered method; "method" is the profile's own
+    overrides: tuple[str, ...] = ()  # changes of the profile's config, for ablations
+    weights: str | None = None  # asset or path; a row whose weights are not there is left out and named in the report
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A table. `n` pairs of source and prompt in every row; pair i edits source i."""
+
+    name: str
+    title: str
+    prompts_from: Literal["paper", "released code", "ours"]
+    prompts: tuple[Prompt, ...]
+    rows: tuple[Row, ...]
+    metrics: tuple[str, ...]
+    kind: Literal["edits", "masks", "strength", "sequential", "time"] = "edits"
+    n: int = 64
+    paper_n: int = 10000  # per prompt, with --paper: every prompt on every source
+    strengths: tuple[float, ...] = ()  # kind "strength"
+    tests: tuple[str, ...] = ()  # metrics of which the one-sided test of the last row against the others is printed
+    paper: dict[str, dict[str, float]] = field(default_factory=dict)  # row or method of the paper -> metric -> number
+    notes: tuple[str, ...] = ()  # what the table cannot tell
+
+    def __post_init__(self):
+        for name in (*self.metrics, *self.tests):
+            METRICS.get(name)
+        for prompt in self.prompts:
+            for region in prompt.regions:
+                class_ids(region)
+        labels = [row.label for row in self.rows]
+        if len(set(labels)) < len(labels) or not self.prompts or not self.rows or self.n < 1:
+            raise ValueError(f"protocol '{self.name}' needs prompts, rows with different labels and n of at least 1")
+        if (self.kind == "strength") != bool(self.strengths):
+            raise ValueError(f"protocol '{self.name}': strengths belong to kind 'strength', and that needs them")
+        texts = [prompt.text for prompt in self.prompts]
+        if len(set(texts)) < len(texts):
+            raise ValueError(f"protocol '{self.name}' names a prompt twice")
+
+
+def names() -> list[str]:
+    """The protocols that are there, by name."""
+    return sorted(path.stem for path in assets.shipped(FOLDER).glob("*.yaml"))
+
+
+def load(name: str | Path) -> Protocol:
+    """A protocol by name ("table1"), number ("1") or path. Raises ValueError with the nearest known name."""
+    path = Path(name)
+    if path.suffix != ".yaml":
+        known = names()
+        stem = f"table{name}" if str(name).isdecimal() else str(name)
+        if stem not in known:
+            raise ValueError(f"unknown table '{name}'; {nearest(stem, known)}")
+        path = assets.shipped(FOLDER) / f"{stem}.yaml"
+    return configs.load(Protocol, path)
+
+
+def select(tables: list[str]) -> list[Protocol]:
+    """The protocols of --table; "all" is every one."""
+    chosen = names() if "all" in tables else tables
+    return [load(name) for name in dict.fromkeys(chosen)]

@@ -1,0 +1,185 @@
+"""Run protocols: sources once per chunk, shared between rows, prompts and tables; every measured number goes to disk.
+
+Legend: B sources of a chunk.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from where2edit import distributed, pictures
+from where2edit.backbones.preprocess import resize
+from where2edit.blending import halo
+from where2edit.conditions import Conditions
+from where2edit.editor import Carried, Editor
+from where2edit.evaluation.protocols import Prompt, Protocol, Row
+from where2edit.evaluation.samples import Lane, Plan, Store, lanes
+from where2edit.methods.base import Method
+from where2edit.methods.controls import OracleMask
+from where2edit.metrics import METRICS
+from where2edit.metrics.base import Case, Tools, View
+from where2edit.records import Edit, Source
+
+SHEET_CELL = 256  # pixels of the contact sheet's pictures
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A row that can run: its method and the strength that it edits with by default."""
+
+    row: Row
+    method: Method
+    strength: float
+    depends_on: object  # config, weights, plan: what its numbers depend on
+
+
+class Runner:
+    """Measures protocols chunk by chunk; what is on disk already is not measured again."""
+
+    def __init__(self, folder: Path, conditions: Conditions, tools: Tools, truncation: float, say: Callable = print):
+        self.folder, self.conditions, self.tools = folder, conditions, tools
+        self.truncation, self.say = truncation, say
+        self._sources: tuple[tuple, Source, View] | None = None
+
+    def unavailable(self, protocol: Protocol) -> dict[str, str]:
+        """Metrics that cannot be had here -> the tool that is missing."""
+        lacking = {name: [n for n in METRICS.get(name).needs if not self.tools.has(n)] for name in protocol.metrics}
+        return {name: needs[0] for name, needs in lacking.items() if needs}
+
+    def metrics(self, protocol: Protocol) -> list[str]:
+        """The metrics of a protocol that can be had here."""
+        missing = self.unavailable(protocol)
+        return [name for name in protocol.metrics if name not in missing]
+
+    def store(self, protocol: Protocol, contestant: Contestant) -> Store:
+        return Store(self.folder, protocol, contestant.row.label, contestant.depends_on)
+
+    @torch.no_grad()
+    def run(self, tables: list[tuple[Protocol, Plan, list[Contestant]]]) -> None:
+        """Every table's share of this process: chunk i belongs to process i mod the number of processes."""
+        chunks = sorted({(chunk.start, chunk.stop) for _, plan, _ in tables for chunk in plan.chunks()})
+        for number, (start, stop) in enumerate(chunks):
+            if number % distributed.world() == distributed.rank():
+                began, chunk = time.monotonic(), range(start, stop)
+                done = [self._chunk(*table, chunk) for table in tables if chunk in table[1].chunks()]
+                if sum(done):
+                    self.say(f"sources {start}-{stop - 1}: {sum(done)} edits, {time.monotonic() - began:.1f} s")
+
+    def _chunk(self, protocol: Protocol, plan: Plan, contestants: list[Contestant], chunk: range) -> int:
+        """Measure what is missing of one chunk of one table; returns the number of edits made."""
+        made, metrics = 0, self.metrics(protocol)
+        for contestant in contestants:
+            store = self.store(protocol, contestant)
+            for lane in lanes(protocol, plan, chunk):
+                if store.read(lane, chunk, metrics) is None:
+                    case = self.case(protocol, plan, contestant, lane, chunk)
+                    measured = {name: METRICS.get(name)(self.tools).measure(case) for name in metrics}
+                    if contestant is contestants[-1]:  # the contact sheet shows the last row
+                        self._pictures(store, case, plan)
+                    store.write(lane, chunk, {name: value.float().cpu() for name, value in measured.items()})
+                    made += len(chunk)
+        return made
+
+    def source(self, method: Method, plan: Plan, chunk: range) -> tuple[Source, View]:
+        """The sources of a chunk and what the networks say of them, kept until the next chunk is asked for."""
+        generator = method.parts.generator
+        key = (chunk, plan.seed, type(generator), generator.resolution)
+        if self._sources is None or self._sources[0] != key:
+            self._sources = None
+            z = generator.sample_z([plan.seed + i for i in chunk])
+            source = method.source(method.latents(z, self.truncation))
+            self._sources = (key, source, View(source.image, self.tools))
+        return self._sources[1:]
+
+    def case(self, protocol: Protocol, plan: Plan, contestant: Contestant, lane: Lane, chunk: range) -> Case:
+        """Edit one lane of a chunk and put together what metrics read."""
+        method = contestant.method
+        source, before = self.source(method, plan, chunk)
+        seconds = None
+        if isinstance(method, OracleMask):
+            method.regions = {prompt.text: prompt.regions for prompt in protocol.prompts}
+            method.parser = self.tools["face_parsing"]
+        if protocol.kind == "sequential":
+            edit = self._chain(method, source, protocol.prompts, contestant.strength)
+        elif protocol.kind == "time":
+            edit, seconds = self._timed(contestant, plan, lane, chunk)
+        else:
+            edit = self._edit(contestant, source, lane, render=protocol.kind != "masks")
+        same = edit.image is None or torch.equal(edit.image, source.image)
+        every = tuple(region for prompt in protocol.prompts for region in prompt.regions)
+        return Case(
+            index=lane.index,
+            source=source,
+            condition=self._condition(contestant, lane),
+            edit=edit,
+            before=before,
+            after=before if same else View(edit.image, self.tools),
+            regions=tuple(every if protocol.kind == "sequential" else prompt.regions for prompt in lane.prompts),
+            halo=halo(method.parts.generator, method.parts.blend_site),
+            seconds=seconds,
+        )
+
+    def _condition(self, contestant: Contestant, lane: Lane):
+        strength = contestant.strength if lane.strength is None else lane.strength
+        return self.conditions.of([prompt.text for prompt in lane.prompts], strength)
+
+    def _edit(self, contestant: Contestant, source: Source, lane: Lane, render: bool = True) -> Edit:
+        """One edit of each source; without `render` only the mask, where the method can propose one."""
+        run = contestant.method if render else contestant.method.propose
+        return run(source, self._condition(contestant, lane))
+
+    def _timed(self, contestant: Contestant, plan: Plan, lane: Lane, chunk: range) -> tuple[Edit, float]:
+        """One edit from latents to pixels, after one that warms up; the prompt is embedded before."""
+        method = contestant.method
+        w = method.latents(method.parts.generator.sample_z([plan.seed + i for i in chunk]), self.truncation)
+        condition = self._condition(contestant, lane)
+        method(method.source(w), condition)
+        synchronise(w)
+        began = time.perf_counter()
+        edit = method(method.source(w), condition)
+        synchronise(w)
+        return edit, time.perf_counter() - began
+
+    def _chain(self, method: Method, source: Source, prompts: tuple[Prompt, ...], strength: float) -> Edit:
+        """Edit after edit on the blended canvas; the last edit's image, with the union of all masks."""
+        carried, edit = None, None
+        for prompt in prompts:
+            condition = self.conditions.of([prompt.text] * len(source), strength)
+            edit = method(source, condition)
+            if carried is not None:
+                edit = paint_over(method, source, edit, carried)
+            carried = Carried.of(source, edit, carried)
+            source = Editor.carry_on(source, edit)
+        return replace(edit, mask=carried.mask, region_attention=None)
+
+    def _pictures(self, store: Store, case: Case, plan: Plan) -> None:
+        """Small pictures of the first samples, for the contact sheet: the seeds choose them, nobody else."""
+        if case.edit.image is None:
+            return
+        small = {"source": case.source.image, "edit": case.edit.image}
+        small["mask"] = pictures.overlay_mask(case.source.image, case.edit.mask)
+        small["difference"] = pictures.difference(case.edit.image, case.source.image)
+        for i, number in enumerate(case.index.tolist()):
+            if number < plan.sheet:
+                for kind, images in small.items():
+                    pictures.save_png(resize(images[i : i + 1], SHEET_CELL).clamp(-1, 1), store.picture(number, kind))
+
+
+def paint_over(method: Method, source: Source, edit: Edit, carried: Carried) -> Edit:
+    """Where the mask meets earlier edits of a chain, paint again with the shifts of both (as the editor does)."""
+    both = {name: u + carried.shift[name] for name, u in edit.styles.items()}
+    overlap = edit.mask * carried.mask
+    painted = method.render(Editor.carry_on(source, edit), edit.with_(styles=both, mask=overlap))
+    return painted.with_(styles=edit.styles, mask=edit.mask)
+
+
+def synchronise(like: Tensor) -> None:
+    """Wait until the device of `like` is done, so that a clock measures the work and not its ordering."""
+    if like.is_cuda:
+        torch.cuda.synchronize(like.device)

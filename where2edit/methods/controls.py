@@ -1,0 +1,71 @@
+"""Controls that stand in every table: what an editor scores that does nothing, edits everywhere, or knows the region.
+
+`full-image` and `oracle-mask` use the mapper of the trained method and replace its mask.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from where2edit.backbones.face_parsing import FaceParser
+from where2edit.methods import METHODS
+from where2edit.methods.base import Method, MethodConfig, Parts
+from where2edit.methods.where2edit import Where2Edit
+from where2edit.records import Condition, Edit, Source
+
+
+@METHODS.register("no-op")
+class NoOp(Method):
+    """Returns the source. Shows which figures an editor wins by changing nothing."""
+
+    local = True
+
+    def __init__(self, parts: Parts, config: MethodConfig):
+        super().__init__()
+        self.parts = parts
+
+    def propose(self, source: Source, condition: Condition) -> Edit:
+        """The source's own styles under an empty mask."""
+        repeated = source.repeat(condition.per_source)
+        cells = self.parts.generator.site(self.parts.blend_site).resolution
+        mask = torch.zeros(len(repeated), 1, cells, cells).to(repeated.w)
+        return Edit(styles=repeated.styles, mask=mask, region_attention=mask)
+
+    def forward(self, source: Source, condition: Condition, preview: bool = False) -> Edit:
+        return self.propose(source, condition).with_(image=source.repeat(condition.per_source).image)
+
+
+@METHODS.register("full-image")
+class FullImage(Where2Edit):
+    """The trained mapper without attention: the mask is 1 everywhere. Shows the leak that locality is there to stop."""
+
+    def propose(self, source: Source, condition: Condition) -> Edit:
+        edit = super().propose(source, condition)
+        everywhere = torch.ones_like(edit.mask)
+        return edit.with_(mask=everywhere, attention=None, region_attention=everywhere)
+
+
+@METHODS.register("oracle-mask")
+class OracleMask(Where2Edit):
+    """The trained mapper under the parsed region that the prompt names: the best that an attention could do.
+
+    `regions` says which face regions a prompt names; whoever calls the method fills it.
+    """
+
+    def __init__(self, parts: Parts, config: MethodConfig):
+        super().__init__(parts, config)
+        self.regions: dict[str, tuple[str, ...]] = {}
+        self.parser: FaceParser | None = None
+
+    def propose(self, source: Source, condition: Condition) -> Edit:
+        unknown = [prompt for prompt in condition.prompts if prompt not in self.regions]
+        if unknown or not condition.prompts:
+            raise ValueError(f"oracle-mask does not know the region of {unknown or 'no prompt'}; fill `regions`")
+        self.parser = self.parser or FaceParser.load().to(source.w.device)
+        edit = super().propose(source, condition)
+        images = source.repeat(condition.per_source).image
+        masks = [self.parser.mask(images[i : i + 1], *self.regions[p]) for i, p in enumerate(condition.prompts)]
+        # A cell that holds any of the region is edited: thin regions would fall through a nearest resize.
+        mask = F.adaptive_max_pool2d(torch.cat(masks).to(edit.mask), edit.mask.shape[-2:])
+        return edit.with_(mask=mask, attention=None, region_attention=mask)
