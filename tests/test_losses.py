@@ -1,6 +1,7 @@
 """Every loss on a case that can be worked out by hand, and the parameters that it reaches."""
 
 import math
+from functools import cache
 
 import pytest
 import torch
@@ -159,6 +160,7 @@ def test_unasked_weighs_each_anchor_by_how_little_the_prompt_is_about_it():
     assert loss("unasked", anchors=["blue"], exempt=0.3)(*case(edits=((0.0, 0.0, 1.0),) * 2)).item() == 0
 
 
+@cache
 def random_vgg(cls=vgg.VGG16, path=None):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

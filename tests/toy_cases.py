@@ -1,7 +1,9 @@
 """A tiny frozen generator, encoder and regions, and methods built on them; nothing is loaded, all is seeded."""
 
+import math
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import torch
 
@@ -16,6 +18,7 @@ from where2edit.regions import RegionConfig, Regions, positional
 from where2edit.text_image import TEXT_IMAGE
 from where2edit.text_image.base import TextImageConfig
 
+ROOT = Path(__file__).resolve().parents[1]
 PROMPTS = ("blond hair", "a big smile", "red lipstick", "eyeglasses", "bushy eyebrows", "a beard")
 CAPTION = "She has blond hair, a big smile, and red lipstick.\nHe wears eyeglasses, has bushy eyebrows, a beard.\n"
 MAPPER = MapperConfig(space="w_principal", components=8, hidden=16, samples=600)
@@ -90,3 +93,17 @@ def condition(prompts=None, n=1, per_source=2, strength=0.1):
     """The first prompts, `per_source` for each of n sources in a row."""
     prompts = prompts or (PROMPTS * n)[: n * per_source]
     return conditions().of(list(prompts), strength, per_source=per_source)
+
+
+def lively_editor(path, overrides=()):
+    """Weights for configs/toy.yaml whose attention opens some regions and closes others, as a trained one does."""
+    from where2edit import profile as profiles
+    from where2edit import tensorfile
+
+    built = profiles.load(ROOT / "configs/toy.yaml", overrides)
+    net = profiles.build_method(built, profiles.build_parts(built, encoder()))
+    with torch.no_grad():
+        edit = net(net.source(net.latents(net.parts.generator.sample_z([1, 2]), 0.7)), condition(n=2, per_source=3))
+        # The threshold of 0.8 then stands in the middle of what the regions say.
+        net.attention.bias.add_(math.log(0.8 / 0.2) - edit.region_attention.median().logit())
+    return tensorfile.write(path, profiles.editor_tensors(net), "editor", {})

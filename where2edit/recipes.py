@@ -74,7 +74,8 @@ def digests(paths: list[str | None]) -> dict[str, str]:
 def split_description(text: str) -> list[str]:
     """A long description -> single attributes: split at commas, periods, semicolons and "and", fillers dropped."""
     pieces = re.split(r"[,.;]|\band\b", text)
-    fillers = r"^(?:(?:he|she|they|this|the|a|an|person|man|woman|who|has|have|having|is|are|with|wears|wearing)\s+)+"
+    words = "he|she|they|this|the|a|an|person|man|woman|who|has|have|having|is|are|with|wears|wearing"
+    fillers = rf"^(?:(?:{words})(?:\s+|$))+"
     bare = (re.sub(fillers, "", piece.strip(), flags=re.IGNORECASE).strip() for piece in pieces)
     # "a man" is all filler: the piece as it was written is the attribute then.
     found = [short or piece.strip() for short, piece in zip(bare, pieces, strict=True) if piece.strip()]
@@ -107,6 +108,8 @@ def load_latent(path: str | Path) -> Tensor:
     if "w" not in tensors or tensors["w"].ndim not in (1, 2):
         shapes = {name: list(value.shape) for name, value in tensors.items()}
         raise ValueError(f"{path} must hold one tensor 'w' of [512] or [L,512], got {shapes}")
+    if not torch.isfinite(tensors["w"]).all():
+        raise ValueError(f"the latent {path} holds values that are not finite; no face can be made of it")
     return tensors["w"].float()[None]
 
 
