@@ -101,8 +101,9 @@ def test_an_empty_cluster_is_given_the_farthest_point():
 def test_fewer_different_points_than_clusters():
     cells = torch.ones(1, 4, 4, 3)
     cells[0, 0, 0] = 2
-    result = kmeans(cells, 3)
-    assert result.inertia == pytest.approx(0, abs=1e-4) and result.centres.isfinite().all()
+    for points in (cells, torch.ones_like(cells)):
+        result = kmeans(points, 3)
+        assert result.inertia == pytest.approx(0, abs=1e-4) and result.centres.isfinite().all()
 
 
 def test_positions_are_those_of_the_recipe():

@@ -147,7 +147,8 @@ class _Lloyd:
         """Iterate until the centres rest, then measure the inertia with the final centres."""
         norms = self.norms()
         mean = self.sums(centres[:1])[0] / len(norms)
-        limit = tol * (norms.double().mean() - mean.square().sum()).item() / len(mean[0])
+        variance = (norms.double().mean() - mean.square().sum()).item() / mean.shape[1]
+        limit = tol * max(variance, 0.0)
         bar = tqdm(range(1, max_iter + 1), desc="k-means", unit="step", disable=not progress, leave=False)
         steps = 0
         for _ in bar:
@@ -157,7 +158,7 @@ class _Lloyd:
             steps += 1
             shift = (moved - centres).square().sum().item()
             centres = moved
-            bar.set_postfix(shift=f"{shift / limit:.3g} of 1")
+            bar.set_postfix(shift=f"{shift:.3g}", until=f"{limit:.3g}")
             if shift <= limit:
                 break
         score = torch.cat([score.amin(-1).flatten() for _, score in self.scores(centres)])
