@@ -75,11 +75,19 @@ def make_tools(**given):
             "arcface": RandomFeatures(32, 2),
             "facenet": RandomFeatures(32, 3),
             "lpips": Distance(),
+            "judge": Judge(),
             "train_encoder": Encoder(4),
             "heldout_encoder": Encoder(5),
         }
         | given
     )
+
+
+class Judge(RandomFeatures):
+    names = ("Big_Nose", "Wearing_Lipstick", "Smiling")
+
+    def __init__(self):
+        super().__init__(3, 8)
 
 
 class RandomLogits(torch.nn.Module):
@@ -110,6 +118,7 @@ def make_case(n=6, seed=0, tools=None, edit=None, start=0, seconds=0.5):
         before=View(before, tools),
         after=View(after, tools),
         regions=tuple(REGIONS[(start + i) % 3] for i in range(n)),
+        concepts=tuple((None, "Big_Nose", "-Wearing_Lipstick")[(start + i) % 3] for i in range(n)),
         halo=3,
         seconds=seconds * n,
     )

@@ -15,6 +15,7 @@ from torch import Tensor
 from where2edit import assets, distributed, pictures, tensorfile
 from where2edit import config as configs
 from where2edit import profile as profiles
+from where2edit.backbones import judge
 from where2edit.cli import writable
 from where2edit.evaluation import protocols, report
 from where2edit.evaluation.protocols import METHOD, Protocol, Row
@@ -122,6 +123,8 @@ def regions_sha(profile: Profile) -> str:
 def build_tools(encoder: TextImage, device: str, heldout: str | None, real: Path | None, folder: Path) -> Tools:
     """The networks that metrics read; the held-out encoder and real photos only where they were given."""
     tools = Tools({"train_encoder": encoder}, device)
+    if assets.shipped(judge.WEIGHTS).is_file():
+        tools.give("judge", judge.Judge.load().to(device))
     if heldout:
         tools.give("heldout_encoder", TEXT_IMAGE.get(heldout)(TextImageConfig(name=heldout)).to(device))
     if real:

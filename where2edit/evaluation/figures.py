@@ -91,8 +91,6 @@ def average(parts: list[Interval | None]) -> Interval | None:
 
 def test(ours: Metric, theirs: Metric) -> float:
     """p-value of the null hypothesis that `ours` is not better than `theirs`, over the samples that count in both."""
-    values = [metric.state()["values"] for metric in (ours, theirs)]
-    if values[0].shape[1] != 1:
-        raise ValueError(f"{type(ours).__name__} is no mean over samples; the one-sided test needs one number of each")
+    values = [metric.state()["values"].double() for metric in (ours, theirs)]
     both: Tensor = ~torch.isnan(torch.cat(values, 1)).any(1)
-    return better_than(*(value[both, 0] for value in values), higher_is_better=ours.higher_is_better)
+    return better_than(*(ours.scores(value[both]) for value in values), higher_is_better=ours.higher_is_better)

@@ -18,10 +18,11 @@ METHOD = "method"  # the row of the profile's own method
 
 @dataclass(frozen=True)
 class Prompt:
-    """What is asked for, and which face regions that names (classes and groups of backbones.face_parsing)."""
+    """What is asked for, and what that names: face regions (of backbones.face_parsing), an attribute of the judge."""
 
     text: str
     regions: tuple[str, ...]
+    concept: str | None = None  # attribute of the judge that should appear, or with a leading "-" disappear
 
 
 @dataclass(frozen=True)

@@ -74,8 +74,9 @@ def heading(facts: Facts) -> str:
         f"# Evaluation of `{facts.profile}`\n\n"
         f"Generator `{facts.generator}`, text-image encoder `{facts.encoder}`; config {facts.config}, editor weights "
         f"{weights}, commit {facts.commit[:12] or 'unknown'}.\n"
-        "Columns named *paper* are numbers that the paper printed, with StyleGAN2 and CLIP; all others were measured "
-        "here, and only these two kinds of row label say so. Brackets hold 95 % bootstrap intervals.\n"
+        "Columns named *paper* are numbers that the paper printed, obtained with StyleGAN2 and CLIP on its own prompts;"
+        " all others were measured here, with the generator and the encoder above. Brackets hold 95 % bootstrap "
+        "intervals.\n"
     )
 
 

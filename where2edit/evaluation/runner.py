@@ -121,6 +121,7 @@ class Runner:
             before=before,
             after=before if same else View(edit.image, self.tools),
             regions=tuple(every if protocol.kind == "sequential" else prompt.regions for prompt in lane.prompts),
+            concepts=tuple(prompt.concept for prompt in lane.prompts),
             halo=halo(method.parts.generator, method.parts.blend_site),
             seconds=seconds,
         )

@@ -81,7 +81,7 @@ class Store:
     """The measured numbers of one row of one protocol, in a folder whose name tells everything they depend on."""
 
     def __init__(self, folder: Path, protocol: Protocol, label: str, depends_on: object):
-        prompts = [[prompt.text, *prompt.regions] for prompt in protocol.prompts]
+        prompts = [[prompt.text, prompt.concept, *prompt.regions] for prompt in protocol.prompts]
         self.folder = folder / protocol.name / f"{slug(label)}-{digest([depends_on, protocol.kind, prompts])}"
 
     def path(self, lane: Lane, sources: range) -> Path:

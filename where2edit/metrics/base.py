@@ -73,6 +73,12 @@ class View:
         labels = self.tools["face_parsing"].labels(self.images)
         return F.interpolate(labels[:, None].float(), self.images.shape[2:], mode="nearest")[:, 0].long()
 
+    @cached_property
+    def judged(self) -> Tensor:
+        """The judge's logits [B,C], one for each of its concepts."""
+        with torch.no_grad():
+            return self.tools["judge"](self.images)
+
     def embedding(self, network: str) -> Tensor:
         """What a network makes of the images, [B,D], of length one unless it is the FID network."""
         if network not in self._embeddings:
@@ -94,6 +100,7 @@ class Case:
     before: View  # of source.image
     after: View  # of edit.image
     regions: tuple[tuple[str, ...], ...] = ()  # per sample: the face regions that its prompt names
+    concepts: tuple[str | None, ...] = ()  # per sample: the judge's concept that its prompt asks for
     halo: int = 0  # output pixels past the mask that the generator can reach
     seconds: float | None = None  # what the edit of the whole batch took
 
@@ -165,9 +172,15 @@ class Metric(ABC):
     def measure(self, case: Case) -> Tensor:
         """[B,K] of a batch; a row that is not a number does not count (such as a region that is not in the picture)."""
 
+    def scores(self, values: Tensor) -> Tensor:
+        """One number of each measured row: [N,K] -> [N]. Raises ValueError where only the set has a figure."""
+        if self.width > 1 or self.of_set:
+            raise ValueError(f"{type(self).__name__} is no mean over samples: only the set as a whole has a figure")
+        return values[:, 0]
+
     def figure(self, values: Tensor) -> float:
-        """The figure of measured rows [N,K] in double precision; by default their mean."""
-        return float(values.mean())
+        """The figure of measured rows [N,K] in double precision; by default the mean of their scores."""
+        return float(self.scores(values).mean())
 
     def update(self, case: Case) -> None:
         """Measure one batch. Raises ValueError when the case lacks what the metric reads."""

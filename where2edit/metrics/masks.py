@@ -46,8 +46,8 @@ class MaskMetric(Metric):
     def measure(self, case: Case) -> Tensor:
         return confusion(case)
 
-    def figure(self, values: Tensor) -> float:
-        return float(self.ratio(*values.T).mean())
+    def scores(self, values: Tensor) -> Tensor:
+        return self.ratio(*values.T)
 
     def ratio(self, hit: Tensor, wrong: Tensor, missed: Tensor, rest: Tensor) -> Tensor:
         raise NotImplementedError

@@ -27,8 +27,8 @@ class SuccessRate(Metric):
     def measure(self, case: Case) -> Tensor:
         return cosines(case, self.needs[0])
 
-    def figure(self, values: Tensor) -> float:
-        return float((values[:, 1] > values[:, 0]).double().mean())
+    def scores(self, values: Tensor) -> Tensor:
+        return (values[:, 1] > values[:, 0]).double()
 
 
 @METRICS.register("success_train_encoder")
