@@ -120,6 +120,8 @@ def test_hinge_adds_up_what_regions_exceed_the_margin_by():
     value = loss("region_hinge", margin=0.5)(*regions_case())
     assert value.item() == pytest.approx(((0.8 - 0.5) + (1 - 0.5) + (1 - 0.5) + (0.7 - 0.5)) / 2, rel=1e-6)
     assert loss("region_hinge", margin=0.0)(*regions_case()).item() == pytest.approx((0.8 + 0.3 + 1 + 1 + 0.7) / 2)
+    below = loss("region_hinge", margin=-1.0)(*regions_case()).item()
+    assert below == pytest.approx((0.8 + 0.3 + 1 + 1 + 0.7 + 5) / 2), "regions without pixels must be left out"
 
 
 def test_hinge_prices_area_by_the_share_of_the_image():

@@ -24,7 +24,7 @@ from where2edit.run_log import RunLog
 from where2edit.training import Trainer, TrainingConfig, early_warnings, learning_rate
 
 ROOT = Path(__file__).resolve().parents[1]
-SMALL = TrainingConfig(steps=10, prompts=2, lr=0.01, snapshot_every=2, tensorboard=False)
+SMALL = TrainingConfig(steps=8, prompts=2, lr=0.01, snapshot_every=2, tensorboard=False)
 LOSSES = {
     "clip_contrastive": LossConfig(1.0, options={"temperature": 0.1, "relative": True, "direct": 2.0, "views": 2}),
     "region_hinge": LossConfig(0.08, (0.15, 0.25)),
@@ -80,9 +80,9 @@ def uninterrupted(tmp_path_factory):
     return weights(run), (folder / "train.jsonl").read_bytes(), load_file(folder / "state.safetensors")
 
 
-@pytest.mark.parametrize("steps", [(1,), (3,), (7, 8), (9,)], ids=str)
+@pytest.mark.parametrize("steps", [(1,), (3,), (6, 7)], ids=str)
 def test_a_run_that_was_killed_goes_on_as_if_nothing_had_been(steps, uninterrupted, tmp_path):
-    """Step 3 dies after a snapshot that was written while the attention was frozen; 7 and 8 die one after the other."""
+    """Step 3 dies after a snapshot that was written while the attention was frozen; 6 and 7 die one after the other."""
     for step in steps:
         killed_at(trainer(tmp_path), step)
     run = trainer(tmp_path)
@@ -90,7 +90,7 @@ def test_a_run_that_was_killed_goes_on_as_if_nothing_had_been(steps, uninterrupt
     expected, lines, state = uninterrupted
     assert same(weights(run), expected)
     assert (tmp_path / "train.jsonl").read_bytes() == lines
-    assert [line["step"] for line in log(tmp_path)] == [*range(1, 11)]
+    assert [line["step"] for line in log(tmp_path)] == [*range(1, 9)]
     assert same(load_file(tmp_path / "state.safetensors"), state)
 
 
@@ -99,18 +99,18 @@ def test_a_finished_run_is_left_as_it_is(uninterrupted, tmp_path):
     files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     run = trainer(tmp_path)
     run.run()
-    assert run.step == 10 and same(weights(run), uninterrupted[0])
+    assert run.step == 8 and same(weights(run), uninterrupted[0])
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
 
 
 def test_training_changes_every_weight_and_lowers_the_loss(tmp_path):
     losses = {"clip_contrastive": LossConfig(1.0, options={"temperature": 0.1, "relative": True})}
-    run = trainer(tmp_path, replace(SMALL, steps=30, snapshot_every=30, lr=0.03), losses, strength=1.0)
+    run = trainer(tmp_path, replace(SMALL, steps=20, snapshot_every=20, lr=0.03), losses, strength=1.0)
     before = weights(run)
     run.run()
     assert not [name for name, value in weights(run).items() if torch.equal(value, before[name])]
     totals = [line["total"] for line in log(tmp_path)]
-    assert sum(totals[-8:]) < 0.7 * sum(totals[:8])
+    assert sum(totals[-5:]) < 0.7 * sum(totals[:5])
 
 
 def test_another_config_is_refused_and_nothing_is_touched(tmp_path):
@@ -213,9 +213,9 @@ def test_the_optimizer_follows_the_schedule_and_the_ramps(tmp_path, monkeypatch)
     run = trainer(tmp_path, SMALL)
     monkeypatch.setattr(run.optimizer, "step", lambda: rates.append(run.optimizer.param_groups[0]["lr"]))
     run.run()
-    assert rates == [learning_rate(SMALL, step) for step in range(10)]
+    assert rates == [learning_rate(SMALL, step) for step in range(8)]
     for line in log(tmp_path):
-        t = (line["step"] - 1) / 10
+        t = (line["step"] - 1) / 8
         totals.append(sum(entry.at(t) * line[f"losses.{name}"] for name, entry in LOSSES.items()))
         assert line["training.lr"] == rates[line["step"] - 1]
     assert [line["total"] for line in log(tmp_path)] == pytest.approx(totals, rel=1e-5)

@@ -28,7 +28,7 @@ def scaled_leaky_relu(x: Tensor) -> Tensor:
 
 
 def text_branch(text_dim: int, outputs: int) -> nn.Sequential:
-    """F_i of Eq. 2: two linear layers, each with the scaled leaky ReLU; the hidden width is the mean of the two ends."""
+    """F_i of Eq. 2: two linear layers with scaled leaky ReLU; the hidden width is the mean of the two ends."""
     hidden = (text_dim + outputs) // 2
     return nn.Sequential(EqualLinear(text_dim, hidden), _Activation(), EqualLinear(hidden, outputs), _Activation())
 
