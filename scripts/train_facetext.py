@@ -18,7 +18,17 @@ from where2edit.data import celeba
 from where2edit.data.caption_bank import build, composites, singles
 from where2edit.data.face_batches import Balance
 from where2edit.encoder_report import mean_auc
-from where2edit.encoder_training import CaptionLoss, EncoderConfig, Run, batches, material, metadata, new_towers, teach_words
+from where2edit.encoder_training import (
+    CaptionLoss,
+    EncoderConfig,
+    Run,
+    batches,
+    material,
+    metadata,
+    new_towers,
+    start_head,
+    teach_words,
+)
 from where2edit.text_image.facetext import TEXT_LAYERS
 from where2edit.text_image.minilm import MiniLM
 
@@ -45,12 +55,14 @@ def main() -> None:
     bank = build(captions, lambda: MiniLM.load(TEXT_LAYERS), args.out / "captions.safetensors")
     source = batches(config, photos, table, parsed, generated)
     towers = new_towers(source)
-    teach_words(towers.text_head, bank, config.schedule.seed)
+    axes = teach_words(towers.text_head, bank, config.schedule.seed)
+    start_head(towers.image_tower, source, axes)
     towers.image_tower.net.blocks[: config.frozen_blocks].requires_grad_(False)
     towers.image_tower.net.stem.requires_grad_(False)
-    heads = [*towers.image_tower.head.parameters(), *towers.text_head.parameters(), towers.log_scale, towers.bias]
+    heads = [towers.log_scale, towers.bias]
+    slow = list(towers.text_head.parameters())
     balance = Balance(config.within_groups)
-    run = Run(towers, heads, source, balance, CaptionLoss(bank, balance, config), config, args.out, device)
+    run = Run(towers, heads, slow, source, balance, CaptionLoss(bank, balance, config), config, args.out, device)
     kept = table.validation()
     run.advance(lambda net: mean_auc(net, bank, photos[kept], table.values[kept]), report_every=200)
     if distributed.rank():

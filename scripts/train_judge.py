@@ -43,7 +43,7 @@ def main() -> None:
     heads = [*judge.trunk.layer4.parameters(), *judge.head.parameters()]
     balance = Balance(config.within_groups)
     source = batches(config, photos, table, parsed, generated)
-    run = Run(judge, heads, source, balance, concept_loss(balance), config, args.out, device)
+    run = Run(judge, heads, [], source, balance, concept_loss(balance), config, args.out, device)
     kept = table.validation()
     run.advance(lambda net: judge_auc(net, photos[kept], table.values[kept]), report_every=200)
     if distributed.rank():

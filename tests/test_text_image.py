@@ -67,7 +67,9 @@ def test_clip_equals_open_clip(archives, file):
         tokens = open_clip.get_tokenizer(QUICK)(prompts)
         assert torch.equal(encoder.text(prompts), encoder.net.encode_text(tokens))
         torch.testing.assert_close(encoder.text(prompts), net.encode_text(tokens), rtol=1e-5, atol=1e-5)
-        mean, std = (torch.tensor(v).view(3, 1, 1) for v in (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD))
+        mean, std = (
+            torch.tensor(v).view(3, 1, 1) for v in (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
+        )
         expected = net.encode_image(((images + 1) / 2 - mean) / std)
         torch.testing.assert_close(encoder.image(images), expected, rtol=1e-5, atol=1e-5)
         assert torch.equal(encoder.image(images), encoder.net.encode_image(encoder.preprocess(images)))
@@ -143,7 +145,9 @@ def test_bad_prompts(prompts):
         Toy().text(prompts)
 
 
-@pytest.mark.parametrize("images", [torch.zeros(3, 8, 8), torch.zeros(1, 1, 8, 8), torch.zeros(1, 3, 8, 8).byte(), None])
+@pytest.mark.parametrize(
+    "images", [torch.zeros(3, 8, 8), torch.zeros(1, 1, 8, 8), torch.zeros(1, 3, 8, 8).byte(), None]
+)
 def test_bad_images(images):
     with pytest.raises(ValueError, match=r"\[B,3,H,W\]"):
         Toy().image(images)
@@ -165,12 +169,12 @@ def test_minilm_is_the_published_network():
     from safetensors.torch import load_file
 
     bert.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
-    tokens = transformers.PreTrainedTokenizerFast(tokenizer_file=str(assets.fetch("minilm-tokenizer")), pad_token="[PAD]")
+    tokens = transformers.PreTrainedTokenizerFast(
+        tokenizer_file=str(assets.fetch("minilm-tokenizer")), pad_token="[PAD]"
+    )
     encoded = tokens(prompts, padding=True, return_tensors="pt")
     with torch.no_grad():
         states = bert(input_ids=encoded["input_ids"], attention_mask=encoded["attention_mask"]).last_hidden_state
     mask = encoded["attention_mask"][:, :, None]
     expected = torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1), dim=1)
     torch.testing.assert_close(words(prompts), expected, rtol=1e-4, atol=1e-5)
-
-

@@ -42,6 +42,8 @@ def held_out() -> set[str]:
 def _denials(phrase: str) -> list[str]:
     """Negations of a phrase for it: "a beard" -> "no beard", "without a beard"."""
     words = plain(phrase)
+    if words.startswith(("no ", "without ", "not ")):
+        return []
     if phrase[0] == "~":
         return [f"not {words}", f"a person who is not {words}"]
     if phrase[0] == "=":
@@ -70,6 +72,8 @@ def composites(count: int, seed: int) -> list[Caption]:
     while len(found) < count:
         first, second = draw.sample(range(len(CONCEPTS)), 2)
         (a, says_a), (b, says_b) = _thing(first, draw), _thing(second, draw)
+        if says_a[0] == says_b[0]:
+            continue
         if draw.random() < 0.5:
             found.append(Caption(draw.choice(PAIRS).format(a, b), (says_a, says_b)))
             continue
@@ -102,8 +106,8 @@ class CaptionBank:
         self.by_side = [self.single[key == i] for i in range(2 * len(CONCEPTS))]
 
     def sample(self, count: int, affirmed: float, draw: torch.Generator) -> Tensor:
-        """Caption numbers: two thirds uniform over concepts, `affirmed` of them positive, the rest composites."""
-        many = count - count // 3
+        """Caption numbers: four fifths uniform over concepts, `affirmed` of them positive, the rest composites."""
+        many = count - count // 5
         concepts = torch.randint(len(CONCEPTS), (many,), generator=draw)
         sides = (torch.rand(many, generator=draw) < affirmed).long()
         picks = [_pick(self.by_side[key], draw) for key in (concepts * 2 + sides).tolist()]

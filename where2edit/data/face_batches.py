@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from where2edit.data.alter import EYES, LIPS, alter
+from where2edit.data.alter import LIPS, alter
 from where2edit.data.celeba import ATTRIBUTES
 from where2edit.data.packed import Faces
 from where2edit.data.phrases import CONCEPTS, HAIR_COLOURS, INDEX

@@ -1,0 +1,141 @@
+"""Writes facetext's report: a page for people, a JSON line per figure, and the retrieval sheet."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from where2edit import encoder_report as measure
+from where2edit import pictures
+from where2edit.data.packed import Faces
+from where2edit.text_image.base import TextImage
+
+NAMED = ("Eyeglasses", "Smiling", "Male", "Blond_Hair", "Wearing_Hat", "Wearing_Lipstick")
+RETRIEVED = ("blond hair", "black hair", "grey hair", "a big smile", "eyeglasses", "a hat", "a beard", "lipstick",
+             "an old man", "bangs")  # fmt: skip
+
+
+def everything(encoder: TextImage, photos: Tensor, values: Tensor, faces: Faces) -> dict:
+    """Every figure of the report; photos uint8 [N,3,s,s] and faces are validation material."""
+    evaluation = measure.Evaluation.of(encoder, photos, values)
+    words = F.normalize(encoder.text(["blonde hair", "golden hair", "black hair"]), dim=1)
+    return {
+        "attributes": evaluation.attributes(),
+        "hair": measure.recoloured_hair(encoder, faces),
+        "altered": measure.altered(encoder, faces),
+        "words": {"blonde-golden": float(words[0] @ words[1]), "blonde-black": float(words[0] @ words[2]),
+                  "golden-black": float(words[1] @ words[2])},
+        "opposites": evaluation.opposites(),
+        "groups": evaluation.within_groups(),
+        "correlations": evaluation.correlations(),
+        "attack": measure.pixel_attack(evaluation, photos),
+        "speed": speed(encoder),
+    }  # fmt: skip
+
+
+def speed(encoder: TextImage, batch: int = 8, repeats: int = 5) -> dict[str, float]:
+    """Median seconds of one image forward and backward at the encoder's own size, and the threads it used."""
+    images = torch.rand(batch, 3, 112, 112) * 2 - 1
+    taken = []
+    for _ in range(repeats + 1):
+        begin = time.perf_counter()
+        encoder.image(images.clone().requires_grad_(True)).sum().backward()
+        taken.append(time.perf_counter() - begin)
+    return {"seconds": sorted(taken[1:])[repeats // 2], "threads": torch.get_num_threads()}
+
+
+def _mean(table: dict[str, dict], column: str) -> float:
+    values = [row[column] for row in table.values() if row[column] == row[column]]
+    return sum(values) / len(values)
+
+
+def verdicts(figures: dict) -> list[tuple[str, float, float]]:
+    """(claim, value, least value that is asked for) of everything that has a threshold."""
+    table, groups = figures["attributes"], figures["groups"]
+    claims = [
+        ("mean AUC, trained phrases", _mean(table, "trained"), 0.88),
+        ("mean AUC, held-out paraphrases", _mean(table, "held_out"), 0.84),
+        ("lowest attribute, trained phrases", min(row["trained"] for row in table.values()), 0.60),
+        ("lowest attribute, held-out paraphrases", min(row["held_out"] for row in table.values()), 0.60),
+    ]
+    claims += [(f"{name}, held-out paraphrases", table[name]["held_out"], 0.95) for name in NAMED]
+    claims += [(f"recoloured {name}, {kind}", row[kind], 0.95) for name, row in figures["hair"].items() for kind in row]
+    claims.append(("a beard / no beard", figures["opposites"]["a beard / no beard"], 0.90))
+    claims += [(f"{row['attribute']} among {row['group']}", row["auc"], 0.85) for row in groups]
+    words = figures["words"]
+    nearer = words["blonde-golden"] - max(words["blonde-black"], words["golden-black"])
+    return [*claims, ("blonde-golden closer than either to black, by", nearer, 0.0)]
+
+
+def page(figures: dict, facts: dict) -> str:
+    """The report in Markdown."""
+    lines = ["# facetext: report", "", f"Written by `{facts['command']}`. Every figure is facetext's, on CelebA's validation tenth "
+             f"({facts['photos']} photos) and {facts['faces']} generated faces of MobileStyleGAN kept out of training; none is CLIP's. "
+             f"Weights sha256 {facts['weights'][:12]}, config {facts['config']}, seed {facts['seed']}.", "",
+             "## What was asked for", "", "| claim | value | asked | |", "|---|---|---|---|"]  # fmt: skip
+    lines += [f"| {claim} | {value:.3f} | {least:.2f} | {'met' if value >= least else '**missed**'} |"
+              for claim, value, least in verdicts(figures)]  # fmt: skip
+    lines += ["", "## Attributes", "", "AUC of single plain phrases, averaged over the phrases; `denied` scores held-out denials.", "",
+              "| attribute | positives | trained | held-out | denied |", "|---|---|---|---|---|"]  # fmt: skip
+    lines += [f"| {name} | {row['positives']} | {row['trained']:.3f} | {row['held_out']:.3f} | {_number(row['denied'])} |"
+              for name, row in figures["attributes"].items()]  # fmt: skip
+    lines += ["", "## Negations", "", "AUC of the difference between a prompt and its denial.", "", *_two("prompts", figures["opposites"])]
+    lines += ["", "## Altered generated faces", "", "Altered against as they were.", "", *_two("prompt", figures["altered"])]
+    lines += ["", "## Inside one sex or age", "", "| attribute | group | with | without | AUC |", "|---|---|---|---|---|"]
+    lines += [f"| {r['attribute']} | {r['group']} | {r['n']} | {r['m']} | {r['auc']:.3f} |" for r in figures["groups"]]
+    lines += ["", "## Correlation that is left", "", "Correlation of a prompt's score with sex and age among pictures that agree on the attribute,"
+              " and the cosine of the prompt with \"a man\" minus \"a woman\" and \"young\" minus \"old\".", "",
+              "| prompt | corr Male | corr Young | cos man | cos young |", "|---|---|---|---|---|"]  # fmt: skip
+    lines += [f"| {prompt} | {_number(r['corr_male'])} | {_number(r['corr_young'])} | {r['cos_male']:.2f} | {r['cos_young']:.2f} |"
+              for prompt, r in figures["correlations"].items()]  # fmt: skip
+    lines += ["", "## Optimising pixels for \"a smile\"", "", "Gain over what a real smile is worth (1 = smiling minus unsmiling photos), "
+              "for signed gradient steps within so many levels of 255: as the optimiser sees it, and in new views of the same pictures"
+              " (rotated, shifted, low-passed).", "", "| levels | as optimised | new views |", "|---|---|---|"]  # fmt: skip
+    lines += [f"| {r['levels']} | {r['plain']:.2f} | {r['views']:.2f} |" for r in figures["attack"]]
+    lines += ["", "## Words", "", *_two("pair", figures["words"]), "", "## Speed", "",
+              f"Forward and backward at batch 8: {figures['speed']['seconds']:.2f} s on {figures['speed']['threads']} threads; loading,"
+              f" MiniLM included: {facts['loading']:.1f} s.", ""]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _number(value: float) -> str:
+    return "-" if value != value else f"{value:.3f}"
+
+
+def _two(head: str, table: dict[str, float]) -> list[str]:
+    return [f"| {head} | value |", "|---|---|", *(f"| {key} | {value:.3f} |" for key, value in table.items())]
+
+
+def json_lines(figures: dict, facts: dict) -> str:
+    """One JSON line per claimed figure, with what is needed to obtain it again."""
+    common = {key: facts[key] for key in ("seed", "config", "weights", "commit")}
+    rows = [{"figure": f"facetext: {claim}", "value": value, "asked": least, "n": facts["photos"], **common}
+            for claim, value, least in verdicts(figures)]  # fmt: skip
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def retrieval(encoder: TextImage, faces: Faces, best: int = 8, prompts: tuple[str, ...] = RETRIEVED) -> Image.Image:
+    """A sheet with the best faces of a set for each prompt, best first."""
+    images = F.normalize(measure.embed(encoder.image, faces.images), dim=1)
+    scores = images @ F.normalize(encoder.text(list(prompts)), dim=1).T
+    rows = [list(faces.images[score.topk(best).indices].float() / 127.5 - 1) for score in scores.T]
+    return pictures.sheet(rows, list(prompts), cell=faces.images.shape[-1])
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def commit() -> str:
+    """The commit of the checkout, or 'unknown' outside one."""
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
