@@ -19,7 +19,9 @@ def main() -> None:
     )
     parser.add_argument("--config", default="configs/mobile.yaml", help="profile (default: %(default)s)")
     parser.add_argument("--seeds", default="0-7", help="for example 0-7 or 3,5,9 (default: %(default)s)")
-    parser.add_argument("--truncation", type=float, help="1 leaves w as it is, 0 is the mean face (default: the profile's)")
+    parser.add_argument(
+        "--truncation", type=float, help="1 leaves w as it is, 0 is the mean face (default: the profile's)"
+    )
     parser.add_argument("--columns", type=int, default=4)
     parser.add_argument("--cell", type=int, default=384, help="pixels of one face in the sheet (default: %(default)s)")
     parser.add_argument("--device", default="cpu")

@@ -114,6 +114,17 @@ class MobileStyleGAN(Generator):
     def affine(self, site: Site, w: Tensor) -> Tensor:
         return self._block(site).affine(w)
 
+    def on_flat_area(self, site: Site) -> tuple[Tensor, Tensor]:
+        """What a convolution does where its input is constant: weight [O,C] and bias [O], noise averaged.
+
+        The read-out gives the low-pass band of its inverse Haar transform only: [3,C].
+        """
+        block = self._block(site)
+        weight, bias = block.weight[:, :, 0, 0], block.bias
+        if site.rgb:
+            return 0.5 * weight[: site.channels], 0.5 * bias[: site.channels]
+        return weight * block.depthwise.sum((1, 2, 3)), bias + block.noise.mean()
+
     def _block(self, site: Site) -> Modulated:
         return self.blocks[site.name.replace(".", "_")]
 

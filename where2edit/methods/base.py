@@ -15,7 +15,7 @@ from where2edit.attention import AttentionConfig
 from where2edit.blending import BlendingConfig, blended_trunk, tail
 from where2edit.generators.base import Generator
 from where2edit.mapper import MapperConfig
-from where2edit.preview import PreviewHead, next_site
+from where2edit.preview import PreviewHead
 from where2edit.records import Condition, Edit, Source
 from where2edit.regions import Regions
 
@@ -68,7 +68,7 @@ class Method(nn.Module):
         """The preview head's picture of features at the preview site."""
         if self.parts.preview is None:
             raise ValueError("training.preview needs a preview head: set preview.weights, or training.preview=false")
-        return self.parts.preview(features, source.styles[next_site(self.parts.generator, self.parts.preview_site)])
+        return self.parts.preview(features, source.styles)
 
     @abstractmethod
     def forward(self, source: Source, condition: Condition, preview: bool = False) -> Edit:
