@@ -24,7 +24,9 @@ def main() -> None:
     parser.add_argument("--attributes", type=Path, help="their attribute CSV")
     parser.add_argument("--limit", type=int, help="parse only this many training photos, evenly spread")
     parser.add_argument("--size", type=int, default=112, help="pixels of a generated face")
-    parser.add_argument("--parser-size", type=int, default=512, help="resolution of the face parsing; 256 is 4 x faster")
+    parser.add_argument(
+        "--parser-size", type=int, default=512, help="resolution of the face parsing; 256 is 4 x faster"
+    )
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--generator-weights", type=Path, help="default: the asset, downloaded and checked")

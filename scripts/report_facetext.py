@@ -42,9 +42,12 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     faces = material(config.material, args.data, table, args.out, "cpu")[2]
     figures = writing.everything(encoder, photos, table.values[rows], faces)
-    facts = {"command": "python scripts/report_facetext.py --data ... --attributes ...", "photos": len(photos), "faces": len(faces),
-             "weights": writing.sha256(weights), "config": about["config_digest"], "seed": config.schedule.seed,
-             "commit": writing.commit(), "loading": loading}  # fmt: skip
+    facts = {
+        "command": "python scripts/report_facetext.py --data ... --attributes ...",
+        "photos": len(photos), "faces": len(faces), "weights": writing.sha256(weights),
+        "config": about["config_digest"], "seed": config.schedule.seed, "commit": writing.commit(),
+        "loading": loading,
+    }  # fmt: skip
     args.report.parent.mkdir(parents=True, exist_ok=True)
     args.report.write_text(writing.page(figures, facts), encoding="utf-8")
     args.report.with_suffix(".jsonl").write_text(writing.json_lines(figures, facts), encoding="utf-8")

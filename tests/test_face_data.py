@@ -1,4 +1,6 @@
-"""Captions, truth of captions, altered faces, packed faces, balance and batches: what facetext and the judge are trained on."""
+"""Captions, truth of captions, altered faces, packed faces, balance and batches: what facetext and the judge are
+trained on.
+"""
 
 import pytest
 import torch

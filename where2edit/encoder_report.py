@@ -26,7 +26,9 @@ FAMILIES = {  # whose figures inside men, women, young and old are shown
 
 
 def auc(scores: Tensor, truth: Tensor) -> float:
-    """Area under the ROC curve of scores [N] against truth [N] (1, 0; -1 is left out), ties counted half; nan if one-sided."""
+    """Area under the ROC curve of scores [N] against truth [N] (1, 0; -1 is left out), ties counted half; nan if
+    one-sided.
+    """
     known = truth >= 0
     scores, positive = scores[known].double(), truth[known] == 1
     ones, zeros = int(positive.sum()), int((~positive).sum())
@@ -46,7 +48,9 @@ def embed(tower: Callable[[Tensor], Tensor], photos: Tensor, batch: int = 50) ->
 
 @torch.no_grad()
 def mean_auc(towers: nn.Module, bank, photos: Tensor, values: Tensor) -> dict[str, float]:
-    """Quick figures during training: mean over the attributes of the AUC of one trained affirmation each, and the lowest."""
+    """Quick figures during training: mean over the attributes of the AUC of one trained affirmation each, and the
+    lowest.
+    """
     towers.eval()
     device = next(towers.parameters()).device
     images = embed(lambda x: towers.image_tower(x.to(device)).cpu(), photos)
@@ -94,9 +98,11 @@ class Evaluation:
         prompts = [phrases.plain(p) for p in concept.phrases(side, held_out)]
         if not prompts:
             return float("nan")
-        scores, truth = self.scores(prompts), self.truth(concept.name, side)
+        return self._mean_auc(prompts, self.truth(concept.name, side), rows)
+
+    def _mean_auc(self, prompts: list[str], truth: Tensor, rows: Tensor | None = None) -> float:
         rows = torch.ones(len(truth), dtype=torch.bool) if rows is None else rows
-        return sum(auc(score[rows], truth[rows]) for score in scores.T) / len(prompts)
+        return sum(auc(score[rows], truth[rows]) for score in self.scores(prompts).T) / len(prompts)
 
     def attributes(self) -> dict[str, dict[str, float]]:
         """Per attribute: AUC of trained and of held-out phrases, and of the held-out denials against the opposite."""
@@ -105,6 +111,7 @@ class Evaluation:
             table[concept.name] = {
                 "trained": self.phrase_auc(concept, False),
                 "held_out": self.phrase_auc(concept, True),
+                "fresh": self._mean_auc(phrases.FRESH[concept.name].split("|"), self.truth(concept.name)),
                 "denied": self.phrase_auc(concept, True, False),
                 "positives": int(self.truth(concept.name).sum()),
             }
@@ -139,14 +146,17 @@ class Evaluation:
                     ones, zeros = int(truth.sum()), int((1 - truth).sum())
                     if min(ones, zeros) >= FEWEST:
                         value = self.phrase_auc(CONCEPTS[INDEX[name]], False, side, members)
-                        rows.append({"family": family, "attribute": name, "group": group, "auc": value, "n": ones, "m": zeros})
+                        rows.append(
+                            {"family": family, "attribute": name, "group": group, "auc": value, "n": ones, "m": zeros}
+                        )
         return rows
 
     def correlations(self) -> dict[str, dict[str, float]]:
         """What a prompt's score still says of sex and age where the attribute itself is held fixed, by editor prompt.
 
-        The correlation of score with Male (and Young) inside pictures with and without the attribute, averaged; nan where
-        CelebA has no such attribute. The cosine is between the prompt and "a man" minus "a woman" ("young" minus "old").
+        The correlation of score with Male (and Young) inside pictures with and without the attribute, averaged; nan
+        where CelebA has no such attribute. The cosine is between the prompt and "a man" minus "a woman" ("young" minus
+        "old").
         """
         axes = self.encoder.text(["a man", "a woman", "young", "old"])
         axes = F.normalize(torch.stack([axes[0] - axes[1], axes[2] - axes[3]]), dim=1)
@@ -155,7 +165,10 @@ class Evaluation:
             score, cosine = self.scores([prompt])[:, 0], axes @ F.normalize(self.encoder.text([prompt]), dim=1)[0]
             row = {"cos_male": float(cosine[0]), "cos_young": float(cosine[1])}
             known = name in ATTRIBUTES
-            row |= {f"corr_{key.lower()}": self._inside(score, name, key) if known else float("nan") for key in ("Male", "Young")}
+            row |= {
+                f"corr_{key.lower()}": self._inside(score, name, key) if known else float("nan")
+                for key in ("Male", "Young")
+            }
             table[prompt] = row
         return table
 
@@ -172,7 +185,9 @@ class Evaluation:
 
 
 def recoloured_hair(encoder: TextImage, faces: Faces, seed: int = 5) -> dict[str, dict[str, float]]:
-    """AUC of each unnatural hair colour on generated faces: recoloured so, against the other five and the face as it was."""
+    """AUC of each unnatural hair colour on generated faces: recoloured so, against the other five and the face as it
+    was.
+    """
     draw = torch.Generator().manual_seed(seed)
     images = faces.images.float() / 255
     enough = (faces.labels == 17).float().mean((1, 2)) > 0.04
@@ -195,12 +210,15 @@ def recoloured_hair(encoder: TextImage, faces: Faces, seed: int = 5) -> dict[str
 
 
 def altered(encoder: TextImage, faces: Faces, seed: int = 6) -> dict[str, float]:
-    """AUC of the other alterations on generated faces, altered against as they were: sad, tanned, pale, rosy, lip colours."""
+    """AUC of the other alterations on generated faces, altered against as they were: sad, tanned, pale, rosy, lip
+    colours.
+    """
     draw = torch.Generator().manual_seed(seed)
     before = F.normalize(embed(encoder.image, faces.images), dim=1)
     kinds = {alter.alter_mouth: {"Sad": "a sad face"}, alter.alter_cheeks: {"Rosy_Cheeks": "rosy cheeks"},
              alter.alter_skin: {"Tanned_Skin": "tanned skin", "Pale_Skin": "pale skin"},
-             alter.alter_lips: {"Red_Lips": "red lipstick", "Pink_Lips": "pink lipstick", "Purple_Lips": "purple lipstick"},
+             alter.alter_lips: {"Red_Lips": "red lipstick", "Pink_Lips": "pink lipstick",
+                     "Purple_Lips": "purple lipstick"},
              alter.alter_eyes: {"Blue_Eyes": "blue eyes", "Green_Eyes": "green eyes"}}  # fmt: skip
     table = {}
     for change, prompts in kinds.items():
@@ -229,8 +247,8 @@ def views(images: Tensor, draw: torch.Generator) -> Tensor:
 def pixel_attack(evaluation: Evaluation, photos: Tensor, count: int = 32, steps: int = 20, seed: int = 7) -> list[dict]:
     """Optimise pixels of faces that do not smile for "a smile", and set the gain against what a real smile is worth.
 
-    photos: the validation pictures. A gain of 1 is the difference between the mean scores of smiling and unsmiling faces.
-    Sizes are in levels of 255. `plain` is what the optimiser sees; `views` are new views of the result.
+    photos: the validation pictures. A gain of 1 is the difference between the mean scores of smiling and unsmiling
+    faces. Sizes are in levels of 255. `plain` is what the optimiser sees; `views` are new views of the result.
     """
     encoder, draw = evaluation.encoder, torch.Generator().manual_seed(seed)
     smiling, score = evaluation.truth("Smiling").bool(), evaluation.scores(["a smile"])[:, 0]

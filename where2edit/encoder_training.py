@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -53,6 +54,8 @@ class Schedule:
     slow_rate: float = 1e-4  # of the text head, which has been taught its concepts before
     weight_decay: float = 0.02
     warmup: float = 0.08  # share of the steps in which the rate climbs; a cosine follows
+    restart: int = 0  # step at which the rate climbs once more, for a second cosine; 0 never
+    restart_rate: float = 0.6  # share of the rates that the second cosine starts from
     small_size: int = 88  # pixels in the first part
     small_share: float = 0.35  # share of the steps at the small size
     average: float = 0.995  # decay of the averaged weights, which are the ones that are kept
@@ -60,7 +63,9 @@ class Schedule:
     attack_from: float = 0.4  # share of the steps before the first of these
     attack_size: float = 0.016  # largest change per pixel, of the range of 2
     save_every: int = 50
-    bfloat16: bool = False  # mixed precision: several times faster for dense convolutions on recent CPUs, not for facetext's
+    bfloat16: bool = (
+        False  # mixed precision: several times faster for dense convolutions on recent CPUs, not for facetext's
+    )
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,9 @@ class EncoderConfig:
     frozen_blocks: int = 3  # first blocks of the image tower that stay as ImageNet left them
 
 
-def material(config: Material, data: Path, table: celeba.Table, folder: Path, device: str) -> tuple[Faces, Faces, Faces]:
+def material(
+    config: Material, data: Path, table: celeba.Table, folder: Path, device: str
+) -> tuple[Faces, Faces, Faces]:
     """Parsed photos, generated training faces and generated validation faces, made where the folder lacks them."""
     from where2edit.backbones.face_parsing import FaceParser
     from where2edit.generators.mobilestylegan import MobileStyleGAN
@@ -105,6 +112,16 @@ def material(config: Material, data: Path, table: celeba.Table, folder: Path, de
     return parsed, generated, validation
 
 
+def start(device: str) -> str:
+    """The device of this process; joins the others under torchrun. "auto" takes a GPU where there is one."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if "LOCAL_RANK" in os.environ:
+        torch.distributed.init_process_group("nccl" if device == "cuda" else "gloo")
+        device = f"cuda:{os.environ['LOCAL_RANK']}" if device == "cuda" else device
+    return device
+
+
 def batches(config: EncoderConfig, photos: Tensor, table: celeba.Table, parsed: Faces, generated: Faces) -> FaceBatches:
     """Batches over the training rows of `photos` (all rows, uint8); row numbers of parsed photos are translated.
 
@@ -130,20 +147,35 @@ def new_towers(source: FaceBatches, weights: Path | None = None) -> Towers:
     return towers
 
 
-def teach_words(head: TextHead, bank: CaptionBank, seed: int, steps: int = 800, rate: float = 2e-3) -> Tensor:
-    """Spread the concepts before any picture is seen: each gets one of orthogonal axes, its denials the opposite direction.
+@torch.no_grad()
+def axes_of(head: TextHead, bank: CaptionBank) -> Tensor:
+    """Where a head puts the concepts [C,D]: from the mean of each one's denials to the mean of its affirmations."""
+    means = [head.eval()(bank.features[rows]).mean(0) for rows in bank.by_side]
+    return F.normalize(torch.stack([yes - no for no, yes in zip(means[::2], means[1::2], strict=True)]), dim=1)
+
+
+def teach_words(
+    head: TextHead, bank: CaptionBank, seed: int, axes: Tensor | None = None, steps: int = 800, rate: float = 2e-3
+) -> Tensor:
+    """Spread the concepts before any picture is seen: each gets one of orthogonal axes, its denials the opposite
+    direction.
 
     A caption of several concepts is taught the sum of theirs. Without this both towers start near a saddle, where all
-    captions are one and no picture tells them apart; orthogonal axes also keep lipstick from meaning woman. The axes [C,D].
+    captions are one and no picture tells them apart; orthogonal axes also keep lipstick from meaning woman. The axes
+    [C,D].
     """
     draw = torch.Generator().manual_seed(seed)
-    axes = torch.linalg.qr(torch.randn(head.outer.out_features, len(CONCEPTS), generator=draw)).Q.T
+    if axes is None:
+        axes = torch.linalg.qr(torch.randn(head.outer.out_features, len(CONCEPTS), generator=draw)).Q.T
+    head.train()
     sides = torch.stack([-axes, axes], 1)  # [C,2,D]
     head.centre.copy_(bank.features.mean(0))
     optimizer = torch.optim.AdamW(head.parameters(), rate, weight_decay=0.01)
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = rate * min(1.0, 2 * (1 - step / steps))
-        alone, several = (kind[torch.randint(len(kind), (192,), generator=draw)] for kind in (bank.single, bank.composite))
+        alone, several = (
+            kind[torch.randint(len(kind), (192,), generator=draw)] for kind in (bank.single, bank.composite)
+        )
         cosines = head(_noisy(bank.features[alone])) @ sides.flatten(0, 1).T
         answer = bank.concepts[alone, 0] * 2 + bank.sides[alone, 0]
         away = 1 - cosines.gather(1, answer[:, None])
@@ -182,6 +214,22 @@ def start_head(tower: ImageTower, source: FaceBatches, axes: Tensor, pictures: i
         bias += axis * (solution[-1] - solution[:-1] @ (mean / spread))
     tower.head.weight.copy_(weight)
     tower.head.bias.copy_(bias)
+
+
+def prepared_towers(source: FaceBatches, bank: CaptionBank, config: EncoderConfig) -> Towers:
+    """Towers ready for training: words taught, the image head begun in closed form, the first blocks frozen."""
+    towers = new_towers(source)
+    axes = teach_words(towers.text_head, bank, config.schedule.seed)
+    start_head(towers.image_tower, source, axes)
+    towers.image_tower.net.stem.requires_grad_(False)
+    towers.image_tower.net.blocks[: config.frozen_blocks].requires_grad_(False)
+    return towers
+
+
+def settle_words(towers: Towers, bank: CaptionBank, seed: int) -> None:
+    """Teach the trained head all phrases once more, on where pictures have moved the concepts."""
+    teach_words(towers.text_head, bank, seed + 1, axes_of(towers.text_head, bank), rate=1e-3)
+    towers.eval()
 
 
 class CaptionLoss(nn.Module):
@@ -244,11 +292,13 @@ def attacked(images: Tensor, size: float, loss: Callable[[Tensor], Tensor]) -> T
 
 
 def rate_at(step: int, schedule: Schedule) -> float:
-    """Share of the full learning rate: linear warm-up, then a cosine to 1 %."""
-    progress = (step + 1) / schedule.steps
+    """Share of the full learning rate: linear warm-up, then a cosine to 1 %; the same again after a restart."""
+    again = 0 < schedule.restart <= step
+    begin, end = (schedule.restart, schedule.steps) if again else (0, schedule.restart or schedule.steps)
+    full, progress = (schedule.restart_rate if again else 1.0), (step + 1 - begin) / (end - begin)
     if progress < schedule.warmup:
-        return progress / schedule.warmup
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (progress - schedule.warmup) / (1 - schedule.warmup)))
+        return full * progress / schedule.warmup
+    return full * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (progress - schedule.warmup) / (1 - schedule.warmup))))
 
 
 class Run:
@@ -268,7 +318,9 @@ class Run:
         schedule = config.schedule
         rates = (schedule.rate, schedule.head_rate, schedule.slow_rate)
         # Folded normalisation leaves tensors fifty times larger than others: one absolute rate would fit none of them.
-        groups = [{"params": [p], "full": rates[0] * float(p.detach().square().mean().sqrt().clamp_min(1e-3))} for p in base]
+        groups = [
+            {"params": [p], "full": rates[0] * float(p.detach().square().mean().sqrt().clamp_min(1e-3))} for p in base
+        ]
         groups += [{"params": p, "full": rate} for p, rate in zip((heads, slow), rates[1:], strict=True) if p]
         self.optimizer = torch.optim.AdamW(groups, lr=0.0, weight_decay=schedule.weight_decay)
         self.step = 0
@@ -331,7 +383,11 @@ class Run:
         self.balance.update(truth)
         self.net.train()
         self._set_rates()
-        if schedule.attack_every and step % schedule.attack_every == 0 and step >= schedule.attack_from * schedule.steps:
+        if (
+            schedule.attack_every
+            and step % schedule.attack_every == 0
+            and step >= schedule.attack_from * schedule.steps
+        ):
             images = attacked(images, schedule.attack_size, lambda x: self.loss(self.net, x, truth, step))
         with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=schedule.bfloat16):
             loss = self.loss(self.net, images, truth, step)
@@ -365,9 +421,17 @@ class Run:
             kept.lerp_(new, 1 - decay) if kept.is_floating_point() else kept.copy_(new)
 
 
-def metadata(config: EncoderConfig, model: str) -> dict[str, str]:
-    """What a weight file says about itself."""
+def publish(net: nn.Module, path: Path, config: EncoderConfig, model: str, **about: str) -> None:
+    """Write weights in half precision, with what they say about themselves; the first process does it."""
+    if distributed.rank():
+        return
+    state = {k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in net.state_dict().items()}
+    save_file(state, path, {**_metadata(config, model), **about})
+
+
+def _metadata(config: EncoderConfig, model: str) -> dict[str, str]:
     return {
         "format": "where2edit", "model": model, "config": json.dumps(as_dict(config)), "config_digest": digest(config),
-        "licence": "non-commercial research only (CelebA, FFHQ)", "sources": "CelebA, MobileStyleGAN-FFHQ, ImageNet weights",
+        "licence": "non-commercial research only (CelebA, FFHQ)",
+        "sources": "CelebA, MobileStyleGAN-FFHQ, ImageNet weights",
     }  # fmt: skip

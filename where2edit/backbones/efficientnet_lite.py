@@ -1,8 +1,10 @@
-"""EfficientNet-Lite0 without its classifier: EfficientNet for phones, without squeeze-and-excitation (Liu, Google 2020).
+"""EfficientNet-Lite0 without its classifier: EfficientNet for phones, without squeeze-and-excitation (Liu, Google
+2020).
 
-Weights: asset `efficientnet-lite0`, ImageNet-1k. Two forms of the same network: with batch normalisation, as published, and
-fused, each normalisation folded into its convolution, which is a third faster on a CPU and is the form that we train and ship.
-Strided convolutions pad evenly where TensorFlow pads right and below: a shift of half a cell, which training absorbs.
+Weights: asset `efficientnet-lite0`, ImageNet-1k. Two forms of the same network: with batch normalisation, as
+published, and fused, each normalisation folded into its convolution, which is a third faster on a CPU and is the form
+that we train and ship. Strided convolutions pad evenly where TensorFlow pads right and below: a shift of half a cell,
+which training absorbs.
 
 Legend: B batch, s pixels.
 """
@@ -27,7 +29,9 @@ MIDDLE_WIDTH = 112
 class ConvNorm(nn.Module):
     """A convolution with batch normalisation, or fused, with a bias instead."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1, fused: bool = False):
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1, fused: bool = False
+    ):
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=fused)
         self.norm = nn.Identity() if fused else nn.BatchNorm2d(outputs, eps=1e-3)
@@ -91,7 +95,11 @@ class EfficientNetLite0(nn.Module):
 
 def _rename(key: str) -> str:
     """The published file's name of a tensor -> ours."""
-    roles = {"expand": ("_expand_conv", "_bn0"), "depthwise": ("_depthwise_conv", "_bn1"), "project": ("_project_conv", "_bn2")}
+    roles = {
+        "expand": ("_expand_conv", "_bn0"),
+        "depthwise": ("_depthwise_conv", "_bn1"),
+        "project": ("_project_conv", "_bn2"),
+    }
     if not key.startswith("_blocks."):
         roles = {"stem": ("_conv_stem", "_bn0"), "head": ("_conv_head", "_bn1")}
     for role, (conv, norm) in roles.items():

@@ -1,7 +1,8 @@
 """The judge: an attribute classifier that neither encoder nor editor ever sees, for measuring edits.
 
-A ResNet-18 trunk (started from the face-parsing network's, never from facetext's) with a narrow last stage, another seed, and
-no text: one logit per concept of data.phrases. Trained by scripts/train_judge.py. For non-commercial research only.
+A ResNet-18 trunk (started from the face-parsing network's, never from facetext's) with a narrow last stage, another
+seed, and no text: one logit per concept of data.phrases. Trained by scripts/train_judge.py. For non-commercial
+research only.
 
 Legend: B images, C concepts, s = 112 pixels.
 """
@@ -46,9 +47,13 @@ class Judge(nn.Module):
                 about = file.metadata() or {}
                 state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
-            raise ValueError(f"cannot read the judge's weights {path}: {error}; train it with scripts/train_judge.py") from None
+            raise ValueError(
+                f"cannot read the judge's weights {path}: {error}; train it with scripts/train_judge.py"
+            ) from None
         if about.get("model") != "judge":
-            raise ValueError(f"{path} holds '{about.get('model')}', not a judge; give a file that scripts/train_judge.py wrote")
+            raise ValueError(
+                f"{path} holds '{about.get('model')}', not a judge; give a file that scripts/train_judge.py wrote"
+            )
         judge = cls(tuple(about["names"].split(",")))
         load_strictly(judge, {key: v.float() if v.is_floating_point() else v for key, v in state.items()}, str(path))
         return judge.eval().requires_grad_(False)

@@ -1,10 +1,11 @@
-"""Change a parsed face so that a new caption becomes true: colours of hair, lips, skin, cheeks and eyes, and a sad mouth.
+"""Change a parsed face so that a new caption becomes true: colours of hair, lips, skin, cheeks and eyes, and a sad
+mouth.
 
-Everything is a tensor function of pictures and label maps. Colours move in CIE Lab, by one shift for the whole region, so that
-texture and shading stay; edges are soft because the region's mask is blurred.
+Everything is a tensor function of pictures and label maps. Colours move in CIE Lab, by one shift for the whole region,
+so that texture and shading stay; edges are soft because the region's mask is blurred.
 
-Legend: B pictures, s pixels. Pictures are [B,3,s,s] in [0,1], label maps uint8 [B,s,s], masks [B,1,s,s] in [0,1], Lab is (L
-0 ... 100, a, b).
+Legend: B pictures, s pixels. Pictures are [B,3,s,s] in [0,1], label maps uint8 [B,s,s], masks [B,1,s,s] in [0,1], Lab
+is (L 0 ... 100, a, b).
 """
 
 from __future__ import annotations
@@ -68,7 +69,9 @@ def tint(images: Tensor, mask: Tensor, shift: Tensor) -> Tensor:
 
 
 def recolour(images: Tensor, mask: Tensor, target: Tensor, amount: Tensor, lift: Tensor) -> Tensor:
-    """Bring the mean colour under a mask towards Lab `target` [B,3]: chroma by `amount` [B], lightness by `lift` [B]."""
+    """Bring the mean colour under a mask towards Lab `target` [B,3]: chroma by `amount` [B], lightness by `lift`
+    [B].
+    """
     weight = torch.stack([lift, amount, amount], 1)
     return tint(images, mask, weight * (target - region_colour(images, mask)))
 
@@ -80,7 +83,10 @@ def cheeks(labels: Tensor) -> Tensor:
     x, y, width, height = _place(nose)
     across, down = _grid(size, labels.device)
     blobs = sum(
-        torch.exp(-(((across - x - side * 2.6 * width) / (1.3 * width)) ** 2) - ((down - y - 0.6 * height) / (1.3 * width)) ** 2)
+        torch.exp(
+            -(((across - x - side * 2.6 * width) / (1.3 * width)) ** 2)
+            - ((down - y - 0.6 * height) / (1.3 * width)) ** 2
+        )
         for side in (-1, 1)
     )
     return blobs[:, None] * skin
@@ -105,7 +111,9 @@ def _place(mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def frown(images: Tensor, labels: Tensor, bend: Tensor) -> Tensor:
-    """Pull the corners of the mouth down and the inner ends of the brows up; a negative `bend` [B] does the opposite."""
+    """Pull the corners of the mouth down and the inner ends of the brows up; a negative `bend` [B] does the
+    opposite.
+    """
     size = labels.shape[-1]
     across, down = _grid(size, labels.device)
     x, y, width, _ = _place(region_mask(labels, "mouth"))
@@ -235,7 +243,8 @@ def alter_mouth(draft: Draft, rows: Tensor, draw: torch.Generator) -> None:
 
 
 ALTERATIONS: tuple[tuple[Callable, float], ...] = (
-    (alter_hair, 0.5), (alter_lips, 0.3), (alter_skin, 0.22), (alter_cheeks, 0.16), (alter_eyes, 0.16), (alter_mouth, 0.25),
+    (alter_hair, 0.5), (alter_lips, 0.3), (alter_skin, 0.22), (alter_cheeks, 0.16), (alter_eyes, 0.16), (alter_mouth,
+    0.25),
 )  # each with the share of faces that it changes  # fmt: skip
 
 

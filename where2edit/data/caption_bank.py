@@ -1,4 +1,5 @@
-"""Every caption that the encoder is trained with: what it says about which concepts, and its features from the text tower.
+"""Every caption that the encoder is trained with: what it says about which concepts, and its features from the text
+tower.
 
 Legend: K captions, M = 3 concepts that a caption may name, C concepts, B pictures, F text features.
 """
@@ -15,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from where2edit.data.phrases import CONCEPTS, INDEX, plain, spoken
+from where2edit.data.phrases import CONCEPTS, FRESH, INDEX, plain, spoken
 
 MEMBERS = 3
 PAIRS = ("{} and {}", "{}, {}", "a person with {} and {}", "a face with {} and {}", "someone who has {} and {}")
@@ -36,7 +37,8 @@ class Caption:
 
 def held_out() -> set[str]:
     """Every phrase kept out of training, as it would be typed."""
-    return {plain(p) for c in CONCEPTS for side in (True, False) for p in c.phrases(side, held_out=True)}
+    listed = {plain(p) for c in CONCEPTS for side in (True, False) for p in c.phrases(side, held_out=True)}
+    return listed | {phrase for phrases in FRESH.values() for phrase in phrases.split("|")}
 
 
 def _denials(phrase: str) -> list[str]:
@@ -49,7 +51,8 @@ def _denials(phrase: str) -> list[str]:
     if phrase[0] == "=":
         return []
     bare = words.removeprefix("a ").removeprefix("an ").removeprefix("the ")
-    return [f"no {bare}", f"without {words}", f"a person without {words}", f"a face that has no {bare}"]
+    forms = ("no {0}", "without any {0}", "no {0} at all", "a face that has no {0}")
+    return [form.format(bare) for form in forms] + [f"without {words}", f"a person without {words}"]
 
 
 def singles() -> list[Caption]:

@@ -1,7 +1,7 @@
 """CelebA brought to the framing of FFHQ, with its forty attributes.
 
-CelebA is for non-commercial research only. The aligned pictures are 178x218 (or a copy scaled down, such as 89x109); rows
-26 to 204 of the full width frame a face as FFHQ does.
+CelebA is for non-commercial research only. The aligned pictures are 178x218 (or a copy scaled down, such as 89x109);
+rows 26 to 204 of the full width frame a face as FFHQ does.
 """
 
 from __future__ import annotations
@@ -19,9 +19,12 @@ from torch import Tensor
 
 ATTRIBUTES = (
     "5_o_Clock_Shadow", "Arched_Eyebrows", "Attractive", "Bags_Under_Eyes", "Bald", "Bangs", "Big_Lips", "Big_Nose",
-    "Black_Hair", "Blond_Hair", "Blurry", "Brown_Hair", "Bushy_Eyebrows", "Chubby", "Double_Chin", "Eyeglasses", "Goatee",
-    "Gray_Hair", "Heavy_Makeup", "High_Cheekbones", "Male", "Mouth_Slightly_Open", "Mustache", "Narrow_Eyes", "No_Beard",
-    "Oval_Face", "Pale_Skin", "Pointy_Nose", "Receding_Hairline", "Rosy_Cheeks", "Sideburns", "Smiling", "Straight_Hair",
+    "Black_Hair", "Blond_Hair", "Blurry", "Brown_Hair", "Bushy_Eyebrows", "Chubby", "Double_Chin", "Eyeglasses",
+    "Goatee",
+    "Gray_Hair", "Heavy_Makeup", "High_Cheekbones", "Male", "Mouth_Slightly_Open", "Mustache", "Narrow_Eyes",
+    "No_Beard",
+    "Oval_Face", "Pale_Skin", "Pointy_Nose", "Receding_Hairline", "Rosy_Cheeks", "Sideburns", "Smiling",
+    "Straight_Hair",
     "Wavy_Hair", "Wearing_Earrings", "Wearing_Hat", "Wearing_Lipstick", "Wearing_Necklace", "Wearing_Necktie", "Young",
 )  # fmt: skip
 VALIDATION_EVERY = 10  # the row numbers that are a multiple of this are kept for validation
@@ -62,7 +65,9 @@ def read_attributes(path: str | Path) -> Table:
         rows = list(csv.DictReader(file))
     missing = [name for name in ("image", *ATTRIBUTES) if not rows or name not in rows[0]]
     if missing:
-        raise ValueError(f"{path} lacks the columns {', '.join(missing[:4])}; it needs image and the 40 CelebA attributes")
+        raise ValueError(
+            f"{path} lacks the columns {', '.join(missing[:4])}; it needs image and the 40 CelebA attributes"
+        )
     try:
         values = np.array([[int(row[name]) for name in ATTRIBUTES] for row in rows])
     except (TypeError, ValueError):
@@ -91,7 +96,9 @@ def read_images(folder: str | Path, names: Sequence[str], size: int | None = Non
         try:
             image = frame(Image.open(folder / name))
         except (OSError, UnidentifiedImageError) as error:
-            raise ValueError(f"cannot read {folder / name}: {error}; --data is the folder of the aligned pictures") from None
+            raise ValueError(
+                f"cannot read {folder / name}: {error}; --data is the folder of the aligned pictures"
+            ) from None
         if size:
             image = image.resize((size, size), Image.Resampling.BICUBIC)
         return torch.from_numpy(np.array(image))

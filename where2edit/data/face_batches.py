@@ -1,6 +1,8 @@
-"""Training batches for networks that read faces: CelebA, altered faces, augmentation, and weights that break correlations.
+"""Training batches for networks that read faces: CelebA, altered faces, augmentation, and weights that break
+correlations.
 
-Legend: B pictures, C concepts (data.phrases), G = 5 groups: Male x Young, and unknown. Pictures are [B,3,s,s] in [-1,1].
+Legend: B pictures, C concepts (data.phrases), G = 5 groups: Male x Young, and unknown. Pictures are [B,3,s,s] in
+[-1,1].
 """
 
 from __future__ import annotations
@@ -58,8 +60,8 @@ def group(truth: Tensor) -> Tensor:
 class Balance:
     """Weights that make both sides of each concept weigh the same, in part within each group, from running counts.
 
-    `within` is the share of the weight that is balanced inside Male x Young: 0 balances over all faces only. A group counts
-    by the harmonic mean of its two sides, so that one without examples of both says nothing about the contrast.
+    `within` is the share of the weight that is balanced inside Male x Young: 0 balances over all faces only. A group
+    counts by the harmonic mean of its two sides, so that one without examples of both says nothing about the contrast.
     """
 
     def __init__(self, within: float, decay: float = 0.98):
@@ -103,7 +105,9 @@ class FaceBatches:
     """Draws (pictures, truth) for a step; the same seed and step always give the same batch."""
 
     def __init__(self, photos: Tensor, values: Tensor, parsed: Faces, generated: Faces, mix: Mix, seed: int):
-        """photos uint8 [N,3,s,s] with values [N,40]; `parsed` are some of them with label maps, ids their row in photos."""
+        """photos uint8 [N,3,s,s] with values [N,40]; `parsed` are some of them with label maps, ids their row in
+        photos.
+        """
         self.photos, self.mix, self.seed = photos, mix, seed
         self.photo_truth = celeba_truth(values)
         self.parsed, self.generated = parsed, generated
@@ -136,7 +140,9 @@ class FaceBatches:
 
 
 def _neutral_is_not_sad(truth: Tensor, draw: torch.Generator) -> Tensor:
-    """A third of the faces that neither smile nor were made sad count as not sad, so that sad means more than neutral."""
+    """A third of the faces that neither smile nor were made sad count as not sad, so that sad means more than
+    neutral.
+    """
     chance = (torch.rand(len(truth), generator=draw) < 1 / 3).to(truth.device)
     rows = chance & (truth[:, INDEX["Smiling"]] == 0) & (truth[:, INDEX["Sad"]] == -1)
     truth[rows, INDEX["Sad"]] = 0
@@ -163,7 +169,9 @@ def _affine(images: Tensor, size: int, draw: torch.Generator) -> Tensor:
     angle, scale = turn * math.radians(12), 1 + 0.12 * scale
     side = torch.where(flip > 0, 1.0, -1.0)
     cos, sin = angle.cos() * scale, angle.sin() * scale
-    theta = torch.stack([torch.stack([cos * side, -sin, 0.12 * dx], 1), torch.stack([sin * side, cos, 0.12 * dy], 1)], 1)
+    theta = torch.stack(
+        [torch.stack([cos * side, -sin, 0.12 * dx], 1), torch.stack([sin * side, cos, 0.12 * dy], 1)], 1
+    )
     shape = (len(images), 3, size, size)
     grid = F.affine_grid(theta.to(images.device), shape, align_corners=False)
     # Bilinear sampling at a smaller size would alias, so that the picture is shrunk first.
@@ -174,7 +182,9 @@ def _affine(images: Tensor, size: int, draw: torch.Generator) -> Tensor:
 
 def _colour(images: Tensor, draw: torch.Generator) -> Tensor:
     """Brightness, contrast and saturation by up to 15 %; the hue stays, since colours are what captions name."""
-    bright, contrast, saturation = (1 + 0.15 * (2 * torch.rand(3, len(images), 1, 1, 1, generator=draw) - 1)).to(images.device)
+    bright, contrast, saturation = (1 + 0.15 * (2 * torch.rand(3, len(images), 1, 1, 1, generator=draw) - 1)).to(
+        images.device
+    )
     mean = images.mean((1, 2, 3), keepdim=True)
     images = (images - mean) * contrast + mean * bright
     grey = images.mean(1, keepdim=True)

@@ -1,4 +1,5 @@
-"""Face pictures with label maps in one safetensors file: JPEG and PNG bytes, so that thousands fit into a few megabytes.
+"""Face pictures with label maps in one safetensors file: JPEG and PNG bytes, so that thousands fit into a few
+megabytes.
 
 Legend: N faces, s pixels. Pictures are uint8 [N,3,s,s], label maps uint8 [N,s,s] (classes of backbones.face_parsing).
 """

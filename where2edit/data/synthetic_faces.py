@@ -16,7 +16,12 @@ from where2edit.generators.base import Generator
 
 TRAIN_SEEDS = 100_000
 VALIDATION_SEEDS = 90_000
-TRUNCATIONS = (0.7, 0.7, 0.85, 1.0)  # by seed modulo 4: the editor's 0.7 most, wider ones for hats, glasses and children
+TRUNCATIONS = (
+    0.7,
+    0.7,
+    0.85,
+    1.0,
+)  # by seed modulo 4: the editor's 0.7 most, wider ones for hats, glasses and children
 
 
 @torch.no_grad()

@@ -9,14 +9,17 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-HAIR_COLOURS = {"blond": 6, "black": 6, "brown": 6, "grey": 3, "red": 1.5, "purple": 1.5, "blue": 1.5, "pink": 1, "green": 1,
+HAIR_COLOURS = {"blond": 6, "black": 6, "brown": 6, "grey": 3, "red": 1.5, "purple": 1.5, "blue": 1.5, "pink": 1,
+                "green": 1,
                 "orange": 0.7}  # fmt: skip
 HAIR_SHAPES = ("wavy", "straight", "curly", "")
-EXPRESSIONS = {"a big smile": 4, "a smile": 3, "a slight smile": 1, "a serious face": 2, "a sad face": 2, "an open mouth": 2.5,
+EXPRESSIONS = {"a big smile": 4, "a smile": 3, "a slight smile": 1, "a serious face": 2, "a sad face": 2,
+               "an open mouth": 2.5,
                "a closed mouth": 1, "a neutral expression": 1}  # fmt: skip
 BROWS = ("bushy eyebrows", "arched eyebrows", "thin eyebrows")
 SKIN = ("pale skin", "tanned skin", "rosy cheeks", "wrinkles")
-SHAPE = ("a chubby face", "an oval face", "high cheekbones", "a double chin", "a big nose", "a pointy nose", "big lips", "narrow eyes",
+SHAPE = ("a chubby face", "an oval face", "high cheekbones", "a double chin", "a big nose", "a pointy nose",
+         "big lips", "narrow eyes",
          "bags under the eyes")  # fmt: skip
 MAKEUP = ("lipstick", "red lipstick", "pink lipstick", "heavy makeup", "purple lipstick")
 BEARDS = ("a beard", "a full beard", "a mustache", "a goatee", "stubble", "sideburns")
@@ -57,7 +60,9 @@ def _hair(draw: random.Random) -> str:
     if draw.random() < 0.1:
         return draw.choice(("a bald head", "a receding hairline"))
     shape = draw.choice(HAIR_SHAPES)
-    return f"{shape} {_weighted(HAIR_COLOURS, draw)} hair".strip() if draw.random() < 0.8 or not shape else f"{shape} hair"
+    return (
+        f"{shape} {_weighted(HAIR_COLOURS, draw)} hair".strip() if draw.random() < 0.8 or not shape else f"{shape} hair"
+    )
 
 
 def _weighted(options: dict[str, float], draw: random.Random) -> str:
@@ -65,7 +70,7 @@ def _weighted(options: dict[str, float], draw: random.Random) -> str:
 
 
 def listed(phrases: list[str]) -> str:
-    """"a, b and c", with the comma that lets the sampling split it."""
+    """ "a, b and c", with the comma that lets the sampling split it."""
     return phrases[0] if len(phrases) == 1 else f"{', '.join(phrases[:-1])}, and {phrases[-1]}"
 
 
@@ -87,7 +92,9 @@ def caption(face: Face, draw: random.Random) -> str:
         f"{listed(has + wears)}.".capitalize(),
         f"{article} {person}, {listed(has + wears)}.",
         f"This person is {'a ' if not face.age else ''}{face.age or person}, and has {listed(has)}.{worn}",
-        f"One can see {listed(has)} on {her} face.{worn}" if "hair" not in " ".join(has) else f"{she} has {listed(has)}.{worn}",
+        f"One can see {listed(has)} on {her} face.{worn}"
+        if "hair" not in " ".join(has)
+        else f"{she} has {listed(has)}.{worn}",
     )
     return draw.choice(forms)
 

@@ -1,7 +1,8 @@
 """Joint text-image encoders behind one interface; each file registers itself.
 
-An encoder has `text(list[str]) -> [N,D]`, `image([B,3,H,W] in [-1,1], any size) -> [B,D]` (differentiable in the image),
-`dim`, `logit_scale` (multiplies a cosine) and `unit_norm`: whether the embeddings have length one. Cosines normalise.
+An encoder has `text(list[str]) -> [N,D]`, `image([B,3,H,W] in [-1,1], any size) -> [B,D]` (differentiable in the
+image), `dim`, `logit_scale` (multiplies a cosine) and `unit_norm`: whether the embeddings have length one. Cosines
+normalise.
 """
 
 from where2edit.registry import Registry

@@ -49,7 +49,9 @@ class TextImage(nn.Module):
             raise ValueError(f"text() reads a list of at least one prompt, got {prompts!r}")
         for prompt in prompts:
             if not isinstance(prompt, str) or not prompt.strip():
-                raise ValueError(f"a prompt must be words, got {prompt!r}; describe what should change, such as 'blond hair'")
+                raise ValueError(
+                    f"a prompt must be words, got {prompt!r}; describe what should change, such as 'blond hair'"
+                )
         return self.encode_text(list(prompts))
 
     def image(self, images: Tensor) -> Tensor:

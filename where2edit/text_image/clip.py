@@ -1,7 +1,7 @@
 """CLIP through open_clip: OpenAI's archives, and any other model that open_clip knows by name (Radford et al. 2021).
 
-OpenAI's networks use QuickGELU; under an architecture without it their weights load without a word and give wrong features, so
-that an archive of theirs is always built from its own shapes with QuickGELU.
+OpenAI's networks use QuickGELU; under an architecture without it their weights load without a word and give wrong
+features, so that an archive of theirs is always built from its own shapes with QuickGELU.
 
 Legend: N prompts, B images, D embedding width.
 """
@@ -27,8 +27,8 @@ QUICK = "-quickgelu"
 class Clip(TextImage):
     """An open_clip model; embeddings are those of encode_text and encode_image, not normalised.
 
-    pixels="openai": bicubic resizing, then the mean and deviation that the network was trained with. "released": what the
-    released Where2edit feeds it, the exact mean over each output pixel's share of the image, left in [-1,1].
+    pixels="openai": bicubic resizing, then the mean and deviation that the network was trained with. "released": what
+    the released Where2edit feeds it, the exact mean over each output pixel's share of the image, left in [-1,1].
     """
 
     name = "clip"
@@ -40,7 +40,9 @@ class Clip(TextImage):
 
         self.net, self.model, self.pixels = net.float(), model, pixels
         known = model in open_clip.list_models()
-        self.tokenizer = open_clip.get_tokenizer(model) if known else open_clip.SimpleTokenizer(context_length=net.context_length)
+        self.tokenizer = (
+            open_clip.get_tokenizer(model) if known else open_clip.SimpleTokenizer(context_length=net.context_length)
+        )
         size = net.visual.image_size
         self.size = size if isinstance(size, int) else size[0]
         self.normalise = Normalise(net.visual.image_mean, net.visual.image_std)
@@ -54,7 +56,9 @@ class Clip(TextImage):
         for prompt in prompts if hasattr(self.tokenizer, "encode") else ():
             tokens = len(self.tokenizer.encode(prompt))
             if tokens > limit:
-                raise ValueError(f"a prompt has {tokens} tokens, {self.model} reads at most {limit}; shorten it: {prompt[:60]}...")
+                raise ValueError(
+                    f"a prompt has {tokens} tokens, {self.model} reads at most {limit}; shorten it: {prompt[:60]}..."
+                )
         return self.net.encode_text(self.tokenizer(prompts).to(self.net.logit_scale.device))
 
     def preprocess(self, images: Tensor) -> Tensor:
@@ -74,14 +78,17 @@ class Clip(TextImage):
 def clip(config: TextImageConfig = TextImageConfig(name="clip")) -> Clip:
     """The frozen model `config.model`.
 
-    config.weights: None for OpenAI's own, checked against the manifest's sha256; an asset name; the path of a file; or one of
-    open_clip's pretrained tags. Raises ValueError for an unknown model or tag and for a file that does not fit.
+    config.weights: None for OpenAI's own, checked against the manifest's sha256; an asset name; the path of a file; or
+    one of open_clip's pretrained tags. Raises ValueError for an unknown model or tag and for a file that does not fit.
     """
     from where2edit import assets
 
     weights = config.weights or OPENAI_ASSETS.get(config.model)
     if weights is None:
-        raise ValueError(f"no weights named for CLIP model '{config.model}'; set text_image.weights to a file or one of open_clip's tags")
+        raise ValueError(
+            f"no weights named for CLIP model '{config.model}'; set "
+            f"text_image.weights to a file or one of open_clip's tags"
+        )
     if weights in assets.entries():
         return Clip(_from_file(assets.fetch(weights), config.model), config.model, config.pixels)
     if Path(weights).suffix or Path(weights).exists():
@@ -93,7 +100,9 @@ def _from_file(path: Path, model: str) -> nn.Module:
     """A model from OpenAI's TorchScript archive, a state dict (.pt, read without unpickling code) or safetensors."""
     state, scripted = _state(path)
     if scripted and not model.endswith(QUICK):
-        raise ValueError(f"{path} is an archive of OpenAI's, made for QuickGELU; set text_image.model to '{model}{QUICK}'")
+        raise ValueError(
+            f"{path} is an archive of OpenAI's, made for QuickGELU; set text_image.model to '{model}{QUICK}'"
+        )
     try:
         return _openai(state) if model.endswith(QUICK) else _open_clip(model, state)
     except (KeyError, RuntimeError) as error:
@@ -113,7 +122,9 @@ def _state(path: Path) -> tuple[dict[str, Tensor], bool]:
             return read_torchscript(path), True
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # every reader has its own exception for a broken file
-        raise ValueError(f"{path} is broken or no weight file ({str(error)[:120]}); delete it and download it again") from None
+        raise ValueError(
+            f"{path} is broken or no weight file ({str(error)[:120]}); delete it and download it again"
+        ) from None
     state = state.get("state_dict", state)
     return {key.removeprefix("module."): value for key, value in state.items()}, False
 

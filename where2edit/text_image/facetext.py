@@ -1,7 +1,7 @@
 """facetext: a small text-image encoder for faces, trained by scripts/train_facetext.py and shipped with the code.
 
-It knows faces and nothing else, and it is not CLIP: say `facetext` wherever a figure was obtained with it. Trained on CelebA and
-on generated faces, for non-commercial research only (pretrained_models/facetext.md).
+It knows faces and nothing else, and it is not CLIP: say `facetext` wherever a figure was obtained with it. Trained on
+CelebA and on generated faces, for non-commercial research only (pretrained_models/facetext.md).
 
 Legend: N prompts, B images, D = 256, s = 112 pixels.
 """
@@ -105,7 +105,9 @@ class Towers(nn.Module):
                 kind = (file.metadata() or {}).get("model")
                 state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
-            raise ValueError(f"cannot read the facetext weights {path}: {error}; train them with scripts/train_facetext.py") from None
+            raise ValueError(
+                f"cannot read the facetext weights {path}: {error}; train them with scripts/train_facetext.py"
+            ) from None
         if kind != "facetext":
             raise ValueError(f"{path} holds '{kind}', not facetext; give a file that scripts/train_facetext.py wrote")
         towers = cls(state["image_tower.head.weight"].shape[0]) if "image_tower.head.weight" in state else cls()

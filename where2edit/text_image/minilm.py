@@ -1,7 +1,8 @@
-"""all-MiniLM-L6-v2, a six-layer BERT of width 384 (Wang et al. 2020, arXiv 2002.10957), read straight from its safetensors.
+"""all-MiniLM-L6-v2, a six-layer BERT of width 384 (Wang et al. 2020, arXiv 2002.10957), read straight from its
+safetensors.
 
-What a sentence encoder gives last places "a hat" beside "no hat"; so that a head can tell them apart, `MiniLM` gives the means
-over the words after several layers, among them an early one in which single words still stand out.
+What a sentence encoder gives last places "a hat" beside "no hat"; so that a head can tell them apart, `MiniLM` gives
+the means over the words after several layers, among them an early one in which single words still stand out.
 
 Legend: N prompts, T tokens, 384 width.
 """
@@ -102,7 +103,8 @@ class MiniLM(nn.Module):
 _NAMES = (
     ("embeddings.word_embeddings", "words"), ("embeddings.position_embeddings", "positions"),
     ("embeddings.token_type_embeddings", "types"), ("embeddings.LayerNorm", "norm"), ("encoder.layer.", "layers."),
-    ("attention.self.", ""), ("attention.output.dense", "attention_out"), ("attention.output.LayerNorm", "attention_norm"),
+    ("attention.self.", ""), ("attention.output.dense", "attention_out"), ("attention.output.LayerNorm",
+    "attention_norm"),
     ("intermediate.dense", "inner"), ("output.dense", "outer"), ("output.LayerNorm", "outer_norm"),
 )  # fmt: skip
 
