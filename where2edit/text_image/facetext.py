@@ -76,8 +76,8 @@ class FaceText(TextImage):
         super().__init__()
         self.image_tower, self.text_head, self.words = towers.image_tower, towers.text_head, words
         self.dim = self.image_tower.head.out_features
-        self.logit_scale = float(towers.log_scale.exp())
-        self.logit_bias = float(towers.bias)
+        self.logit_scale = float(towers.log_scale.detach().exp())
+        self.logit_bias = float(towers.bias.detach())
         self.freeze()
 
     def encode_text(self, prompts: list[str]) -> Tensor:
