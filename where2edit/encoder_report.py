@@ -274,3 +274,27 @@ def pixel_attack(evaluation: Evaluation, photos: Tensor, count: int = 32, steps:
             plain, seen = cosine(moved).mean() - before, cosine(views(moved, draw)).mean() - before_views
         rows.append({"levels": levels, "plain": float(plain) / worth, "views": float(seen) / worth})
     return rows
+
+
+def judge_table(judge: nn.Module, photos: Tensor, values: Tensor, faces: Faces, seed: int = 8) -> dict[str, dict]:
+    """AUC of the judge per concept: attributes on validation photos, painted concepts on generated faces."""
+    logits, table = embed(judge, photos), {}
+    for i, name in enumerate(ATTRIBUTES):
+        table[name] = {
+            "auc": auc(logits[:, i], values[:, i].long()),
+            "positives": int(values[:, i].sum()),
+            "on": "photos",
+        }
+    before, draw = embed(judge, faces.images), torch.Generator().manual_seed(seed)
+    for change, _ in alter.ALTERATIONS:
+        truth = torch.full((len(faces), len(CONCEPTS)), -1)
+        draft = alter.Draft(faces.images.float() / 255, faces.labels, truth)
+        change(draft, torch.arange(len(faces)), draw)
+        after = embed(judge, (draft.images * 255).round().byte())
+        for name in phrases.FURTHER:
+            rows = draft.truth[:, INDEX[name]] == 1
+            if rows.any():
+                scores = torch.cat([before[:, INDEX[name]], after[rows, INDEX[name]]])
+                said = torch.cat([torch.zeros(len(before)), torch.ones(int(rows.sum()))]).long()
+                table[name] = {"auc": auc(scores, said), "positives": int(rows.sum()), "on": "painted faces"}
+    return table

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from where2edit import encoder_report as measure
 from where2edit import pictures
+from where2edit.data import phrases
 from where2edit.data.packed import Faces
 from where2edit.text_image.base import TextImage
 
@@ -187,3 +188,24 @@ def commit() -> str:
     """The commit of the checkout, or 'unknown' outside one."""
     done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     return done.stdout.strip() or "unknown"
+
+
+def judge_page(table: dict[str, dict], facts: dict) -> str:
+    """The judge's report in Markdown."""
+    photos = [row["auc"] for row in table.values() if row["on"] == "photos"]
+    asked = {name for name, _ in phrases.EDITOR_PROMPTS.values()}
+    editor = [row["auc"] for name, row in table.items() if name in asked]
+    intro = (
+        f"Written by `{facts['command']}`. Mean AUC over the 40 "
+        f"attributes {sum(photos) / len(photos):.3f} on {facts['photos']}"
+        f" validation photos; over the {len(editor)} concepts that "
+        f"the editor's prompts name {sum(editor) / len(editor):.3f},"
+        f" lowest {min(editor):.3f}. Painted concepts are measured "
+        f"on {facts['faces']} generated faces kept out of training,"
+        f" against the same faces as they were. Weights sha256 {facts['weights'][:12]}, config {facts['config']}."
+    )
+    rows = [
+        [name, row["on"], str(row["positives"]), _number(row["auc"]), "yes" if name in asked else ""]
+        for name, row in table.items()
+    ]
+    return f"# The judge: report\n\n{intro}\n\n{_table(['concept', 'on', 'positives', 'AUC', 'editor'], rows)}\n"
