@@ -22,6 +22,7 @@ def write(path: str | Path, tensors: Mapping[str, Tensor], kind: str, metadata: 
     try:
         save_file(_separate(tensors), partial, {**metadata, "format": PREFIX + kind})
         _sort_header(partial)
+        partial.chmod(0o644)  # safetensors leaves a file that only its owner may read
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
