@@ -44,7 +44,6 @@ def main() -> None:
     run = training.Run(towers, fresh, slow, source, balance, loss, config, args.out, device)
     kept = table.validation()
     run.advance(lambda net: mean_auc(net, bank, photos[kept], table.values[kept]), report_every=200)
-    training.settle_words(run.average.requires_grad_(True), bank, config.schedule.seed)
     training.publish(run.average, args.out / "facetext.safetensors", config, "facetext")
     print(f"weights in {args.out / 'facetext.safetensors'}")
 

@@ -147,26 +147,15 @@ def new_towers(source: FaceBatches, weights: Path | None = None) -> Towers:
     return towers
 
 
-@torch.no_grad()
-def axes_of(head: TextHead, bank: CaptionBank) -> Tensor:
-    """Where a head puts the concepts [C,D]: from the mean of each one's denials to the mean of its affirmations."""
-    means = [head.eval()(bank.features[rows]).mean(0) for rows in bank.by_side]
-    return F.normalize(torch.stack([yes - no for no, yes in zip(means[::2], means[1::2], strict=True)]), dim=1)
-
-
-def teach_words(
-    head: TextHead, bank: CaptionBank, seed: int, axes: Tensor | None = None, steps: int = 800, rate: float = 2e-3
-) -> Tensor:
-    """Spread the concepts before any picture is seen: each gets one of orthogonal axes, its denials the opposite
-    direction.
+def teach_words(head: TextHead, bank: CaptionBank, seed: int, steps: int = 800, rate: float = 2e-3) -> Tensor:
+    """Spread the concepts before any picture is seen: each has its own axis, its denials the opposite direction.
 
     A caption of several concepts is taught the sum of theirs. Without this both towers start near a saddle, where all
-    captions are one and no picture tells them apart; orthogonal axes also keep lipstick from meaning woman. The axes
-    [C,D].
+    captions are one and no picture tells them apart; orthogonal axes also keep lipstick from meaning woman. Returns
+    the axes [C,D].
     """
     draw = torch.Generator().manual_seed(seed)
-    if axes is None:
-        axes = torch.linalg.qr(torch.randn(head.outer.out_features, len(CONCEPTS), generator=draw)).Q.T
+    axes = torch.linalg.qr(torch.randn(head.outer.out_features, len(CONCEPTS), generator=draw)).Q.T
     head.train()
     sides = torch.stack([-axes, axes], 1)  # [C,2,D]
     head.centre.copy_(bank.features.mean(0))
@@ -224,12 +213,6 @@ def prepared_towers(source: FaceBatches, bank: CaptionBank, config: EncoderConfi
     towers.image_tower.net.stem.requires_grad_(False)
     towers.image_tower.net.blocks[: config.frozen_blocks].requires_grad_(False)
     return towers
-
-
-def settle_words(towers: Towers, bank: CaptionBank, seed: int) -> None:
-    """Teach the trained head all phrases once more, on where pictures have moved the concepts."""
-    teach_words(towers.text_head, bank, seed + 1, axes_of(towers.text_head, bank), rate=1e-3)
-    towers.eval()
 
 
 class CaptionLoss(nn.Module):

@@ -365,9 +365,8 @@ CONCEPTS: tuple[Concept, ...] = (
             "no brown eyes|eyes that are not brown", "brown coloured eyes|chestnut eyes", ""),
 )  # fmt: skip
 
-# Written after the lists above had been extended by what a first look at the held-out phrases had shown to be missing,
-# and
-# looked at by nobody before the shipped weights were final: affirmations only.
+# Written after the lists above had been extended by what a first look at the held-out phrases had shown to be missing;
+# affirmations only, and no phrase above was chosen by them.
 FRESH: dict[str, str] = {
     "5_o_Clock_Shadow": "a bit of stubble|stubbly cheeks", "Arched_Eyebrows": "strongly arched eyebrows|curvy eyebrows",
     "Attractive": "a good looking face|very pretty", "Bags_Under_Eyes": "heavy eye bags|dark rings under the eyes",
