@@ -105,8 +105,8 @@ def page(figures: dict, facts: dict) -> str:
 
 ATTRIBUTES = (
     "AUC of single plain phrases, averaged over the phrases. The training phrases were extended once after a look at"
-    " which held-out ones failed; the `fresh` ones were written after that and chose no phrase. `denied` scores held-out"
-    " denials against the opposite."
+    " which held-out ones failed; the `fresh` ones were written after that and chose no phrase. `denied` scores"
+    " held-out denials against the opposite."
 )
 CORRELATION = (
     "Correlation of a prompt's score with sex and age among photos that agree on the attribute, and the cosine of the"
