@@ -2,7 +2,7 @@
 
 The head is the tail itself, kept at the resolution of one site (128.conv1): each enlargement keeps its low-pass band,
 each convolution acts as it does on a flat area, and the styles are the generator's own. Without any training that gives
-28.7 dB; a short fit, which also adds the dropped bands, makes it better than 30. Training may look at it, results do not.
+28.7 dB; a short fit, which also adds the dropped bands, makes it better than 30. Only training looks at it.
 
 Legend: B batch, C channels of the site, r its resolution. Images are [B,3,r,r] in [-1,1].
 """

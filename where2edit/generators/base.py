@@ -22,7 +22,7 @@ class GeneratorConfig:
     """The `generator` section. A registered factory takes it and returns a frozen Generator."""
 
     name: str = "mobilestylegan"
-    weights: str | None = None  # asset name or path of safetensors; None: the generator's own default, or random weights
+    weights: str | None = None  # asset name or path of safetensors; None: the generator's own default, or random ones
     resolution: int = 1024
     channel_multiplier: int = 2
     seed: int = 0  # of random weights

@@ -1,6 +1,6 @@
 """MobileStyleGAN-FFHQ: StyleGAN2-FFHQ distilled into 8 M parameters (Belousov 2021, arXiv 2104.04767).
 
-Every convolution multiplies its input by the style; demodulation and noise are constants folded at export, so a batch is
+Every convolution multiplies its input by the style; demodulation and noise are constants folded at export: a batch is
 an ordinary convolution. There is no RGB skip: the picture is read out once, by an inverse Haar transform, at the end.
 
 Legend: B batch, C channels, r resolution.
