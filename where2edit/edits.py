@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 
 from where2edit import config as configs
@@ -27,6 +28,8 @@ def main(options: Namespace) -> int:
         profile = profiles.load(options.config, options.overrides)
         recipes = requested(options, profile)
     writable(options.out)
+    if not (options.weights or profile.method.weights):
+        print("warning: no trained editor (--weights): these are the edits of an untrained one", file=sys.stderr)
     editor = Editor(profile, options.device, options.weights)
     leaked = False
     for recipe in recipes:
