@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from where2edit.attention import AttentionConfig
-from where2edit.blending import BlendingConfig, blended_trunk, tail
+from where2edit.blending import BlendingConfig, blended_trunk, blended_walk, tail
 from where2edit.generators.base import Generator
 from where2edit.mapper import MapperConfig
 from where2edit.preview import PreviewHead
@@ -79,14 +79,14 @@ class Method(nn.Module):
 
         source and edit of the same length B; the image is [B,3,R,R], or the preview head's with `preview`.
         """
-        generator = self.parts.generator
-        blended = blended_trunk(generator, source, edit.styles, edit.mask, self.parts.blend_site)
+        parts = self.parts
+        what = (parts.generator, source, edit.styles, edit.mask, parts.blend_site)
         if preview:
-            seen = tail(generator, source, blended, upto=self.parts.preview_site)
+            blended = blended_trunk(*what)
+            seen = tail(parts.generator, source, blended, upto=parts.preview_site)
             image = self._preview(seen.canvas.features, source)
         else:
-            blended = tail(generator, source, blended, keep=self.reads_tail)
-            image = generator.image(blended.canvas)
+            blended, image = blended_walk(*what, keep=self.reads_tail)
         return edit.with_(features=blended.features, rgb=blended.rgb, image=image)
 
     def schedule(self, progress: float) -> None:
