@@ -10,7 +10,7 @@ from where2edit.data import alter, celeba, packed
 from where2edit.data.caption_bank import Caption, CaptionBank, composites, held_out, singles
 from where2edit.data.face_batches import UNKNOWN_GROUP, Balance, FaceBatches, Mix, augment, celeba_truth, group
 from where2edit.data.phrases import CONCEPTS, EDITOR_PROMPTS, INDEX, NAMES, plain
-from where2edit.data.synthetic_faces import TRAIN_SEEDS, VALIDATION_SEEDS, shrink_labels
+from where2edit.data.synthetic_faces import TRAIN_SEEDS, VALIDATION_SEEDS, quick_labels, shrink_labels
 from where2edit.data.write_captions import write_corpus
 
 
@@ -170,6 +170,19 @@ def test_augmentation_keeps_the_face_in_place():
 def test_labels_shrink_without_new_classes():
     labels = torch.tensor([[0, 17], [17, 0]]).repeat_interleave(8, 0).repeat_interleave(8, 1)[None]
     assert set(shrink_labels(labels, 5).unique().tolist()) == {0, 17}
+
+
+def test_mixed_precision_labels_are_those_of_full_precision():
+    from safetensors.torch import load_file
+
+    from where2edit import assets
+    from where2edit.backbones.face_parsing import FaceParser
+
+    images = load_file(assets.shipped("tests/replay/facetext.safetensors"))["images"].float() / 127.5 - 1
+    parser = FaceParser.load(256)
+    labels = parser.labels(images)
+    assert len(labels.unique()) > 5
+    assert (quick_labels(parser, images) == labels).float().mean() > 0.98
 
 
 def test_seeds_of_training_and_validation_never_meet():

@@ -10,6 +10,7 @@ from where2edit import encoder_training as training
 from where2edit.backbones.efficientnet_lite import EfficientNetLite0, calibrate, fuse
 from where2edit.backbones.judge import Judge
 from where2edit.data.caption_bank import Caption, CaptionBank
+from where2edit.data.encoder_config import EncoderConfig, Refine, Schedule, rate_at
 from where2edit.data.face_batches import Balance
 from where2edit.data.phrases import CONCEPTS, EDITOR_PROMPTS, NAMES
 from where2edit.encoder_report import Evaluation, auc, pixel_attack
@@ -61,10 +62,17 @@ def test_auc_against_scikit_learn():
 
 
 def test_rate_climbs_falls_and_climbs_again():
-    schedule = training.Schedule(steps=100, warmup=0.1, restart=50, restart_rate=0.5)
-    rates = [training.rate_at(step, schedule) for step in range(100)]
+    schedule = Schedule(steps=100, warmup=0.1, restart=50, restart_rate=0.5)
+    rates = [rate_at(step, schedule) for step in range(100)]
     assert max(rates[:50]) == pytest.approx(1, abs=0.01) and rates[49] == pytest.approx(0.01, abs=0.005)
     assert max(rates[50:]) == pytest.approx(0.5, abs=0.01) and rates[99] == pytest.approx(0.005, abs=0.003)
+
+
+def test_rate_climbs_once_more_to_refine():
+    schedule = Schedule(steps=150, warmup=0.1, restart=50, restart_rate=0.5, refine=Refine(start=100, rate=0.2))
+    rates = [rate_at(step, schedule) for step in range(150)]
+    assert max(rates[50:100]) == pytest.approx(0.5, abs=0.01) and rates[99] == pytest.approx(0.005, abs=0.003)
+    assert max(rates[100:]) == pytest.approx(0.2, abs=0.01) and rates[149] == pytest.approx(0.002, abs=0.001)
 
 
 def bank_of_all(width: int = 24) -> CaptionBank:
@@ -104,7 +112,7 @@ def test_caption_loss_by_hand(monkeypatch):
     truth = torch.full((4, len(CONCEPTS)), -1)
     truth[:, 0] = torch.tensor([1, 1, 1, 0])
     balance.update(truth)
-    loss = training.CaptionLoss(bank, balance, training.EncoderConfig())
+    loss = training.CaptionLoss(bank, balance, EncoderConfig())
     monkeypatch.setattr(loss, "draw", lambda step: torch.tensor([0]))
     monkeypatch.setattr(training, "_noisy", lambda features: features)
     towers = TwoTowers(torch.tensor([[1.0, 0], [1, 0], [1, 0], [1, 0]]))
@@ -113,6 +121,17 @@ def test_caption_loss_by_hand(monkeypatch):
     torch.testing.assert_close(value, expected, rtol=1e-2, atol=0)
     value.backward()
     assert (towers.embedding.grad[:3, 0] < 0).all() and towers.embedding.grad[3, 0] > 0
+
+
+def test_refining_asks_oftener_for_its_concepts():
+    """A concept that is asked for ninefold takes 9 of 9 + 53 parts of the single captions, and 1 of 54 before."""
+    number = NAMES.index("Smiling")
+    refine = Refine(start=10, concepts=("Smiling",), times=9.0)
+    config = EncoderConfig(schedule=Schedule(steps=20, refine=refine), captions=5000)
+    loss = training.CaptionLoss(bank_of_all(), Balance(0.5), config)
+    single = [loss.bank.concepts[loss.draw(step)[:4000], 0] for step in (9, 10)]
+    shares = [(concepts == number).float().mean().item() for concepts in single]
+    assert shares == [pytest.approx(1 / 54, abs=0.01), pytest.approx(9 / 62, abs=0.02)]
 
 
 def test_attack_raises_the_loss_within_its_size():
@@ -137,12 +156,14 @@ class Tiny(torch.nn.Module):
         return self.head(torch.relu(self.body(images)).mean((2, 3)))
 
 
-def tiny_run(folder, **schedule) -> training.Run:
+def tiny_run(folder, slow: bool = False, **schedule) -> training.Run:
     folder.mkdir(exist_ok=True)
-    config = training.EncoderConfig(schedule=training.Schedule(small_size=32, save_every=3, **schedule))
+    config = EncoderConfig(schedule=Schedule(small_size=32, save_every=3, **schedule))
     balance, net = Balance(0.5), Tiny()
     loss = training.concept_loss(balance)
-    return training.Run(net, list(net.head.parameters()), [], small_batches(), balance, loss, config, folder, "cpu")
+    head = list(net.head.parameters())
+    kinds = ([], head) if slow else (head, [])
+    return training.Run(net, *kinds, small_batches(), balance, loss, config, folder, "cpu")
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
@@ -176,8 +197,21 @@ def test_training_moves_every_parameter(tmp_path):
     assert all(not torch.equal(a, b) for a, b in zip(before, run.net.parameters(), strict=True))
 
 
+def test_refining_leaves_the_words_as_they_are(tmp_path):
+    """From its first refining step on, only what is not slow moves, and its concepts are balanced inside groups."""
+    run = tiny_run(tmp_path, slow=True, steps=6, refine=Refine(start=3, concepts=("Mustache",), within=0.9))
+    run.skip_to(3)
+    before = [p.detach().clone() for p in run.net.parameters()]
+    run.advance()
+    moved = [not torch.equal(a, b) for a, b in zip(before, run.net.parameters(), strict=True)]
+    assert moved == [True, True, False, False]
+    shares = run.balance.within.flatten()
+    assert shares[NAMES.index("Mustache")].item() == pytest.approx(0.9)
+    assert shares[NAMES.index("Smiling")].item() == pytest.approx(0.5)
+
+
 def test_published_weights_say_what_they_are(tmp_path):
-    towers, config = Towers(), training.EncoderConfig()
+    towers, config = Towers(), EncoderConfig()
     training.publish(towers, tmp_path / "t.safetensors", config, "facetext")
     again = Towers.load(tmp_path / "t.safetensors")
     torch.testing.assert_close(again.image_tower.head.weight, towers.image_tower.head.weight, atol=1e-3, rtol=1e-2)

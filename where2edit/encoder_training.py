@@ -6,12 +6,10 @@ Legend: B pictures, K captions, C concepts, D embedding width. Pictures are [B,3
 from __future__ import annotations
 
 import json
-import math
 import os
 import time
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -25,61 +23,12 @@ from where2edit.backbones.efficientnet_lite import EfficientNetLite0, calibrate,
 from where2edit.config import as_dict, digest
 from where2edit.data import celeba, packed
 from where2edit.data.caption_bank import CaptionBank
+from where2edit.data.encoder_config import EncoderConfig, Material, rate_at
 from where2edit.data.face_batches import Balance, FaceBatches, Mix
 from where2edit.data.packed import Faces
 from where2edit.data.phrases import CONCEPTS
 from where2edit.data.synthetic_faces import TRAIN_SEEDS, VALIDATION_SEEDS, generate, parse
 from where2edit.text_image.facetext import ImageTower, TextHead, Towers
-
-
-@dataclass(frozen=True)
-class Material:
-    """What is generated and parsed before training, once, into the work folder."""
-
-    size: int = 112  # pixels of every stored face
-    parsed: int = 2500  # training photos with a label map, evenly spread
-    parser_size: int = 256  # resolution of the face parsing of photos
-    generated: int = 800  # faces from seed 100000 on
-    validation: int = 500  # faces from seed 90000 on; they serve the report only
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """Length and pace of a run."""
-
-    seed: int = 0
-    steps: int = 1200
-    rate: float = 0.004  # of the pretrained part, per step as a share of each tensor's root mean square
-    head_rate: float = 1e-3  # of what starts from nothing, absolute
-    slow_rate: float = 1e-4  # of the text head, which has been taught its concepts before
-    weight_decay: float = 0.02
-    warmup: float = 0.08  # share of the steps in which the rate climbs; a cosine follows
-    restart: int = 0  # step at which the rate climbs once more, for a second cosine; 0 never
-    restart_rate: float = 0.6  # share of the rates that the second cosine starts from
-    small_size: int = 88  # pixels in the first part
-    small_share: float = 0.35  # share of the steps at the small size
-    average: float = 0.995  # decay of the averaged weights, which are the ones that are kept
-    attack_every: int = 4  # every so many steps half of the pictures are perturbed against the network; 0 never
-    attack_from: float = 0.4  # share of the steps before the first of these
-    attack_size: float = 0.016  # largest change per pixel, of the range of 2
-    save_every: int = 50
-    bfloat16: bool = (
-        False  # mixed precision: several times faster for dense convolutions on recent CPUs, not for facetext's
-    )
-
-
-@dataclass(frozen=True)
-class EncoderConfig:
-    """A run of scripts/train_facetext.py or scripts/train_judge.py."""
-
-    material: Material = field(default_factory=Material)
-    schedule: Schedule = field(default_factory=Schedule)
-    mix: Mix = field(default_factory=Mix)
-    captions: int = 160  # captions a step (facetext)
-    composites: int = 4000  # captions of several concepts in the bank (facetext)
-    affirmed: float = 0.7  # share of single captions that affirm (facetext)
-    within_groups: float = 0.6  # share of the weight balanced inside Male x Young
-    frozen_blocks: int = 3  # first blocks of the image tower that stay as ImageNet left them
 
 
 def material(
@@ -205,11 +154,16 @@ def start_head(tower: ImageTower, source: FaceBatches, axes: Tensor, pictures: i
     tower.head.bias.copy_(bias)
 
 
-def prepared_towers(source: FaceBatches, bank: CaptionBank, config: EncoderConfig) -> Towers:
-    """Towers ready for training: words taught, the image head begun in closed form, the first blocks frozen."""
-    towers = new_towers(source)
-    axes = teach_words(towers.text_head, bank, config.schedule.seed)
-    start_head(towers.image_tower, source, axes)
+def prepared_towers(source: FaceBatches, bank: CaptionBank, config: EncoderConfig, weights: Path | None) -> Towers:
+    """Towers ready for training: words taught, the image head begun in closed form, the first blocks frozen.
+
+    With `weights` they are the trained ones of that file, for the refining steps alone.
+    """
+    if weights:
+        towers = Towers.load(weights)
+    else:
+        towers = new_towers(source)
+        start_head(towers.image_tower, source, teach_words(towers.text_head, bank, config.schedule.seed))
     towers.image_tower.net.stem.requires_grad_(False)
     towers.image_tower.net.blocks[: config.frozen_blocks].requires_grad_(False)
     return towers
@@ -225,7 +179,14 @@ class CaptionLoss(nn.Module):
     def draw(self, step: int) -> Tensor:
         """The caption numbers of one step."""
         draw = torch.Generator().manual_seed(self.config.schedule.seed * 1_000_003 + 500_000 + step)
-        return self.bank.sample(self.config.captions, self.config.affirmed, draw)
+        return self.bank.sample(self.config.captions, self.config.affirmed, draw, self._odds(step))
+
+    def _odds(self, step: int) -> Tensor | None:
+        """How often each concept comes up while a run refines; None for all alike."""
+        refine = self.config.schedule.refine
+        if not refine.at(step):
+            return None
+        return torch.tensor([refine.times if concept.name in refine.concepts else 1.0 for concept in CONCEPTS])
 
     def forward(self, towers: Towers, images: Tensor, truth: Tensor, step: int) -> Tensor:
         """Mean over captions of the weighted cross entropies of pictures with truth [B,C]."""
@@ -274,16 +235,6 @@ def attacked(images: Tensor, size: float, loss: Callable[[Tensor], Tensor]) -> T
     return torch.cat([moved.detach().clamp(-1, 1), images[half:]])
 
 
-def rate_at(step: int, schedule: Schedule) -> float:
-    """Share of the full learning rate: linear warm-up, then a cosine to 1 %; the same again after a restart."""
-    again = 0 < schedule.restart <= step
-    begin, end = (schedule.restart, schedule.steps) if again else (0, schedule.restart or schedule.steps)
-    full, progress = (schedule.restart_rate if again else 1.0), (step + 1 - begin) / (end - begin)
-    if progress < schedule.warmup:
-        return full * progress / schedule.warmup
-    return full * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (progress - schedule.warmup) / (1 - schedule.warmup))))
-
-
 class Run:
     """One training run: `advance()` to the end, saving as it goes; the same folder continues where it stopped.
 
@@ -304,7 +255,8 @@ class Run:
         groups = [
             {"params": [p], "full": rates[0] * float(p.detach().square().mean().sqrt().clamp_min(1e-3))} for p in base
         ]
-        groups += [{"params": p, "full": rate} for p, rate in zip((heads, slow), rates[1:], strict=True) if p]
+        kinds = zip((heads, slow), rates[1:], ("heads", "slow"), strict=True)
+        groups += [{"params": p, "full": rate, "kind": kind} for p, rate, kind in kinds if p]
         self.optimizer = torch.optim.AdamW(groups, lr=0.0, weight_decay=schedule.weight_decay)
         self.step = 0
         self._resume()
@@ -312,6 +264,10 @@ class Run:
             # A first count of the sides keeps the weights of the first steps sane.
             for i in range(30):
                 self.balance.update(source(-100 - i, config.schedule.small_size)[1])
+
+    def skip_to(self, step: int) -> None:
+        """Begin at `step`, with trained weights; a run that has been there goes on where it stopped."""
+        self.step = max(self.step, step)
 
     @property
     def state_file(self) -> Path:
@@ -366,6 +322,8 @@ class Run:
         self.balance.update(truth)
         self.net.train()
         self._set_rates()
+        if schedule.refine.at(step):
+            self.balance.inside(schedule.refine.concepts, schedule.refine.within)
         if (
             schedule.attack_every
             and step % schedule.attack_every == 0
@@ -393,13 +351,17 @@ class Run:
             gradient.copy_(shared.view_as(gradient) / distributed.world())
 
     def _set_rates(self) -> None:
+        refining = self.config.schedule.refine.at(self.step)
         for group in self.optimizer.param_groups:
-            group["lr"] = group["full"] * rate_at(self.step, self.config.schedule)
+            still = refining and group.get("kind") == "slow"
+            group["lr"] = 0.0 if still else group["full"] * rate_at(self.step, self.config.schedule)
 
     @torch.no_grad()
     def _update_average(self) -> None:
         # The average starts short and grows, so that the first steps do not linger in it.
-        decay = min(self.config.schedule.average, (1 + self.step) / (10 + self.step))
+        schedule = self.config.schedule
+        longest = schedule.refine.average if schedule.refine.at(self.step) else schedule.average
+        decay = min(longest, (1 + self.step) / (10 + self.step))
         for kept, new in zip(self.average.state_dict().values(), self.net.state_dict().values(), strict=True):
             kept.lerp_(new, 1 - decay) if kept.is_floating_point() else kept.copy_(new)
 

@@ -108,10 +108,16 @@ class CaptionBank:
         key = self.concepts[self.single, 0] * 2 + self.sides[self.single, 0]
         self.by_side = [self.single[key == i] for i in range(2 * len(CONCEPTS))]
 
-    def sample(self, count: int, affirmed: float, draw: torch.Generator) -> Tensor:
-        """Caption numbers: four fifths uniform over concepts, `affirmed` of them positive, the rest composites."""
+    def sample(self, count: int, affirmed: float, draw: torch.Generator, odds: Tensor | None = None) -> Tensor:
+        """Caption numbers: four fifths of one concept, `affirmed` of them positive, the rest composites.
+
+        Concepts come up alike, or as often as `odds` [C] says.
+        """
         many = count - count // 5
-        concepts = torch.randint(len(CONCEPTS), (many,), generator=draw)
+        if odds is None:
+            concepts = torch.randint(len(CONCEPTS), (many,), generator=draw)
+        else:
+            concepts = torch.multinomial(odds, many, True, generator=draw)
         sides = (torch.rand(many, generator=draw) < affirmed).long()
         picks = [_pick(self.by_side[key], draw) for key in (concepts * 2 + sides).tolist()]
         others = self.composite[torch.randint(len(self.composite), (count - many,), generator=draw)]

@@ -8,6 +8,7 @@ Legend: B pictures, C concepts (data.phrases), G = 5 groups: Male x Young, and u
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -65,9 +66,13 @@ class Balance:
     """
 
     def __init__(self, within: float, decay: float = 0.98):
-        self.within, self.decay = within, decay
+        self.within, self.decay = torch.full((len(CONCEPTS), 1, 1), within), decay
         self.counts = torch.zeros(len(CONCEPTS), 2, GROUPS)
         self.steps = 0
+
+    def inside(self, names: Sequence[str], within: float) -> None:
+        """Give these concepts another share of weight inside Male x Young."""
+        self.within[[INDEX[name] for name in names]] = within
 
     def update(self, truth: Tensor) -> None:
         """Count one batch of truth [B,C]."""
