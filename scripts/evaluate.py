@@ -3,6 +3,7 @@
 python scripts/evaluate.py --table all --n 64                     the default profile, results/mobile/report.md
 python scripts/evaluate.py --table 1 --table masks                two tables with their own numbers of samples
 python scripts/evaluate.py --config configs/ffhq.yaml --table all --paper --device cuda
+python scripts/evaluate.py --table editor --n 100 --row ours      the editor prompt by prompt, 2,900 edits
 torchrun --nproc-per-node 2 scripts/evaluate.py --table 1 --n 64  the same figures from two processes
 """
 
@@ -18,9 +19,11 @@ from where2edit.evaluation import command, protocols
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     known = ", ".join(protocols.names())
-    parser.add_argument("--table", action="append", required=True, help=f"1-4, all, or: {known}; may be repeated")
+    tables = f"1-4, all (but editor), or: {known}; may be repeated"
+    parser.add_argument("--table", action="append", required=True, help=tables)
     parser.add_argument("--config", default="configs/mobile.yaml", help="profile (default: %(default)s)")
     parser.add_argument("--weights", help="trained editor: asset name or path (default: the profile's)")
+    parser.add_argument("--row", action="append", default=[], help="only this row of the tables; may be repeated")
     parser.add_argument("--n", type=int, help="pairs of source and prompt in every row (default: the protocol's)")
     parser.add_argument("--paper", action="store_true", help="the paper's number, every prompt on each source")
     parser.add_argument("--heldout", help="text-image encoder that no training saw, for success_heldout_encoder")

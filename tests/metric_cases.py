@@ -42,13 +42,14 @@ class Encoder:
 
 
 class Parser:
-    """Labels by place: hair on top, a nose in the middle, lips below it, skin else; 32 px, as of a smaller network."""
+    """Labels by place, 32 px: hair on top, a nose in the middle, lips below it, background at the bottom, else skin."""
 
     def labels(self, images):
         labels = torch.full((len(images), 32, 32), CLASSES.index("skin"))
         labels[:, :8] = CLASSES.index("hair")
         labels[:, 13:18, 14:18] = CLASSES.index("nose")
         labels[:, 22:24, 12:20] = CLASSES.index("u_lip")
+        labels[:, 28:] = CLASSES.index("background")
         return labels
 
     def mask(self, images, *regions):

@@ -11,10 +11,12 @@ from metric_cases import make_tools
 
 from where2edit import distributed
 from where2edit import profile as profiles
-from where2edit.data.phrases import NAMES
-from where2edit.evaluation import command, protocols, report
+from where2edit.data.phrases import EDITOR_PROMPTS, NAMES
+from where2edit.editor import Editor
+from where2edit.evaluation import command, protocols, report, sheets
 from where2edit.evaluation.figures import average
-from where2edit.evaluation.protocols import Prompt, Protocol, Row
+from where2edit.evaluation.goals import outcome
+from where2edit.evaluation.protocols import Goal, Prompt, Protocol, Row
 from where2edit.evaluation.runner import Runner
 from where2edit.evaluation.samples import Plan, Store, lanes
 from where2edit.methods import METHODS
@@ -41,7 +43,8 @@ def protocol(**changes):
 
 
 def options(**changes):
-    return Namespace(**{"n": 4, "paper": False, "batch": 2, "seed": 500, "heldout": None, "real": None} | changes)
+    usual = {"n": 4, "paper": False, "batch": 2, "seed": 500, "row": [], "heldout": None, "real": None}
+    return Namespace(**usual | changes)
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +175,57 @@ def test_paper_mode_crosses_prompts_and_averages_them(toy, tmp_path):
     assert average([Interval(1, 0, 2, 4), Interval(3, 2, 4, 4)]).low == pytest.approx(2 - 2**0.5 / 2)
 
 
+def test_a_crossed_protocol_prints_prompts_and_goals(toy, tmp_path):
+    prompts = tuple(
+        replace(p, concept=concept, tags=tags)
+        for p, concept, tags in zip(PROMPTS, ("Smiling", "-Smiling", "Big_Nose"), (("a",), ("a", "b"), ()), strict=True)
+    )
+    goals = (
+        Goal("id_arcface", at_least=0.0, tag="a"),
+        Goal("judge_unasked", at_most=-1.0, share=0.5),
+        Goal("success_judge_lacking", at_least=0.0, tag="b"),
+    )
+    names = ("judge_unasked", "id_arcface", "success_judge_lacking")
+    chosen = protocol(name="prompts", crossed=True, prompts=prompts, goals=goals, metrics=names, tests=(), n=2)
+    run(toy, tmp_path, [chosen], n=None)
+    page = (tmp_path / "report.md").read_text()
+    assert "every prompt on each of 2 sources" in page
+    found = figures(tmp_path)
+    per_prompt = [found["ours", "id_arcface", p.text, None]["value"] for p in prompts]
+    assert f"| id_arcface at least 0, mean over a prompts | {sum(per_prompt[:2]) / 2:.4g} | yes |" in page
+    assert "| judge_unasked at most -1, 50% of all prompts | 0% | NO | blond hair, red lips, big nose |" in page
+    line = next(line for line in page.splitlines() if line.startswith("| big nose |"))
+    assert report.number("judge_unasked", found["ours", "judge_unasked", "big nose", None]["value"]) in line
+    lacking = [found["ours", "success_judge_lacking", p.text, None] for p in prompts]
+    assert {line["n"] for line in lacking} != {2}, "only sources that lack the attribute count"
+
+
+def test_goals_by_hand():
+    prompts = tuple(Prompt(text, (), None, ("t",) * (text != "d")) for text in "abcd")
+    found = {"a": 0.8, "b": 0.5, "d": 0.0}
+    values = {("id_arcface", text): Interval(value, 0, 1, 5) for text, value in found.items()}
+    table = protocol(prompts=prompts)
+    mean = outcome(Goal("id_arcface", at_least=0.65, tag="t"), table, values)
+    assert mean.measured == pytest.approx(0.65) and mean.met and mean.below == ("b",) and mean.unknown == ("c",)
+    each = outcome(Goal("id_arcface", at_least=0.65, tag="t", share=0.6), table, values)
+    assert each.measured == 0.5 and not each.met
+    assert outcome(Goal("id_arcface", at_most=0.8), table, values).met
+    nothing = outcome(Goal("id_facenet", at_least=0), table, values)
+    assert nothing.measured is None and not nothing.met and len(nothing.unknown) == 4
+
+
+def test_the_editor_protocol_tries_every_editor_prompt():
+    asked = {prompt.text: prompt.concept for prompt in protocols.load("editor").prompts}
+    assert asked == {text: name if true else f"-{name}" for text, (name, true) in EDITOR_PROMPTS.items()}
+
+
+def test_one_row_only():
+    assert [row.label for row in command.only(protocol(), ["ours"]).rows] == ["ours"]
+    assert command.only(protocol(), []) == protocol()
+    with pytest.raises(ValueError, match="no row 'our'; did you mean 'ours'"):
+        command.only(protocol(), ["our"])
+
+
 def test_strength_sequence_and_time(toy, tmp_path):
     chained = ("drift", "id_arcface", "difference_outside_region")
     chosen = [
@@ -249,11 +303,23 @@ def test_controls(toy, parts):
         edit("oracle-mask", toy, parts, ["a hat", "blond hair"], regions=regions, parser=parser)
 
 
+def test_contact_sheet(tmp_path):
+    editor = Editor.load("configs/toy.yaml", ["blending.threshold=0.5"])
+    page = sheets.contact_sheet(editor, [0, 1], ["blond hair", "red lips"], 32)
+    with_masks = sheets.contact_sheet(editor, [0], ["blond hair", "red lips"], 32, masks=True)
+    assert page.width > 3 * 32 and page.height > 2 * 32 and with_masks.height > 2 * 32
+    assert page.tobytes() == sheets.contact_sheet(editor, [0, 1], ["blond hair", "red lips"], 32).tobytes()
+    assert sheets.save(page, tmp_path / "new" / "a.jpg").read_bytes()[:2] == b"\xff\xd8"
+    assert sheets.save(page, tmp_path / "a.png").is_file()
+    with pytest.raises(ValueError, match="a .png or a .jpg"):
+        sheets.save(page, tmp_path / "a.gif")
+
+
 def test_lanes_pair_and_cross():
     spread = lanes(protocol(), Plan(5), range(2, 5))
     assert [p.text for p in spread[0].prompts] == ["big nose", "blond hair", "red lips"]
     assert spread[0].index.tolist() == [2, 3, 4]
-    crossed = lanes(protocol(), Plan(5, paper=True), range(2, 5))
+    crossed = lanes(protocol(), Plan(5, crossed=True), range(2, 5))
     numbers = sorted(i for lane in crossed for i in lane.index.tolist())
     assert numbers == list(range(6, 15)) and {lane.prompts for lane in crossed} == {(p,) * 3 for p in PROMPTS}
     strengths = lanes(protocol(kind="strength", strengths=(0.1, 0.2)), Plan(5), range(0, 2))
@@ -268,7 +334,7 @@ def test_shipped_protocols_are_whole(name):
     assert set(table.tests) <= set(table.metrics)
     for row in table.rows:
         METHODS.get(row.method if row.method != protocols.METHOD else "where2edit")
-    assert {prompt.concept for prompt in table.prompts} <= {*NAMES, None}
+    assert {prompt.concept.removeprefix("-") for prompt in table.prompts if prompt.concept} <= set(NAMES)
     for numbers in table.paper.values():
         assert set(numbers) <= set(table.metrics)
 
@@ -281,6 +347,7 @@ def test_shipped_protocols_are_whole(name):
         ({"prompts": PROMPTS + PROMPTS[:1]}, "names a prompt twice"),
         ({"rows": ROWS + ROWS[:1]}, "different labels"),
         ({"strengths": (0.1,)}, "strengths belong to kind"),
+        ({"goals": (Goal("id_arcface", at_least=1, tag="hair"),)}, "no prompt with such a tag"),
     ],
 )
 def test_protocol_errors(changes, message):
@@ -290,7 +357,9 @@ def test_protocol_errors(changes, message):
 
 def test_command_errors(tmp_path):
     assert protocols.load("2").name == "table2"
-    assert len(protocols.select(["all"])) == len(protocols.names())
+    everything = [table.name for table in protocols.select(["all", "masks"])]
+    assert sorted([*everything, "editor"]) == protocols.names()
+    assert [table.name for table in protocols.select(["editor", "1"])] == ["editor", "table1"]
     with pytest.raises(ValueError, match="unknown table 'mask'; did you mean 'masks'"):
         protocols.load("mask")
     with pytest.raises(ValueError, match="holds 0 pictures"):

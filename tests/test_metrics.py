@@ -9,10 +9,12 @@ import torch
 import torch.nn.functional as F
 from metric_cases import REGIONS, R, make_case, make_images, make_tools
 
+from where2edit.data.phrases import EDITOR_PROMPTS, NAMES
 from where2edit.metrics import METRICS
 from where2edit.metrics.base import View, grow
 from where2edit.metrics.fid import frechet
 from where2edit.metrics.fidelity import masked_psnr, masked_ssim
+from where2edit.metrics.implied import IMPLIED, exempt
 from where2edit.metrics.inception_score import SPLITS
 from where2edit.metrics.intervals import better_than, bootstrap
 from where2edit.metrics.kid import kernel_distance
@@ -147,6 +149,59 @@ def test_judge_by_hand():
         figure("success_judge", replace(case, concepts=("Big_Nos",) * 6))
     with pytest.raises(ValueError, match="needs a concept"):
         figure("success_judge", replace(case, concepts=()))
+
+
+def test_only_images_that_lacked_the_attribute_count():
+    case = replace(make_case(6, tools=TOOLS), concepts=("Smiling",) * 6)
+    before, after = (TOOLS["judge"](x).sigmoid()[:, 2] for x in (case.source.image, case.edit.image))
+    lacking = before < 0.5
+    assert 0 < int(lacking.sum()) < 6
+    gain = (after - before)[lacking]
+    assert figure("judge_gain_lacking", case) == pytest.approx(float(gain.mean()), rel=1e-4)
+    assert figure("success_judge_lacking", case) == pytest.approx(float((gain > 0).float().mean()))
+
+
+def test_unasked_changes_leave_out_what_is_asked_and_implied():
+    """Smiling is neither a nose nor lipstick; a big nose implies none of the stand-in judge's others."""
+    case = replace(make_case(2, tools=TOOLS), concepts=("-Wearing_Lipstick", None))
+    change = TOOLS["judge"](case.edit.image).sigmoid() - TOOLS["judge"](case.source.image).sigmoid()
+    size = change.abs()
+    expected = ((size[0, 0] + size[0, 2]) / 2 + size[1].mean()) / 2
+    assert figure("judge_unasked", case) == pytest.approx(float(expected), rel=1e-4)
+    metric = METRICS.get("judge_unasked")(TOOLS)
+    metric.update(replace(case, concepts=("Wearing_Lipstick",) * 2))
+    mean = change.mean(0)
+    named = sorted((("Big_Nose", mean[0]), ("Smiling", mean[2])), key=lambda pair: -abs(pair[1]))
+    words = ", ".join(f"{name} {value:+.2f}" for name, value in named)
+    assert metric.detail(metric.rows()).startswith(words)
+
+
+def test_implied_attributes_are_known_and_narrow():
+    for concept, implied in IMPLIED.items():
+        assert {concept, *implied} <= set(NAMES)
+    for concept, _ in EDITOR_PROMPTS.values():
+        assert concept in IMPLIED, "an editor prompt says what it implies, even if it is nothing"
+    assert exempt("-No_Beard") >= {"No_Beard", "Goatee", "Male"} and exempt(None) == frozenset()
+    # What the issue calls wrong is never excused.
+    assert not exempt("Gray_Hair") & {"Young"} and not exempt("Wearing_Lipstick") & {"Male"}
+    for name in IMPLIED:
+        assert len(exempt(name)) < len(NAMES) / 2
+
+
+def test_mask_on_a_part_by_hand():
+    """16 x 16 cells: hair in rows 0 to 3, background in rows 14 and 15. The mask covers 2 x 6 of hair, face."""
+    case = make_case(3, tools=TOOLS)
+    assert figure("mask_on_hair", case) == pytest.approx(2 * 6 / (4 * 16))
+    assert figure("mask_on_face", case) == pytest.approx(2 * 6 / (10 * 16))
+    mask = torch.zeros(3, 1, 16, 16)
+    mask[:, :, 12:15, :4] = 1
+    case = replace(case, edit=case.edit.with_(mask=mask))
+    assert figure("mask_on_background", case) == pytest.approx(4 / (2 * 16))
+    skin = type("Skin", (), {"labels": lambda _, x: torch.ones(len(x), 8, 8).long()})
+    only_skin = make_tools(face_parsing=skin())
+    metric = METRICS.get("mask_on_background")(only_skin)
+    metric.update(make_case(3, tools=only_skin))
+    assert not len(metric.rows()), "a part that is not shown does not count"
 
 
 @pytest.mark.parametrize("name", ["id_arcface", "id_facenet"])

@@ -18,6 +18,7 @@ from where2edit import profile as profiles
 from where2edit.backbones import judge
 from where2edit.cli import writable
 from where2edit.evaluation import protocols, report
+from where2edit.evaluation.memory import keep_freed_memory
 from where2edit.evaluation.protocols import METHOD, Protocol, Row
 from where2edit.evaluation.runner import Contestant, Runner
 from where2edit.evaluation.samples import Plan, digest
@@ -25,6 +26,7 @@ from where2edit.methods.base import Method, Parts
 from where2edit.metrics.base import Tools
 from where2edit.profile import Profile
 from where2edit.recipes import weights_digest
+from where2edit.registry import nearest
 from where2edit.runs import start_processes
 from where2edit.text_image import TEXT_IMAGE
 from where2edit.text_image.base import TextImage, TextImageConfig
@@ -34,7 +36,8 @@ REAL = "real-features"  # kind of the file of features of real photos
 
 def main(options: Namespace) -> int:
     """Run the tables that were asked for and print where the report lies."""
-    chosen = protocols.select(options.table)
+    keep_freed_memory()
+    chosen = [only(protocol, options.row) for protocol in protocols.select(options.table)]
     profile = profiles.load(options.config, options.overrides)
     if options.weights:
         profile = replace(profile, method=replace(profile.method, weights=options.weights))
@@ -70,6 +73,14 @@ def evaluate(
     return report.write(folder, runner, [report.table_of(runner, *table) for table in tables], facts(profile))
 
 
+def only(protocol: Protocol, labels: list[str]) -> Protocol:
+    """A protocol with the rows of these labels, or with all of its rows where none is named."""
+    known = [row.label for row in protocol.rows]
+    if unknown := [label for label in labels if label not in known]:
+        raise ValueError(f"table '{protocol.name}' has no row '{unknown[0]}'; {nearest(unknown[0], known)}")
+    return replace(protocol, rows=tuple(row for row in protocol.rows if row.label in labels)) if labels else protocol
+
+
 def plan_of(protocol: Protocol, options: Namespace) -> Plan:
     """How many samples: --n, else the protocol's own; --paper is the paper's number and every prompt on each source."""
     n = options.n or (protocol.paper_n if options.paper else protocol.n)
@@ -77,7 +88,8 @@ def plan_of(protocol: Protocol, options: Namespace) -> Plan:
         raise ValueError(f"--n and --batch must be at least 1, got {n} and {options.batch}")
     if protocol.kind in ("strength", "sequential", "time") and not options.paper:
         n = min(n, protocol.n)  # these rows cost several edits of each source, or measure the clock
-    return Plan(n, options.paper, 1 if protocol.kind == "time" else options.batch, options.seed)
+    crossed = options.paper or protocol.crossed
+    return Plan(n, crossed, 1 if protocol.kind == "time" else options.batch, options.seed)
 
 
 def build_rows(
@@ -109,7 +121,7 @@ def build_row(profile: Profile, row: Row, parts: Parts, plan: Plan, options: Nam
     if has_weights:
         profiles.load_editor(method, profiles.resolve(weights))
     sha = hashlib.sha256(profiles.resolve(weights).read_bytes()).hexdigest() if has_weights else ""
-    plan_facts = [plan.batch, plan.seed, plan.paper, str(options.heldout), str(options.real)]
+    plan_facts = [plan.batch, plan.seed, plan.crossed, str(options.heldout), str(options.real)]
     relevant = [own.generator, own.text_image, own.regions, own.blending, own.method]
     depends_on = [digest([configs.as_dict(part) for part in relevant]), sha, regions_sha(profile), *plan_facts]
     return Contestant(row, method, own.method.strength, depends_on)

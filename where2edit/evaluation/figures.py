@@ -28,6 +28,7 @@ class Figure:
     interval: Interval | None  # None: no sample counts
     strength: float | None = None
     prompt: str | None = None  # None: all prompts together
+    detail: str = ""  # what the metric adds in words
 
 
 def collect(
@@ -48,15 +49,22 @@ def collect(
 
 
 def figures(runner: Runner, protocol: Protocol, plan: Plan, contestant: Contestant) -> list[Figure]:
-    """Every figure of one row: over all prompts, and with `plan.paper` of each prompt too."""
+    """Every figure of one row: over all prompts, and with `plan.crossed` of each prompt too."""
     result = []
     for strength, metrics in collect(runner, protocol, plan, contestant).items():
         for name, metric in metrics.items():
-            parts = by_prompt(metric, protocol) if plan.paper else {}
-            whole = average(list(parts.values())) if parts else interval(metric)
-            result.append(Figure(contestant.row.label, name, whole, strength))
-            result += [Figure(contestant.row.label, name, part, strength, prompt) for prompt, part in parts.items()]
+            parts = by_prompt(metric, protocol) if plan.crossed else {}
+            found = {prompt: interval(part) for prompt, part in parts.items()}
+            whole = average(list(found.values())) if parts else interval(metric)
+            row = contestant.row.label
+            result.append(Figure(row, name, whole, strength, None, detail(metric)))
+            result += [Figure(row, name, found[p], strength, p, detail(part)) for p, part in parts.items()]
     return result
+
+
+def detail(metric: Metric) -> str:
+    rows = metric.rows()
+    return metric.detail(rows) if len(rows) else ""
 
 
 def interval(metric: Metric) -> Interval | None:
@@ -67,14 +75,14 @@ def interval(metric: Metric) -> Interval | None:
     return metric.interval(FEW_REPLICATES if metric.of_set and len(rows) > 500 else REPLICATES)
 
 
-def by_prompt(metric: Metric, protocol: Protocol) -> dict[str, Interval | None]:
-    """One figure for each prompt; sample i belongs to prompt i mod P."""
+def by_prompt(metric: Metric, protocol: Protocol) -> dict[str, Metric]:
+    """The metric of each prompt's samples; sample i belongs to prompt i mod P."""
     state, found = metric.state(), {}
     for number, prompt in enumerate(protocol.prompts):
         chosen = state["index"] % len(protocol.prompts) == number
         part = type(metric)(metric.tools)
         part.insert(state["index"][chosen], state["values"][chosen])
-        found[prompt.text] = interval(part)
+        found[prompt.text] = part
     return found
 
 

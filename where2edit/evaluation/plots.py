@@ -50,8 +50,8 @@ def region_bars(runner, table, path: Path) -> Path:
     width = 0.8 / len(table.contestants)
     for number, contestant in enumerate(table.contestants):
         metric = collect(runner, protocol, table.plan, contestant)[None]["mask_iou"]
-        found = by_prompt(metric, protocol)
-        heights = [0.0 if part is None else part.value for part in found.values()]
+        found = by_prompt(metric, protocol).values()
+        heights = [part.compute() if len(part.rows()) else 0.0 for part in found]
         axes.bar([i + number * width for i in range(len(heights))], heights, width, label=contestant.row.label)
     axes.set_xticks([i + 0.4 - width / 2 for i in range(len(protocol.prompts))])
     axes.set_xticklabels([prompt.text for prompt in protocol.prompts], rotation=30, ha="right", fontsize=7)

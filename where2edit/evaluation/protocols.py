@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -23,6 +24,7 @@ class Prompt:
     text: str
     regions: tuple[str, ...]
     concept: str | None = None  # attribute of the judge that should appear, or with a leading "-" disappear
+    tags: tuple[str, ...] = ()  # what a goal calls this prompt and others like it
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,24 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Goal:
+    """What is asked of the last row: a bound on the mean over prompts, or on the figure of each of a share of them."""
+
+    metric: str
+    at_least: float | None = None
+    at_most: float | None = None
+    tag: str | None = None  # of the prompts that count; None: all
+    share: float | None = None  # None: the mean over prompts is bounded
+
+    def holds(self, value: float) -> bool:
+        """Whether one figure keeps the bound."""
+        low = -math.inf if self.at_least is None else self.at_least
+        return low <= value <= (math.inf if self.at_most is None else self.at_most)
+
+
+@dataclass(frozen=True)
 class Protocol:
-    """A table. `n` pairs of source and prompt in every row; pair i edits source i."""
+    """A table. `n` pairs of source and prompt in every row, pair i edits source i; or n sources with every prompt."""
 
     name: str
     title: str
@@ -47,14 +65,17 @@ class Protocol:
     metrics: tuple[str, ...]
     kind: Literal["edits", "masks", "strength", "sequential", "time"] = "edits"
     n: int = 64
+    crossed: bool = False  # every prompt on each source; then figures are over prompts, and of each prompt too
+    in_all: bool = True  # whether --table all runs it
     paper_n: int = 10000  # per prompt, with --paper: every prompt on every source
     strengths: tuple[float, ...] = ()  # kind "strength"
     tests: tuple[str, ...] = ()  # metrics of which the one-sided test of the last row against the others is printed
     paper: dict[str, dict[str, float]] = field(default_factory=dict)  # row or method of the paper -> metric -> number
+    goals: tuple[Goal, ...] = ()  # of a crossed protocol
     notes: tuple[str, ...] = ()  # what the table cannot tell
 
     def __post_init__(self):
-        for name in (*self.metrics, *self.tests):
+        for name in (*self.metrics, *self.tests, *(goal.metric for goal in self.goals)):
             METRICS.get(name)
         for prompt in self.prompts:
             for region in prompt.regions:
@@ -67,6 +88,9 @@ class Protocol:
         texts = [prompt.text for prompt in self.prompts]
         if len(set(texts)) < len(texts):
             raise ValueError(f"protocol '{self.name}' names a prompt twice")
+        tags = {tag for prompt in self.prompts for tag in prompt.tags}
+        if strange := {goal.tag for goal in self.goals} - tags - {None}:
+            raise ValueError(f"protocol '{self.name}' has a goal for {strange}, but no prompt with such a tag")
 
 
 def names() -> list[str]:
@@ -87,6 +111,7 @@ def load(name: str | Path) -> Protocol:
 
 
 def select(tables: list[str]) -> list[Protocol]:
-    """The protocols of --table; "all" is every one."""
-    chosen = names() if "all" in tables else tables
-    return [load(name) for name in dict.fromkeys(chosen)]
+    """The protocols of --table; "all" is every one that does not take hours."""
+    whole = [protocol for protocol in map(load, names()) if protocol.in_all] if "all" in tables else []
+    named = [load(name) for name in dict.fromkeys(tables) if name != "all"]
+    return whole + [protocol for protocol in named if protocol not in whole]

@@ -7,19 +7,22 @@ run and have a page of their own, times.md.
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from where2edit import pictures
 from where2edit.evaluation.figures import Figure, collect, figures, test
+from where2edit.evaluation.goals import goal_table, prompt_table
 from where2edit.evaluation.protocols import Protocol
 from where2edit.evaluation.runner import Contestant, Runner
 from where2edit.evaluation.samples import Plan, prompt_of
 from where2edit.metrics import METRICS
 from where2edit.metrics.intervals import Interval
 
-SHARES = ("success", "changed_outside")  # metrics that are written in per cent
+SHARES = ("success", "changed_outside", "mask_on")  # metrics that are written in per cent
+ARROWS = {True: " ↑", False: " ↓", None: ""}
 
 
 @dataclass(frozen=True)
@@ -83,9 +86,13 @@ def heading(facts: Facts) -> str:
 def section(folder: Path, runner: Runner, table: Table) -> str:
     """One table with its notes, tests and pictures."""
     protocol, plan = table.protocol, table.plan
-    how = f"every prompt on each of {plan.n} sources" if plan.paper else f"{plan.n} pairs of source and prompt"
+    how = f"every prompt on each of {plan.n} sources" if plan.crossed else f"{plan.n} pairs of source and prompt"
     lines = [f"## {protocol.title}\n", f"{how}, prompts from: {protocol.prompts_from}, first seed {plan.seed}.\n"]
     lines += strength_table(table) if protocol.kind == "strength" else main_table(table)
+    if plan.crossed and len(protocol.prompts) > 1:
+        lines += prompt_table(protocol, table.figures, number)
+    if protocol.goals:
+        lines += goal_table(protocol, table.figures)
     lines += [f"- `{name}`: {METRICS.get(name).protocol}." for name in runner.metrics(protocol)]
     missing = runner.unavailable(protocol)
     lines += [f"- `{name}` was left out: it needs `{tool}`, which is not here." for name, tool in missing.items()]
@@ -104,7 +111,7 @@ def main_table(table: Table) -> list[str]:
     printed = [name for name in names if any(name in row for row in protocol.paper.values())]
     head = ["row"]
     for name in names:
-        head += [f"{name} {'↑' if METRICS.get(name).higher_is_better else '↓'}"] + ["paper"] * (name in printed)
+        head += [name + ARROWS[METRICS.get(name).higher_is_better]] + ["paper"] * (name in printed)
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for label in dict.fromkeys([*(c.row.label for c in table.contestants), *protocol.paper]):
         cells = [label]
@@ -140,6 +147,8 @@ def written(metric: str, interval: Interval | None) -> str:
     """A figure with its interval; a dash where no sample counts."""
     if interval is None:
         return "–"
+    if not math.isfinite(interval.low):
+        return number(metric, interval.value)  # a single sample has no spread
     return f"{number(metric, interval.value)} [{number(metric, interval.low)}, {number(metric, interval.high)}]"
 
 

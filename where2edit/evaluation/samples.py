@@ -27,7 +27,7 @@ class Plan:
     """How many samples of a protocol, and how they are drawn."""
 
     n: int  # sources
-    paper: bool = False  # every prompt on every source, instead of prompt i mod P on source i
+    crossed: bool = False  # every prompt on every source, instead of prompt i mod P on source i
     batch: int = 4  # sources of a chunk; part of what makes two runs comparable to the bit
     seed: int = 100000  # of the first source; far from the seeds that training and sheets use
     sheet: int = 8  # samples of which the contact sheet keeps pictures: the first ones
@@ -53,7 +53,7 @@ def lanes(protocol: Protocol, plan: Plan, sources: range) -> list[Lane]:
     numbers = torch.tensor(list(sources))
     if protocol.kind == "sequential":
         return [Lane("chain", (known[-1],) * len(sources), numbers)]
-    if plan.paper:
+    if plan.crossed:
         pairs = [(f"p{j:02d}", (known[j],) * len(sources), numbers * count + j) for j in range(count)]
     else:
         pairs = [("", tuple(known[i % count] for i in sources), numbers)]

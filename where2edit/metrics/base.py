@@ -156,7 +156,7 @@ class Metric(ABC):
     State is the measured numbers themselves: halves merge exactly in any order, and every figure has an interval.
     """
 
-    higher_is_better: bool
+    higher_is_better: bool | None  # None: neither, a fact that other figures are read beside
     needs: tuple[str, ...] = ()  # names of the Tools it reads
     protocol: str  # one sentence: what exactly is measured, at which resolution, over which pixels
     width: int = 1  # K
@@ -181,6 +181,10 @@ class Metric(ABC):
     def figure(self, values: Tensor) -> float:
         """The figure of measured rows [N,K] in double precision; by default the mean of their scores."""
         return float(self.scores(values).mean())
+
+    def detail(self, values: Tensor) -> str:
+        """A few words that a report puts beside the figure of measured rows [N,K]."""
+        return ""
 
     def update(self, case: Case) -> None:
         """Measure one batch. Raises ValueError when the case lacks what the metric reads."""

@@ -9,8 +9,11 @@ import torch
 from torch import Tensor
 
 from where2edit.metrics import METRICS
-from where2edit.metrics.base import Case, Metric
+from where2edit.metrics.base import Case, Metric, Tools
+from where2edit.metrics.implied import exempt
 from where2edit.registry import nearest
+
+NAMED = 3  # unasked attributes that a report names
 
 
 def probabilities(case: Case) -> Tensor:
@@ -67,3 +70,60 @@ class JudgeGain(Judged):
 
     def scores(self, values: Tensor) -> Tensor:
         return values[:, 1] - values[:, 0]
+
+
+class Lacking(Judged):
+    """Only images that lacked what was asked for: its probability was below one half before the edit."""
+
+    def measure(self, case: Case) -> Tensor:
+        values = super().measure(case)
+        return torch.where(values[:, :1] < 0.5, values, torch.nan)
+
+
+@METRICS.register("success_judge_lacking")
+class SuccessJudgeLacking(Lacking):
+    protocol = "share of the images lacking the named attribute (judge below 0.5) in which its probability rises"
+
+    def scores(self, values: Tensor) -> Tensor:
+        return (values[:, 1] > values[:, 0]).double()
+
+
+@METRICS.register("judge_gain_lacking")
+class JudgeGainLacking(Lacking):
+    protocol = "mean gain of the judge's probability of the named attribute in images lacking it (below 0.5)"
+
+    def scores(self, values: Tensor) -> Tensor:
+        return values[:, 1] - values[:, 0]
+
+
+@METRICS.register("judge_unasked")
+class JudgeUnasked(Judged):
+    """One number per concept of the judge: its signed change, or infinity where it was asked for or is implied."""
+
+    higher_is_better = False
+    protocol = (
+        "mean |change| of the judge's probabilities of all concepts that were neither asked for nor are implied "
+        "(metrics/implied.py)"
+    )
+
+    def __init__(self, tools: Tools | None = None):
+        self.names: tuple[str, ...] = tools["judge"].names if tools and tools.has("judge") else ()
+        self.width = len(self.names)
+        super().__init__(tools)
+
+    def measure(self, case: Case) -> Tensor:
+        super().measure(case)  # an unknown concept is an error here too
+        change = case.after.judged.sigmoid() - case.before.judged.sigmoid()
+        asked = [[name in exempt(concept) for name in self.names] for concept in case.concepts]
+        return change.masked_fill(torch.tensor(asked, device=change.device), torch.inf)
+
+    def scores(self, values: Tensor) -> Tensor:
+        counts = values.isfinite()
+        return values.abs().masked_fill(~counts, 0).sum(1) / counts.sum(1)
+
+    def detail(self, values: Tensor) -> str:
+        """The concepts that change most, with their mean signed change."""
+        counts = values.isfinite()
+        mean = values.masked_fill(~counts, 0).sum(0) / counts.sum(0).clamp(min=1)
+        worst = mean.abs().argsort(descending=True)[:NAMED].tolist()
+        return ", ".join(f"{self.names[i]} {float(mean[i]):+.2f}" for i in worst)

@@ -88,3 +88,37 @@ class MaskRecall(MaskMetric):
 
     def ratio(self, hit: Tensor, wrong: Tensor, missed: Tensor, rest: Tensor) -> Tensor:
         return hit / (hit + missed)
+
+
+class MaskOn(Metric):
+    """How much of one part of the face is edited; nan where the source does not show it."""
+
+    needs = ("face_parsing",)
+    part: str
+
+    def measure(self, case: Case) -> Tensor:
+        found = predicted(case)
+        labels = F.interpolate(case.before.labels[:, None].float(), found.shape[1:], mode="nearest")[:, 0].long()
+        truth = region_mask(labels, self.part).flatten(1)
+        return (found.flatten(1) & truth).sum(1) / truth.sum(1)
+
+
+@METRICS.register("mask_on_background")
+class MaskOnBackground(MaskOn):
+    higher_is_better = False
+    part = "background"
+    protocol = "mean share of the parsed background's cells that are edited"
+
+
+@METRICS.register("mask_on_hair")
+class MaskOnHair(MaskOn):
+    higher_is_better = None
+    part = "hair"
+    protocol = "mean share of the parsed hair's cells that are edited"
+
+
+@METRICS.register("mask_on_face")
+class MaskOnFace(MaskOn):
+    higher_is_better = None
+    part = "face"
+    protocol = "mean share of the parsed face's cells (skin, brows, eyes, nose, mouth, lips) that are edited"

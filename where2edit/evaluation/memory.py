@@ -1,0 +1,21 @@
+"""Keep freed memory: an evaluation makes and drops the same large tensors thousands of times.
+
+glibc hands blocks above 32 MB back to the system as soon as they are freed; fetching them again page by page took half
+of the time of a 1024 px edit (3.1 s of CPU time with it, 1.1 s without, one thread).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+TRIM_THRESHOLD, MMAP_MAX = -1, -4  # M_TRIM_THRESHOLD and M_MMAP_MAX of malloc.h
+MOST = 2**31 - 1
+
+
+def keep_freed_memory() -> bool:
+    """Tell glibc's allocator to keep what is freed; False where there is no such allocator."""
+    if not sys.platform.startswith("linux"):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    return mallopt is not None and bool(mallopt(MMAP_MAX, 0)) and bool(mallopt(TRIM_THRESHOLD, MOST))

@@ -1,0 +1,57 @@
+"""What else an edit may change: attributes that follow from what was asked for, overlap with it, or exclude it.
+
+`judge_unasked` counts every other one of the judge's concepts. The rule is narrow: what the words mean, what hides or
+replaces what, and (for whole persons) what is how CelebA's labellers told age and sex. A correlation alone is no
+reason: grey hair does not imply age, lipstick does not imply a woman, a hat does not imply sex. An edit that brings
+those along is charged for them.
+"""
+
+from __future__ import annotations
+
+HAIR_COLOURS = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair", "Purple_Hair", "Blue_Hair")
+HAIR_COLOURS += ("Green_Hair", "Red_Hair", "Pink_Hair", "Orange_Hair")  # one excludes the others
+HAIR_SHAPES = ("Straight_Hair", "Wavy_Hair")
+HAIRLINE = ("Bald", "Bangs", "Receding_Hairline")
+FACIAL_HAIR = ("No_Beard", "5_o_Clock_Shadow", "Goatee", "Mustache", "Sideburns")
+LIP_COLOURS = ("Red_Lips", "Pink_Lips", "Purple_Lips")
+EYE_COLOURS = ("Blue_Eyes", "Green_Eyes", "Brown_Eyes")
+MAKEUP = ("Heavy_Makeup", "Wearing_Lipstick", "Rosy_Cheeks", *LIP_COLOURS)
+SEX = (*MAKEUP, *FACIAL_HAIR, "Arched_Eyebrows", "Bushy_Eyebrows", "Big_Nose", "Attractive")
+SEX += ("Wearing_Earrings", "Wearing_Necklace", "Wearing_Necktie")
+AGE = ("Bags_Under_Eyes", "Double_Chin", "Gray_Hair", "Receding_Hairline", "Bald", "Attractive")
+
+# Concept (in either direction) -> what it implies, besides itself.
+IMPLIED: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(HAIR_COLOURS, HAIR_COLOURS),
+    **dict.fromkeys(FACIAL_HAIR, (*FACIAL_HAIR, "Male")),  # a beard is what tells a man's face
+    **dict.fromkeys(LIP_COLOURS, (*LIP_COLOURS, "Wearing_Lipstick", "Heavy_Makeup")),
+    **dict.fromkeys(EYE_COLOURS, EYE_COLOURS),
+    "Bangs": ("Receding_Hairline",),  # hidden behind them
+    "Bald": (*HAIR_COLOURS, *HAIR_SHAPES, *HAIRLINE),
+    "Wavy_Hair": HAIR_SHAPES,
+    "Straight_Hair": HAIR_SHAPES,
+    "Smiling": ("Mouth_Slightly_Open", "High_Cheekbones", "Narrow_Eyes", "Sad"),
+    "Sad": ("Smiling", "Mouth_Slightly_Open", "High_Cheekbones"),
+    "Mouth_Slightly_Open": (),
+    "Wearing_Lipstick": (*LIP_COLOURS, "Heavy_Makeup"),
+    "Heavy_Makeup": (*MAKEUP, "Attractive"),
+    "Rosy_Cheeks": ("Heavy_Makeup", "Pale_Skin"),
+    "Bushy_Eyebrows": (),
+    "Arched_Eyebrows": (),
+    "Eyeglasses": ("Bags_Under_Eyes", "Narrow_Eyes", *EYE_COLOURS),  # hidden behind them
+    "Pale_Skin": ("Tanned_Skin", "Rosy_Cheeks"),
+    "Tanned_Skin": ("Pale_Skin", "Rosy_Cheeks"),
+    "Chubby": ("Double_Chin", "Oval_Face", "High_Cheekbones", "Attractive"),
+    "Young": AGE,
+    "Male": SEX,
+    "Wearing_Hat": (*HAIR_COLOURS, *HAIR_SHAPES, *HAIRLINE),  # hidden under it
+    "Big_Nose": ("Pointy_Nose",),
+}
+
+
+def exempt(concept: str | None) -> frozenset[str]:
+    """The concept itself (a leading "-" asks for its absence) and what it implies; nothing without a concept."""
+    if concept is None:
+        return frozenset()
+    name = concept.removeprefix("-")
+    return frozenset({name, *IMPLIED.get(name, ())})
