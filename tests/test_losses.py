@@ -71,6 +71,13 @@ def test_direct_term_is_the_mean_rise_of_the_own_cosine():
     assert (plain - direct).item() == pytest.approx(3 * ((1.0 - 0.8) + (0.8 - 0.6)) / 2, rel=1e-5)
 
 
+def test_the_direct_rise_ends_at_the_ceiling():
+    arguments = case(source=((0.8, 0.6, 0.0),))  # own cosines: 0.8 -> 1.0 and 0.6 -> 0.8
+    plain = loss("clip_contrastive", temperature=0.5)(*arguments)
+    direct = loss("clip_contrastive", temperature=0.5, direct=3.0, ceiling=0.9)(*arguments)
+    assert (plain - direct).item() == pytest.approx(3 * ((0.9 - 0.8) + (0.8 - 0.6)) / 2, rel=1e-5)
+
+
 def test_negatives_are_the_prompts_of_the_same_image():
     two = case(
         source=((0.0, 0.0, 1.0), (0.0, 0.0, 1.0)),

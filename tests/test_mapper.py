@@ -110,6 +110,24 @@ def test_principal_directions_are_those_of_the_generators_own_samples():
     assert torch.equal(directions, again[0]) and torch.equal(scales, again[1])
 
 
+def branch(net, c, h):
+    """Eq. 2's layers in float64: the text's two, then what joins them with the coordinates."""
+    first, _, second, _ = net.text
+    text = leaky(linear(second, leaky(linear(first, h))))
+    return linear(net.fusion, torch.cat([linear(net.style, c), text], dim=1))
+
+
+def test_without_shifts_of_their_own_all_sites_move_together():
+    config = replace(toy.SPACES["w_principal"], own=0.0)
+    torch.manual_seed(0)
+    net = PrincipalMapper(toy.generator(), sites(), toy.encoder().dim, config)
+    with torch.no_grad():
+        shift = net(toy.sources((0, 1)), toy.condition(n=2, per_source=1))[1]
+    assert net.own is None and torch.equal(shift, shift[:, :1].expand_as(shift)) and (shift > 0).all()
+    with pytest.raises(ValueError, match=r"method.mapper.own is 2; allowed: 0 \(all sites move together\) to 1"):
+        MapperConfig(own=2)
+
+
 def test_the_shift_of_the_principal_space_is_a_mahalanobis_length_of_a_move_in_w():
     net, source, condition = mapper("w_principal"), toy.sources((0, 1)), toy.condition(n=2, per_source=1, strength=0.5)
     generator = toy.generator()
@@ -119,9 +137,7 @@ def test_the_shift_of_the_principal_space_is_a_mahalanobis_length_of_a_move_in_w
     for i, site in enumerate(sites()):
         w = source.w[:, generator.w_index(site)].double()
         c = ((w - generator.w_mean.double()) @ directions) / scales
-        first, _, second, _ = net.text[i]
-        text = leaky(linear(second, leaky(linear(first, h))))
-        move = 0.5 * linear(net.fusion[i], torch.cat([linear(net.style[i], c), text], dim=1))
+        move = 0.5 * (branch(net.shared, c, h) + 0.25 * branch(net.own[i], c, h))
         moved = linear(generator.layer(site).affine, w + (move * scales) @ directions.T)
         assert torch.allclose(u[site.name].double(), moved, atol=2e-5), site.name
         assert torch.allclose(shift[:, i].double(), move.norm(dim=1), rtol=1e-4)

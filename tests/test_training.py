@@ -375,13 +375,24 @@ def test_training_starts_from_a_trained_editor(profile, tmp_path):
         runs.profiles.build_method(other, parts, editor)
 
 
+def test_training_does_not_start_from_the_editor_that_the_profile_edits_with(profile, tmp_path):
+    first = [*profile, "training.steps=1"]
+    runs.train(CONFIG, first, tmp_path / "first", "cpu")
+    shipped = f"method.weights={tmp_path / 'first/editor.safetensors'}"
+    runs.train(CONFIG, [*first, shipped], tmp_path / "again", "cpu")
+    values = [json.loads((tmp_path / run / "train.jsonl").read_text()) for run in ("first", "again")]
+    assert values[0] == values[1]
+    with pytest.raises(ValueError, match="no weights at absent.safetensors"):
+        runs.train(CONFIG, first, tmp_path / "init", "cpu", init="absent.safetensors")
+
+
 @pytest.mark.parametrize(
     "overrides, sentence",
     [
         (["training.step=3"], "unknown key 'training.step'; did you mean 'steps'"),
         (["losses.clip_contrastiv.weight=1"], "unknown loss 'clip_contrastiv'; did you mean 'clip_contrastive'"),
         (["method.name=where2edi"], "unknown method 'where2edi'; did you mean 'where2edit'"),
-        (["method.weights=out/absent.safetensors"], "no weights at out/absent.safetensors"),
+        (["preview.weights=out/absent.safetensors"], "no weights at out/absent.safetensors"),
         (["generator.blend_site=16.conv3"], "site '16.conv3' does not exist .* did you mean '16.conv"),
         (["training.preview=true"], "training.preview needs a preview head"),
         (["training.prompts=1"], "exactly zero; use at least 2 prompts"),

@@ -58,7 +58,7 @@ class Editor:
         self.profile, self.device = profile, torch.device(device)
         self.encoder = profiles.build_encoder(profile, device)
         self.parts = profiles.build_parts(profile, self.encoder, device)
-        self.method = profiles.build_method(profile, self.parts, weights).eval()
+        self.method = profiles.build_method(profile, self.parts, weights or profile.method.weights).eval()
         self.conditions = profiles.build_conditions(profile, self.encoder)
         self.halo = halo(self.parts.generator, self.parts.blend_site)
 

@@ -1,8 +1,9 @@
 """The text-conditioned mapping module (Eq. 1-2): styles of the source and an embedding -> styles of the edit.
 
-Two spaces. `stylespace` is the paper and the released code. `w_principal` says the same with each site's shift given
-in the generator's own principal directions of W, so that every reachable edit stays near the faces that the generator
-knows and the length of a shift is a Mahalanobis distance.
+Two spaces. `stylespace` is the paper and the released code. `w_principal` says the same in the generator's own principal
+directions of W, so that every reachable edit stays near the faces that the generator knows and the length of a shift is
+a Mahalanobis distance. There all sites share one shift, to which each adds a smaller one of its own: sites that move on
+their own please the encoder with faces that dissolve, sites that move together stay photo-real.
 
 Legend: B batch, D embedding width, S edited sites, K principal components.
 """
@@ -27,6 +28,7 @@ class MapperConfig:
     space: Literal["stylespace", "w_principal"] = "stylespace"
     components: int = 96  # K, w_principal only
     hidden: int = 128  # width of the branches, w_principal only
+    own: float = 0.25  # weight of each site's own shift beside the shared one, w_principal only
     samples: int = 50_000  # mapped z behind the principal directions
     seed: int = 0
 
@@ -34,6 +36,8 @@ class MapperConfig:
         for name in ("hidden", "samples"):
             if getattr(self, name) < 1:
                 raise ValueError(f"method.mapper.{name} is {getattr(self, name)}; give at least 1")
+        if not 0 <= self.own <= 1:
+            raise ValueError(f"method.mapper.own is {self.own}; allowed: 0 (all sites move together) to 1")
 
 
 def edited_sites(generator: Generator, blend_site: str) -> tuple[Site, ...]:
@@ -65,8 +69,24 @@ class StyleSpaceMapper(nn.Module):
         return u, torch.stack(lengths, dim=1)
 
 
+class ShiftBranch(nn.Module):
+    """A_2[A_1(c), F(h)] of Eq. 2 in principal coordinates: c [B,K], h [B,D] -> shift [B,K] at strength 1."""
+
+    def __init__(self, text_dim: int, components: int, hidden: int):
+        super().__init__()
+        self.text = text_branch(text_dim, hidden)
+        self.style = EqualLinear(components, hidden)
+        self.fusion = EqualLinear(2 * hidden, components)
+
+    def forward(self, c: Tensor, h: Tensor) -> Tensor:
+        return self.fusion(torch.cat([self.style(c), self.text(h)], dim=1))
+
+
 class PrincipalMapper(nn.Module):
-    """The shift of each site in standardised principal coordinates c = V^T (w - mean) / sqrt(lambda) of W."""
+    """The shift of each site in standardised principal coordinates c = V^T (w - mean) / sqrt(lambda) of W.
+
+    shift_i = alpha (shared(c_i, h) + own_weight own_i(c_i, h)) for each edited site.
+    """
 
     def __init__(self, generator: Generator, sites: tuple[Site, ...], text_dim: int, config: MapperConfig):
         super().__init__()
@@ -75,10 +95,10 @@ class PrincipalMapper(nn.Module):
         directions, scales = principal_directions(generator, config)
         self.register_buffer("directions", directions)  # V [512,K]
         self.register_buffer("scales", scales)  # sqrt(lambda) [K]
-        k, hidden = config.components, config.hidden
-        self.text = nn.ModuleList(text_branch(text_dim, hidden) for _ in sites)
-        self.style = nn.ModuleList(EqualLinear(k, hidden) for _ in sites)
-        self.fusion = nn.ModuleList(EqualLinear(2 * hidden, k) for _ in sites)
+        self.own_weight = config.own
+        sizes = (text_dim, config.components, config.hidden)
+        self.shared = ShiftBranch(*sizes)
+        self.own = nn.ModuleList(ShiftBranch(*sizes) for _ in sites) if config.own else None
 
     def coordinates(self, w: Tensor) -> Tensor:
         """w [B,512] -> c [B,K], about N(0,1) per component for the generator's own samples."""
@@ -87,10 +107,14 @@ class PrincipalMapper(nn.Module):
     def forward(self, source: Source, condition: Condition) -> tuple[dict[str, Tensor], Tensor]:
         """Returns u {site: [B,C]} and the Mahalanobis length of the shift per edited site [B,S]."""
         u, lengths = dict(source.styles), []
-        for name, text, style, fusion in zip(self.sites, self.text, self.style, self.fusion, strict=True):
+        for number, name in enumerate(self.sites):
             site = self._generator.site(name)
             w = source.w[:, self._generator.w_index(site)]
-            shift = condition.strength * fusion(torch.cat([style(self.coordinates(w)), text(condition.h)], dim=1))
+            c = self.coordinates(w)
+            shift = self.shared(c, condition.h)
+            if self.own is not None:
+                shift = shift + self.own_weight * self.own[number](c, condition.h)
+            shift = condition.strength * shift
             moved = w + (shift * self.scales) @ self.directions.T
             u[name] = source.styles[name] + self._generator.affine(site, moved) - self._generator.affine(site, w)
             lengths.append(shift.norm(dim=1))

@@ -90,10 +90,12 @@ def build_parts(profile: Profile, encoder: TextImage, device: torch.device | str
 
 
 def build_method(profile: Profile, parts: Parts, weights: str | None = None) -> Method:
-    """The method of a profile; with `weights` (or `method.weights`) trained, else freshly initialised from the seed."""
+    """The method of a profile; with `weights` trained, else freshly initialised from the seed.
+
+    `method.weights`, the editor that a profile edits with, is not where a training starts: whoever edits passes it.
+    """
     torch.manual_seed(profile.training.seed)
     method = METHODS.get(profile.method.name)(parts, profile.method).to(parts.generator.w_mean.device)
-    weights = weights or profile.method.weights
     if weights is not None:
         load_editor(method, resolve(weights))
     return method

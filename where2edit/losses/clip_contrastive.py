@@ -21,6 +21,7 @@ class Options:
     temperature: float = 0.01  # tau
     relative: bool = False  # cosines of the edit minus those of its source; False is Eq. 4 as the released code runs it
     direct: float = 0.0  # weight of the mean rise of the cosine to the edit's own prompt
+    ceiling: float = 1.0  # cosine above which that rise earns nothing: real photos that fit reach no further
     views: int = 0  # random looks at each image; 0: the image as it is
 
 
@@ -48,7 +49,9 @@ class ClipContrastive:
         logits = after - before if self.options.relative else after
         target = rank() * m + torch.arange(m, device=logits.device).expand(n, m)
         loss = F.cross_entropy(logits.flatten(0, 1) / self.options.temperature, target.flatten())
-        return loss - self.options.direct * (after - before).gather(2, target[..., None]).mean()
+        own = target[..., None]
+        rise = after.gather(2, own).clamp_max(self.options.ceiling) - before.expand_as(after).gather(2, own)
+        return loss - self.options.direct * rise.mean()
 
     def _cosines(self, sources: Tensor, edits: Tensor, prompts: Tensor) -> tuple[Tensor, Tensor]:
         """sources [n,3,H,W], edits [n,m,3,H,W], prompts [n,M,D] -> cosines before [n,1,M] and after [n,m,M]."""

@@ -25,7 +25,7 @@ class MethodConfig:
     """The `method` section."""
 
     name: str = "where2edit"
-    weights: str | None = None  # trained editor: asset name or path
+    weights: str | None = None  # trained editor that is edited with: asset name or path; training starts afresh
     strength: float = 0.1  # the paper's alpha, in training and by default in use
     mapper: MapperConfig = field(default_factory=MapperConfig)
     attention: AttentionConfig = field(default_factory=AttentionConfig)
