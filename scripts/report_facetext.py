@@ -52,8 +52,8 @@ def main() -> None:
     args.report.write_text(writing.page(figures, facts), encoding="utf-8")
     args.report.with_suffix(".jsonl").write_text(writing.json_lines(figures, facts), encoding="utf-8")
     writing.retrieval(encoder, faces).save(args.report.with_name("facetext_retrieval.jpg"), quality=88)
-    met = sum(value >= least for _, value, least in writing.verdicts(figures))
-    print(f"{met} of {len(writing.verdicts(figures))} figures met; {args.report}, {torch.get_num_threads()} threads")
+    met = [verdict.met for verdict in writing.verdicts(figures, facts)]
+    print(f"{sum(met)} of {len(met)} figures met; {args.report}, {torch.get_num_threads()} threads")
 
 
 if __name__ == "__main__":

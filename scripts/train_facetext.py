@@ -47,7 +47,7 @@ def main() -> None:
         run.skip_to(config.schedule.refine.start)
     kept = table.validation()
     run.advance(lambda net: mean_auc(net, bank, photos[kept], table.values[kept]), report_every=200)
-    training.publish(run.average, args.out / "facetext.safetensors", config, "facetext")
+    training.publish(run.result(), args.out / "facetext.safetensors", config, "facetext")
     print(f"weights in {args.out / 'facetext.safetensors'}")
 
 

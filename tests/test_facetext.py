@@ -210,6 +210,18 @@ def test_refining_leaves_the_words_as_they_are(tmp_path):
     assert shares[NAMES.index("Smiling")].item() == pytest.approx(0.5)
 
 
+def test_the_result_keeps_a_share_of_the_weights_before_refining(tmp_path):
+    run = tiny_run(tmp_path, steps=6, refine=Refine(start=3, keep=0.25))
+    run.skip_to(3)
+    before = run.net.head.weight.detach().clone()
+    run.advance()
+    after = run.average.head.weight
+    assert not torch.equal(before, after)
+    torch.testing.assert_close(run.result().head.weight, 0.25 * before + 0.75 * after)
+    again = tiny_run(tmp_path, steps=6, refine=Refine(start=3, keep=0.25))
+    assert torch.equal(again.result().head.weight, run.result().head.weight)
+
+
 def test_published_weights_say_what_they_are(tmp_path):
     towers, config = Towers(), EncoderConfig()
     training.publish(towers, tmp_path / "t.safetensors", config, "facetext")

@@ -247,6 +247,7 @@ class Run:
         self.net, self.source, self.balance, self.loss = net.to(device), source, balance, loss
         self.config, self.folder, self.device = config, folder, device
         self.average = deepcopy(self.net).requires_grad_(False)
+        self.before = self.average.state_dict()  # averaged weights as they are when the refining begins
         own = {id(p) for p in (*heads, *slow)}
         base = [p for p in self.net.parameters() if p.requires_grad and id(p) not in own]
         schedule = config.schedule
@@ -281,12 +282,14 @@ class Run:
             raise ValueError(f"{self.folder} holds a run of another config; choose another --out or delete it")
         for name in ("net", "average", "optimizer"):
             getattr(self, name).load_state_dict(state[name])
+        self.before = state["before"]
         self.balance.counts, self.balance.steps, self.step = state["counts"], state["balance_steps"], state["step"]
 
     def save(self) -> None:
         """Write everything that the run needs to go on exactly."""
         state = {name: getattr(self, name).state_dict() for name in ("net", "average", "optimizer")}
         state |= {"counts": self.balance.counts, "balance_steps": self.balance.steps, "step": self.step}
+        state["before"] = self.before
         partial = self.state_file.with_suffix(".partial")
         torch.save({**state, "config": digest(self.config)}, partial)
         os.replace(partial, self.state_file)
@@ -312,6 +315,12 @@ class Run:
                 bar.set_postfix(loss=f"{figures['loss']:.3f}")
                 bar.update()
 
+    def result(self) -> nn.Module:
+        """What is published: the averaged weights, with a share of those from before the refining."""
+        result, keep = deepcopy(self.average), self.config.schedule.refine.keep
+        result.load_state_dict({k: torch.lerp(v, self.before[k], keep) for k, v in result.state_dict().items()})
+        return result
+
     def _one_step(self) -> float:
         schedule, step = self.config.schedule, self.step
         rank, world = distributed.rank(), distributed.world()
@@ -322,6 +331,8 @@ class Run:
         self.balance.update(truth)
         self.net.train()
         self._set_rates()
+        if step == schedule.refine.start:
+            self.before = deepcopy(self.average.state_dict())
         if schedule.refine.at(step):
             self.balance.inside(schedule.refine.concepts, schedule.refine.within)
         if (

@@ -26,6 +26,7 @@ class Refine:
     start: int = 0  # step at which it begins and the rate climbs once more; 0 never
     rate: float = 0.5  # share of the rates that its cosine starts from
     average: float = 0.99  # decay of the averaged weights
+    keep: float = 0.0  # share of the weights from before these steps in what is published
     concepts: tuple[str, ...] = ()
     times: float = 5.0  # how much oftener a caption is about one of them than about any other concept
     within: float = 0.85  # share of their weight balanced inside Male x Young
