@@ -2,10 +2,10 @@
 
 python scripts/train_facetext.py --data <CelebA folder> --attributes <csv> --out out/facetext
 OMP_NUM_THREADS=1 torchrun --nproc-per-node 2 scripts/train_facetext.py ...   (two processes, the quickest on two cores)
+python scripts/train_facetext.py ... --weights <trained weights>   (the refining steps alone, from these weights)
 python scripts/report_facetext.py --data <CelebA folder> --attributes <csv> --out out/facetext
 """
 
-import argparse
 from pathlib import Path
 
 from where2edit import cli
@@ -13,6 +13,7 @@ from where2edit import encoder_training as training
 from where2edit.config import load
 from where2edit.data import celeba
 from where2edit.data.caption_bank import build, composites, singles
+from where2edit.data.encoder_options import training_options
 from where2edit.data.face_batches import Balance
 from where2edit.encoder_report import mean_auc
 from where2edit.text_image.facetext import TEXT_LAYERS
@@ -20,21 +21,15 @@ from where2edit.text_image.minilm import MiniLM
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the aligned CelebA pictures")
-    parser.add_argument("--attributes", type=Path, required=True, help="their attribute CSV")
-    parser.add_argument("--config", type=Path, default=Path("configs/facetext.yaml"))
-    parser.add_argument("--out", type=Path, default=Path("out/facetext"))
+    parser = training_options(__doc__, "facetext")
     parser.add_argument("--weights", type=Path, help="trained weights: run the refining steps alone, from them")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("overrides", nargs="*", help="key=value, such as schedule.steps=200")
     args = parser.parse_args()
     config = load(training.EncoderConfig, args.config, args.overrides)
     device = training.start(args.device)
     args.out.mkdir(parents=True, exist_ok=True)
     table = celeba.read_attributes(args.attributes)
     photos = celeba.read_images(args.data, table.names, config.material.size)
-    parsed, generated, _ = training.material(config.material, args.data, table, args.out, device)
+    parsed, generated = training.material(config.material, args.data, table, args.out, device)
     captions = singles() + composites(config.composites, config.schedule.seed)
     bank = build(captions, lambda: MiniLM.load(TEXT_LAYERS), args.out / "captions.safetensors")
     source = training.batches(config, photos, table, parsed, generated)

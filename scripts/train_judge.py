@@ -3,9 +3,6 @@
 python scripts/train_judge.py --data <CelebA folder> --attributes <csv> --out out/judge
 """
 
-import argparse
-from pathlib import Path
-
 import torch
 
 from where2edit import cli
@@ -13,26 +10,20 @@ from where2edit import encoder_training as training
 from where2edit.backbones.judge import from_parsing
 from where2edit.config import load
 from where2edit.data import celeba
+from where2edit.data.encoder_options import training_options
 from where2edit.data.face_batches import Balance
 from where2edit.data.phrases import NAMES
 from where2edit.encoder_report import judge_auc
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of the aligned CelebA pictures")
-    parser.add_argument("--attributes", type=Path, required=True, help="their attribute CSV")
-    parser.add_argument("--config", type=Path, default=Path("configs/judge.yaml"))
-    parser.add_argument("--out", type=Path, default=Path("out/judge"))
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("overrides", nargs="*", help="key=value, such as schedule.steps=200")
-    args = parser.parse_args()
+    args = training_options(__doc__, "judge").parse_args()
     config = load(training.EncoderConfig, args.config, args.overrides)
     device = training.start(args.device)
     args.out.mkdir(parents=True, exist_ok=True)
     table = celeba.read_attributes(args.attributes)
     photos = celeba.read_images(args.data, table.names, config.material.size)
-    parsed, generated, _ = training.material(config.material, args.data, table, args.out, device)
+    parsed, generated = training.material(config.material, args.data, table, args.out, device)
     torch.manual_seed(config.schedule.seed)
     judge = from_parsing(NAMES)
     fresh = [*judge.trunk.layer4.parameters(), *judge.head.parameters()]

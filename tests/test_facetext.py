@@ -3,7 +3,7 @@
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from test_face_data import small_batches
+from test_face_data import parsed_face, small_batches
 
 from where2edit import assets
 from where2edit import encoder_training as training
@@ -14,6 +14,7 @@ from where2edit.data.encoder_config import EncoderConfig, Refine, Schedule, rate
 from where2edit.data.face_batches import Balance
 from where2edit.data.phrases import CONCEPTS, EDITOR_PROMPTS, NAMES
 from where2edit.encoder_report import Evaluation, auc, pixel_attack
+from where2edit.encoder_writing import Verdict
 from where2edit.text_image import TEXT_IMAGE
 from where2edit.text_image.facetext import TextHead, Towers
 from where2edit.text_image.toy import Toy
@@ -144,6 +145,23 @@ def test_attack_raises_the_loss_within_its_size():
     moved = training.attacked(images, 0.02, loss)
     assert loss(moved) > loss(images) and (moved - images).abs().max() <= 0.02 + 1e-6
     assert torch.equal(moved[2:], images[2:])
+
+
+def test_material_is_made_where_it_is_missing(tmp_path):
+    calls = []
+
+    def make():
+        calls.append(1)
+        return parsed_face(2)
+
+    first, again = (training._kept(tmp_path / "faces.safetensors", make, 32) for _ in range(2))
+    assert len(calls) == 1 and [path.name for path in tmp_path.iterdir()] == ["faces.safetensors"]
+    assert first.images.shape == (2, 3, 32, 32) and torch.equal(first.images, again.images)
+
+
+def test_a_figure_reaches_its_threshold_or_stays_under_it():
+    assert Verdict("AUC", 0.85, 0.85).met and not Verdict("AUC", 0.849, 0.85).met
+    assert Verdict("seconds", 0.4, 0.5, under=True).met and not Verdict("seconds", 0.5, 0.5, under=True).met
 
 
 class Tiny(torch.nn.Module):

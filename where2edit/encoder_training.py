@@ -14,13 +14,14 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from where2edit import distributed
 from where2edit.backbones.efficientnet_lite import EfficientNetLite0, calibrate, fuse
-from where2edit.config import as_dict, digest
+from where2edit.config import as_dict, build, digest
 from where2edit.data import celeba, packed
 from where2edit.data.caption_bank import CaptionBank
 from where2edit.data.encoder_config import EncoderConfig, Material, rate_at
@@ -31,34 +32,57 @@ from where2edit.data.synthetic_faces import TRAIN_SEEDS, VALIDATION_SEEDS, gener
 from where2edit.text_image.facetext import ImageTower, TextHead, Towers
 
 
-def material(
-    config: Material, data: Path, table: celeba.Table, folder: Path, device: str
-) -> tuple[Faces, Faces, Faces]:
-    """Parsed photos, generated training faces and generated validation faces, made where the folder lacks them."""
-    from where2edit.backbones.face_parsing import FaceParser
-    from where2edit.generators.mobilestylegan import MobileStyleGAN
+def material(config: Material, data: Path, table: celeba.Table, folder: Path, device: str) -> tuple[Faces, Faces]:
+    """Parsed photos and generated training faces, made where the folder lacks them."""
 
     def photos() -> Faces:
+        from where2edit.backbones.face_parsing import FaceParser
+
         rows = celeba.training_rows(table, config.parsed)
         images = celeba.read_images(data, [table.names[row] for row in rows])
         return Faces(images, parse(FaceParser.load(config.parser_size).to(device), images), rows)
 
-    def faces(first: int, count: int) -> Faces:
-        generator = MobileStyleGAN.load().to(device)
-        return generate(generator, FaceParser.load().to(device), range(first, first + count), config.size)
+    parsed = _kept(folder / f"parsed_{config.parsed}.safetensors", photos, config.size)
+    return parsed, _faces(config, folder, f"generated_{config.generated}", TRAIN_SEEDS, config.generated, device)
 
-    makers = {
-        f"parsed_{config.parsed}": photos,
-        f"generated_{config.generated}": lambda: faces(TRAIN_SEEDS, config.generated),
-        f"validation_{config.validation}": lambda: faces(VALIDATION_SEEDS, config.validation),
-    }
-    for name, make in makers.items():
-        path = folder / f"{name}.safetensors"
-        if not path.is_file():
-            packed.save(path.with_suffix(".partial"), make(), {"name": name})
-            os.replace(path.with_suffix(".partial"), path)
-    parsed, generated, validation = (packed.load(folder / f"{name}.safetensors", config.size) for name in makers)
-    return parsed, generated, validation
+
+def _faces(config: Material, folder: Path, name: str, first: int, count: int, device: str) -> Faces:
+    """`count` generated faces from seed `first` on."""
+
+    def make() -> Faces:
+        from where2edit.backbones.face_parsing import FaceParser
+        from where2edit.generators.mobilestylegan import MobileStyleGAN
+
+        generator, parser = MobileStyleGAN.load().to(device), FaceParser.load().to(device)
+        return generate(generator, parser, range(first, first + count), config.size)
+
+    return _kept(folder / f"{name}.safetensors", make, config.size)
+
+
+def _kept(path: Path, make: Callable[[], Faces], size: int) -> Faces:
+    """The faces in a file, which is made where it is missing."""
+    if not path.is_file():
+        packed.save(path.with_suffix(".partial"), make(), {"name": path.stem})
+        os.replace(path.with_suffix(".partial"), path)
+    return packed.load(path, size)
+
+
+def validation_material(
+    weights: Path, data: Path, attributes: Path, folder: Path
+) -> tuple[dict[str, str], EncoderConfig, Tensor, Tensor, Faces]:
+    """What a report on these weights needs: their metadata and config, validation photos uint8 [N,3,s,s] with values
+    [N,40], and the generated validation faces.
+    """
+    with safe_open(weights, "pt") as file:
+        about = file.metadata()
+    config = build(EncoderConfig, json.loads(about["config"]))
+    table = celeba.read_attributes(attributes)
+    rows = table.validation().nonzero().flatten()
+    photos = celeba.read_images(data, [table.names[row] for row in rows], config.material.size)
+    folder.mkdir(parents=True, exist_ok=True)
+    count = config.material.validation
+    faces = _faces(config.material, folder, f"validation_{count}", VALIDATION_SEEDS, count, "cpu")
+    return about, config, photos, table.values[rows], faces
 
 
 def start(device: str) -> str:
