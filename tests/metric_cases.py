@@ -18,7 +18,7 @@ class RandomFeatures(torch.nn.Module):
     def __init__(self, width, seed=0, positive=False):
         super().__init__()
         draw = torch.Generator().manual_seed(seed)
-        self.weight = torch.randn(3 * 64, width, generator=draw)
+        self.register_buffer("weight", torch.randn(3 * 64, width, generator=draw))
         self.positive = positive
 
     def forward(self, images):
@@ -57,13 +57,11 @@ class Parser:
 
 
 class Distance:
-    """Stands for LPIPS: mean squared difference, and its map."""
+    """Stands for LPIPS: the squared difference at two scales."""
 
-    def __call__(self, a, b):
-        return self.map(a, b).mean((1, 2, 3))
-
-    def map(self, a, b):
-        return (a - b).square().mean(1, keepdim=True)
+    def layers(self, a, b):
+        square = (a - b).square().mean(1, keepdim=True)
+        return [square, F.avg_pool2d(square, 4)]
 
 
 def make_tools(**given):

@@ -1,27 +1,34 @@
 """The evaluation end to end on the toy profile with stand-in networks: resume, processes, controls, reports."""
 
+import copy
 import json
+import os
 import shutil
+import subprocess
+import sys
 from argparse import Namespace
 from dataclasses import replace
 
 import pytest
 import torch
 from metric_cases import make_tools
+from test_text_image import openai_net
 
-from where2edit import distributed
 from where2edit import profile as profiles
 from where2edit.data.phrases import EDITOR_PROMPTS, NAMES
 from where2edit.editor import Editor
-from where2edit.evaluation import command, protocols, report, sheets
+from where2edit.evaluation import command, protocols, report, sheets, workers
+from where2edit.evaluation import tools as evaluation_tools
 from where2edit.evaluation.figures import average
 from where2edit.evaluation.goals import outcome
 from where2edit.evaluation.protocols import Goal, Prompt, Protocol, Row
+from where2edit.evaluation.rows import Rows
 from where2edit.evaluation.runner import Runner
 from where2edit.evaluation.samples import Plan, Store, lanes
 from where2edit.methods import METHODS
 from where2edit.methods.base import MethodConfig
 from where2edit.metrics.intervals import Interval
+from where2edit.text_image import TEXT_IMAGE
 
 ROWS = (Row("no-op", "no-op"), Row("full-image", "full-image"), Row("ours"))
 ORACLE = Row("oracle", "oracle-mask")
@@ -43,8 +50,8 @@ def protocol(**changes):
 
 
 def options(**changes):
-    usual = {"n": 4, "paper": False, "batch": 2, "seed": 500, "row": [], "heldout": None, "real": None}
-    return Namespace(**usual | changes)
+    usual = {"n": 4, "paper": False, "batch": 2, "seed": 500, "row": [], "processes": 1}
+    return Namespace(**usual | dict.fromkeys(("heldout", "real", "inception_logits")) | changes)
 
 
 @pytest.fixture(scope="module")
@@ -132,12 +139,48 @@ def test_a_stopped_run_ends_with_the_same_bytes(toy, tmp_path, finished, monkeyp
     assert contents(tmp_path) == contents(finished)
 
 
-def test_two_processes_end_with_the_same_bytes(toy, tmp_path, finished, monkeypatch):
-    monkeypatch.setattr(distributed, "world", lambda: 2)
-    for rank in (1, 0):
-        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
-        run(toy, tmp_path)
+def test_forked_processes_end_with_the_same_bytes(toy, tmp_path, finished, capfd):
+    run(toy, tmp_path, processes=2)
     assert contents(tmp_path) == contents(finished)
+    assert sorted(line[:14] for line in capfd.readouterr().out.splitlines()) == ["chunk 1 of 2: ", "chunk 2 of 2: "]
+
+
+def test_a_process_that_fails_is_reported(tmp_path, capfd):
+    def work(number, processes):
+        (tmp_path / f"{number} of {processes}").touch()
+        if number:
+            raise RuntimeError("out of luck")
+
+    with pytest.raises(OSError, match="ended with code 1 .*the same command goes on"):
+        workers.share(work, 2)
+    assert len(list(tmp_path.iterdir())) == 2 and "out of luck" in capfd.readouterr().err
+    assert workers.how_many(3, "cpu") == 3 and workers.how_many(None, "cuda:0") == 1
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        workers.how_many(0, "cpu")
+
+
+WITH_TORCHRUN = """
+import sys, torch
+from pathlib import Path
+sys.path.insert(0, "tests")
+import test_evaluation as t
+from where2edit import distributed, profile as profiles
+from where2edit.runs import start_processes
+t.command.commit = lambda: "0" * 40
+start_processes("cpu")
+profile = profiles.load("configs/toy.yaml", ["blending.threshold=0.5"])
+torch.manual_seed(0)
+t.run((profile, profiles.build_encoder(profile)), Path(sys.argv[1]))
+distributed.leave()
+"""
+
+
+def test_gloo_processes_end_with_the_same_bytes(tmp_path, finished):
+    (tmp_path / "run.py").write_text(WITH_TORCHRUN)
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([os.getcwd(), *sys.path])}
+    subprocess.run([*start, str(tmp_path / "run.py"), str(tmp_path / "out")], env=environment, check=True, timeout=300)
+    assert contents(tmp_path / "out") == contents(finished)
 
 
 def test_a_larger_n_keeps_what_is_there(toy, tmp_path, finished, monkeypatch):
@@ -189,7 +232,7 @@ def test_a_crossed_protocol_prints_prompts_and_goals(toy, tmp_path):
     chosen = protocol(name="prompts", crossed=True, prompts=prompts, goals=goals, metrics=names, tests=(), n=2)
     run(toy, tmp_path, [chosen], n=None)
     page = (tmp_path / "report.md").read_text()
-    assert "every prompt on each of 2 sources" in page
+    assert "Every prompt on each of 2 sources" in page
     found = figures(tmp_path)
     per_prompt = [found["ours", "id_arcface", p.text, None]["value"] for p in prompts]
     assert f"| id_arcface at least 0, mean over a prompts | {sum(per_prompt[:2]) / 2:.4g} | yes |" in page
@@ -256,11 +299,12 @@ def test_masks_do_not_render(toy, tmp_path, monkeypatch):
     found = {key[:2]: line["value"] for key, line in figures(tmp_path).items()}
     assert found["no-op", "mask_iou"] == 0 and found["full-image", "mask_recall"] == 1
     assert found["oracle", "mask_recall"] == 1 and found["oracle", "mask_iou"] > found["full-image", "mask_iou"]
-    assert (tmp_path / "masks.png").is_file()
+    assert (tmp_path / "masks.png").is_file() and (tmp_path / "masks-sheet.png").is_file()
 
 
 def test_missing_tools_and_rows_are_named(toy, tmp_path):
-    rows = (*ROWS[:1], Row("W/O Clus", weights="nowhere.safetensors"), *ROWS[2:])
+    absent = Row("W/O Clus", weights="{profile}/nowhere.safetensors", trained_with=("losses.x.weight=0",))
+    rows = (*ROWS[:1], absent, *ROWS[2:])
     profile, encoder = toy
     tools = make_tools(train_encoder=encoder)
     for name in ("heldout_encoder", "real_features"):
@@ -268,8 +312,60 @@ def test_missing_tools_and_rows_are_named(toy, tmp_path):
     metrics = ("success_heldout_encoder", "fid_vs_real", "id_facenet")
     command.evaluate(profile, [protocol(rows=rows, metrics=metrics, tests=())], tmp_path, encoder, tools, options())
     page = (tmp_path / "report.md").read_text()
-    assert "`success_heldout_encoder` was left out: it needs `heldout_encoder`" in page
-    assert "Row *W/O Clus* was left out: no weights at nowhere.safetensors" in page and "id_facenet" in page
+    assert "`success_heldout_encoder` was left out: name a text-image encoder" in page
+    assert "Row *W/O Clus* was left out: its weights toy/nowhere.safetensors are not here. Train it: `python " in page
+    assert "scripts/train.py --config configs/toy.yaml --out toy losses.x.weight=0`." in page and "id_facenet" in page
+
+
+def test_a_heldout_encoder_of_any_kind(toy, tmp_path):
+    """CLIP from a small archive of OpenAI's layout, on the toy profile."""
+    state = {name: value for name, value in openai_net().state_dict().items() if name != "attn_mask"}
+    torch.save(state, tmp_path / "small.pt")
+    profile, encoder = toy
+    chosen = [protocol(metrics=("success_heldout_encoder", "cosine_after_heldout_encoder"), tests=(), rows=ROWS[::2])]
+    named = options(heldout=f"clip:{tmp_path / 'small.pt'}")
+    tools = evaluation_tools.build_tools(profile, encoder, "cpu", named, tmp_path)
+    command.evaluate(profile, chosen, tmp_path, encoder, tools, named)
+    found = {key[:2]: line for key, line in figures(tmp_path).items()}
+    assert found["no-op", "success_heldout_encoder"]["value"] == 0
+    assert found["no-op", "success_heldout_encoder"]["heldout"] == named.heldout
+    text = TEXT_IMAGE.get("clip")(evaluation_tools.heldout_config(named.heldout)).text([p.text for p in PROMPTS])
+    assert torch.equal(tools["heldout_encoder"].text([p.text for p in PROMPTS]), text)
+    assert f"held-out encoder `{named.heldout}`" in (tmp_path / "report.md").read_text()
+    before = evaluation_tools.heldout_digest(named.heldout)
+    torch.save(state | {"logit_scale": torch.tensor(1.0)}, tmp_path / "small.pt")
+    assert evaluation_tools.heldout_digest(named.heldout) != before, "another file is another held-out encoder"
+
+
+def test_another_encoder_or_judge_is_another_store(toy, tmp_path):
+    profile, encoder = toy
+    known = set()
+    for change in (None, "train_encoder", "judge"):
+        tools = make_tools(train_encoder=encoder)
+        if change:
+            network = copy.deepcopy(tools[change])
+            for value in network.state_dict().values():
+                value.add_(1)
+            tools.give(change, network)
+        rows = Rows(profile, profiles.build_parts(profile, encoder), tools, options())
+        contestants, left_out = rows.build(protocol(), Plan(2))
+        known |= {str(contestant.depends_on) for contestant in contestants}
+        assert not left_out and rows.build(protocol(), Plan(2))[0][-1].method is contestants[-1].method
+    assert len(known) == 3 * len(ROWS)
+
+
+def test_names_of_heldout_encoders(toy, tmp_path):
+    read = evaluation_tools.heldout_config
+    assert (read("clip").model, read("clip").weights) == ("ViT-B-32-quickgelu", None)
+    assert (read("clip:ViT-B-16:openai").model, read("clip:ViT-B-16:openai").weights) == ("ViT-B-16", "openai")
+    assert read("facetext:mine.safetensors").weights == "mine.safetensors"
+    for wrong in ("clip:a:b:c", "clip:"):
+        with pytest.raises(ValueError, match="write NAME, NAME:MODEL"):
+            read(wrong)
+    with pytest.raises(ValueError, match="'clop'.*did you mean 'clip'"):
+        read("clop")
+    with pytest.raises(ValueError, match="is the encoder of the training itself"):
+        evaluation_tools.build_tools(*toy, "cpu", options(heldout="toy"), tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -358,12 +454,12 @@ def test_protocol_errors(changes, message):
 def test_command_errors(tmp_path):
     assert protocols.load("2").name == "table2"
     everything = [table.name for table in protocols.select(["all", "masks"])]
-    assert sorted([*everything, "editor"]) == protocols.names()
+    assert sorted([*everything, "editor"]) == sorted(protocols.names()) and everything[0] == "table1"
     assert [table.name for table in protocols.select(["editor", "1"])] == ["editor", "table1"]
     with pytest.raises(ValueError, match="unknown table 'mask'; did you mean 'masks'"):
         protocols.load("mask")
     with pytest.raises(ValueError, match="holds 0 pictures"):
-        command.real_features(tmp_path, make_tools(), tmp_path)
+        evaluation_tools.real_features(tmp_path, make_tools(), tmp_path)
     with pytest.raises(ValueError, match="at least 1"):
         command.plan_of(protocol(), options(n=-1))
     assert report.number("success_train_encoder", 0.9872) == "98.72 %"

@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 from argparse import Namespace
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
 
-from where2edit import assets, distributed, pictures, tensorfile
 from where2edit import config as configs
+from where2edit import distributed
 from where2edit import profile as profiles
-from where2edit.backbones import judge
 from where2edit.cli import writable
-from where2edit.evaluation import protocols, report
+from where2edit.evaluation import protocols, report, workers
 from where2edit.evaluation.memory import keep_freed_memory
-from where2edit.evaluation.protocols import METHOD, Protocol, Row
+from where2edit.evaluation.protocols import Protocol
+from where2edit.evaluation.rows import Rows
 from where2edit.evaluation.runner import Contestant, Runner
-from where2edit.evaluation.samples import Plan, digest
-from where2edit.methods.base import Method, Parts
+from where2edit.evaluation.samples import Plan
+from where2edit.evaluation.tools import build_tools
 from where2edit.metrics.base import Tools
 from where2edit.profile import Profile
 from where2edit.recipes import weights_digest
 from where2edit.registry import nearest
 from where2edit.runs import start_processes
-from where2edit.text_image import TEXT_IMAGE
-from where2edit.text_image.base import TextImage, TextImageConfig
-
-REAL = "real-features"  # kind of the file of features of real photos
+from where2edit.text_image.base import TextImage
 
 
 def main(options: Namespace) -> int:
@@ -43,8 +39,10 @@ def main(options: Namespace) -> int:
         profile = replace(profile, method=replace(profile.method, weights=options.weights))
     folder = writable(options.out or Path("results") / profile.name)
     device = start_processes(options.device)
+    if device == "cpu":
+        torch.set_num_threads(1)  # also for what is built before the work is shared
     encoder = profiles.build_encoder(profile, device)
-    tools = build_tools(encoder, device, options.heldout, options.real, folder)
+    tools = build_tools(profile, encoder, device, options, folder)
     pages = evaluate(profile, chosen, folder, encoder, tools, options)
     if pages:
         print("\n".join(map(str, pages)))
@@ -60,17 +58,28 @@ def evaluate(
     runner = Runner(folder / "samples", conditions, tools, profile.generator.truncation)
     without_preview = replace(profile, preview=replace(profile.preview, weights=None))  # it serves training only
     parts = profiles.build_parts(without_preview, encoder, tools.device)
-    tables = []
-    for protocol in chosen:
-        plan = plan_of(protocol, options)
-        contestants, left_out = build_rows(profile, protocol, parts, plan, options)
-        tables.append((protocol, plan, contestants, left_out))
-    runner.run([table[:3] for table in tables])
-    if distributed.active():
-        dist.barrier()
+    rows = Rows(profile, parts, tools, options)
+    tables = [(protocol, plan := plan_of(protocol, options), *rows.build(protocol, plan)) for protocol in chosen]
+    measure(runner, [table[:3] for table in tables], workers.how_many(options.processes, str(tools.device)))
     if distributed.rank():
         return []
-    return report.write(folder, runner, [report.table_of(runner, *table) for table in tables], facts(profile))
+    finished = [report.table_of(runner, *table) for table in tables]
+    return report.write(folder, runner, finished, facts(profile, options.heldout))
+
+
+def measure(runner: Runner, tables: list[tuple[Protocol, Plan, list[Contestant]]], processes: int) -> None:
+    """Share the work between processes; the clock runs last and alone, with one thread."""
+    timed = [table for table in tables if table[0].kind == "time"]
+    shared = [table for table in tables if table[0].kind != "time"]
+    torch.set_num_threads(1)
+    runner.load(tables)
+    if distributed.active():
+        runner.run(shared, distributed.rank(), distributed.world())
+        dist.barrier()
+    else:
+        workers.share(partial(runner.run, shared), processes)
+    if not distributed.rank():
+        runner.run(timed)
 
 
 def only(protocol: Protocol, labels: list[str]) -> Protocol:
@@ -89,79 +98,17 @@ def plan_of(protocol: Protocol, options: Namespace) -> Plan:
     if protocol.kind in ("strength", "sequential", "time") and not options.paper:
         n = min(n, protocol.n)  # these rows cost several edits of each source, or measure the clock
     crossed = options.paper or protocol.crossed
-    return Plan(n, crossed, 1 if protocol.kind == "time" else options.batch, options.seed)
+    sheet = max(Plan.sheet, len(protocol.prompts))
+    return Plan(n, crossed, 1 if protocol.kind == "time" else options.batch, options.seed, sheet)
 
 
-def build_rows(
-    profile: Profile, protocol: Protocol, parts: Parts, plan: Plan, options: Namespace
-) -> tuple[list[Contestant], dict[str, str]]:
-    """The rows that can run, and the reason for each that cannot."""
-    rows, left_out = [], {}
-    for row in protocol.rows:
-        try:
-            rows.append(build_row(profile, row, parts, plan, options))
-        except ValueError as error:
-            if row.method == METHOD and not row.overrides and not row.weights:
-                raise  # without the profile's own method there is no table
-            left_out[row.label] = str(error)
-    return rows, left_out
-
-
-def build_row(profile: Profile, row: Row, parts: Parts, plan: Plan, options: Namespace) -> Contestant:
-    """The method of a row with its weights. Raises ValueError when it cannot be built."""
-    tree = configs.override(configs.as_dict(profile), row.overrides)
-    own = configs.build(Profile, tree)
-    if own.generator != profile.generator or own.text_image != profile.text_image:
-        raise ValueError(f"row '{row.label}' changes the generator or the encoder; evaluate it as a profile of its own")
-    weights = row.weights or own.method.weights
-    name = own.method.name if row.method == METHOD else row.method
-    own = replace(own, method=replace(own.method, name=name, weights=None))
-    method: Method = profiles.build_method(own, replace(parts, blending=own.blending)).eval().requires_grad_(False)
-    has_weights = weights is not None and any(True for _ in method.parameters())
-    if has_weights:
-        profiles.load_editor(method, profiles.resolve(weights))
-    sha = hashlib.sha256(profiles.resolve(weights).read_bytes()).hexdigest() if has_weights else ""
-    plan_facts = [plan.batch, plan.seed, plan.crossed, str(options.heldout), str(options.real)]
-    relevant = [own.generator, own.text_image, own.regions, own.blending, own.method]
-    depends_on = [digest([configs.as_dict(part) for part in relevant]), sha, regions_sha(profile), *plan_facts]
-    return Contestant(row, method, own.method.strength, depends_on)
-
-
-def regions_sha(profile: Profile) -> str:
-    path = assets.shipped(profile.regions_file)
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-
-
-def build_tools(encoder: TextImage, device: str, heldout: str | None, real: Path | None, folder: Path) -> Tools:
-    """The networks that metrics read; the held-out encoder and real photos only where they were given."""
-    tools = Tools({"train_encoder": encoder}, device)
-    if assets.shipped(judge.WEIGHTS).is_file():
-        tools.give("judge", judge.Judge.load().to(device))
-    if heldout:
-        tools.give("heldout_encoder", TEXT_IMAGE.get(heldout)(TextImageConfig(name=heldout)).to(device))
-    if real:
-        tools.give("real_features", real_features(real, tools, folder))
-    return tools
-
-
-def real_features(folder: Path, tools: Tools, cache: Path) -> Tensor:
-    """Inception features [M,2048] of the pictures below a folder, kept beside the results."""
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp"))
-    if len(files) < 2:
-        raise ValueError(f"--real {folder} holds {len(files)} pictures; give a folder of real photos (PNG, JPEG, WebP)")
-    path = cache / f"real-{digest([[str(p.relative_to(folder)), p.stat().st_size] for p in files])}.safetensors"
-    if not path.is_file():
-        found = [tools["inception"](pictures.load_image(file).to(tools.device)).cpu() for file in files]
-        tensorfile.write(path, {"features": torch.cat(found)}, REAL, {})
-    return tensorfile.read(path, REAL)[0]["features"]
-
-
-def facts(profile: Profile) -> report.Facts:
+def facts(profile: Profile, heldout: str | None) -> report.Facts:
     """The labels of every figure of this run."""
     return report.Facts(
         profile=profile.name,
         generator=profile.generator.name,
         encoder=profile.text_image.name,
+        heldout=heldout or "",
         config=configs.digest(profile),
         weights=weights_digest(profile, None),
         commit=commit(),

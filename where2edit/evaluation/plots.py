@@ -35,7 +35,7 @@ def strength_curves(figures: list[Figure], path: Path) -> Path:
                 x, after, before = (value[row, strength, key] for key in keys)
                 points.append((x, after - before, strength))
         axes.plot([p[0] for p in points], [p[1] for p in points], marker="o", label=row)
-        for x, y, strength in points:
+        for x, y, strength in points if len({point[:2] for point in points}) > 1 else ():
             axes.annotate(f"{strength:g}", (x, y), textcoords="offset points", xytext=(4, 4), fontsize=7)
     axes.set_xlabel("mean difference outside the region")
     axes.set_ylabel("gain of the cosine to the prompt")

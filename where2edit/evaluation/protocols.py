@@ -34,7 +34,8 @@ class Row:
     label: str
     method: str = METHOD  # a registered method; "method" is the profile's own
     overrides: tuple[str, ...] = ()  # changes of the profile's config, for ablations
-    weights: str | None = None  # asset or path; a row whose weights are not there is left out and named in the report
+    weights: str | None = None  # asset or path, {profile} its name; a row whose weights are missing is left out, named
+    trained_with: tuple[str, ...] = ()  # overrides with which scripts/train.py makes such weights
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,9 @@ class Protocol:
 
 
 def names() -> list[str]:
-    """The protocols that are there, by name."""
-    return sorted(path.stem for path in assets.shipped(FOLDER).glob("*.yaml"))
+    """The protocols that are there: the paper's tables, then ours."""
+    found = (path.stem for path in assets.shipped(FOLDER).glob("*.yaml"))
+    return sorted(found, key=lambda name: (not name.startswith("table"), name))
 
 
 def load(name: str | Path) -> Protocol:

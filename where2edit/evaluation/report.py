@@ -16,12 +16,18 @@ from where2edit import pictures
 from where2edit.evaluation.figures import Figure, collect, figures, test
 from where2edit.evaluation.goals import goal_table, prompt_table
 from where2edit.evaluation.protocols import Protocol
-from where2edit.evaluation.runner import Contestant, Runner
+from where2edit.evaluation.runner import SHEET_CELL, Contestant, Runner
 from where2edit.evaluation.samples import Plan, prompt_of
 from where2edit.metrics import METRICS
 from where2edit.metrics.intervals import Interval
 
 SHARES = ("success", "changed_outside", "mask_on")  # metrics that are written in per cent
+LACKING = {
+    "heldout_encoder": "name a text-image encoder that no training saw with `--heldout`",
+    "real_features": "give a folder of real photos with `--real`",
+    "inception_logits": "give the classifier of the Inception network with `--inception-logits`",
+    "judge": "the judge's weights are not here; train them with scripts/train_judge.py",
+}
 ARROWS = {True: " ↑", False: " ↓", None: ""}
 
 
@@ -32,6 +38,7 @@ class Facts:
     profile: str
     generator: str
     encoder: str
+    heldout: str  # text-image encoder that no training saw, as --heldout named it; "" for none
     config: str  # digest of the resolved config
     weights: str  # sha256 of the editor's weights; "" for an untrained one
     commit: str  # "" outside a repository
@@ -72,11 +79,12 @@ def write(folder: Path, runner: Runner, tables: list[Table], facts: Facts) -> li
 
 
 def heading(facts: Facts) -> str:
+    heldout = f", held-out encoder `{facts.heldout}`" if facts.heldout else ""
     weights = facts.weights[:12] or "none: the editor is untrained and its rows mean nothing"
     return (
         f"# Evaluation of `{facts.profile}`\n\n"
-        f"Generator `{facts.generator}`, text-image encoder `{facts.encoder}`; config {facts.config}, editor weights "
-        f"{weights}, commit {facts.commit[:12] or 'unknown'}.\n"
+        f"Generator `{facts.generator}`, text-image encoder `{facts.encoder}`{heldout}; config {facts.config}, "
+        f"editor weights {weights}, commit {facts.commit[:12] or 'unknown'}.\n"
         "Columns named *paper* are numbers that the paper printed, obtained with StyleGAN2 and CLIP on its own prompts;"
         " all others were measured here, with the generator and the encoder above. Brackets hold 95 % bootstrap "
         "intervals.\n"
@@ -87,7 +95,10 @@ def section(folder: Path, runner: Runner, table: Table) -> str:
     """One table with its notes, tests and pictures."""
     protocol, plan = table.protocol, table.plan
     how = f"every prompt on each of {plan.n} sources" if plan.crossed else f"{plan.n} pairs of source and prompt"
-    lines = [f"## {protocol.title}\n", f"{how}, prompts from: {protocol.prompts_from}, first seed {plan.seed}.\n"]
+    if protocol.kind == "sequential":
+        how = f"{plan.n} sources"
+    how = f"{how[0].upper()}{how[1:]}, prompts from: {protocol.prompts_from}, first seed {plan.seed}.\n"
+    lines = [f"## {protocol.title}\n", how]
     lines += strength_table(table) if protocol.kind == "strength" else main_table(table)
     if plan.crossed and len(protocol.prompts) > 1:
         lines += prompt_table(protocol, table.figures, number)
@@ -95,8 +106,8 @@ def section(folder: Path, runner: Runner, table: Table) -> str:
         lines += goal_table(protocol, table.figures)
     lines += [f"- `{name}`: {METRICS.get(name).protocol}." for name in runner.metrics(protocol)]
     missing = runner.unavailable(protocol)
-    lines += [f"- `{name}` was left out: it needs `{tool}`, which is not here." for name, tool in missing.items()]
-    lines += [f"- Row *{label}* was left out: {reason}" for label, reason in table.left_out.items()]
+    lines += [f"- `{name}` was left out: {LACKING.get(tool, f'there is no {tool}')}." for name, tool in missing.items()]
+    lines += [f"- Row *{label}* was left out: {reason}." for label, reason in table.left_out.items()]
     lines += [f"- {note}" for note in protocol.notes]
     lines += [f"- {sentence}" for sentence in tests(runner, table)]
     lines += [f"\n![{path.stem}]({path.relative_to(folder)})" for path in illustrate(folder, runner, table)]
@@ -199,7 +210,8 @@ def illustrate(folder: Path, runner: Runner, table: Table) -> list[Path]:
 def contact_sheet(path: Path, runner: Runner, table: Table) -> Path | None:
     """Source, edit, mask and difference of the first samples of the last row."""
     store = runner.store(table.protocol, table.contestants[-1])
-    kinds, rows, labels = ("source", "edit", "mask", "difference"), [], []
+    kinds = ("source", "mask") if table.protocol.kind == "masks" else ("source", "edit", "mask", "difference")
+    rows, labels = [], []
     for index in range(table.plan.sheet):
         files = [store.picture(index, kind) for kind in kinds]
         if all(file.is_file() for file in files):
@@ -207,7 +219,8 @@ def contact_sheet(path: Path, runner: Runner, table: Table) -> Path | None:
             labels.append(prompt_of(table.protocol, table.plan, index).text)
     if table.protocol.kind == "sequential":
         labels = [", then ".join(prompt.text for prompt in table.protocol.prompts)] * len(rows)
-    return pictures.save_png(pictures.sheet(rows, labels, kinds), path) if rows else None
+    cell = SHEET_CELL if len(rows) <= 12 else SHEET_CELL // 2
+    return pictures.save_png(pictures.sheet(rows, labels, kinds, cell), path) if rows else None
 
 
 def table_of(runner: Runner, protocol: Protocol, plan: Plan, contestants: list[Contestant], left_out: dict) -> Table:

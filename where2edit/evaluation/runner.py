@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from where2edit import distributed, pictures
+from where2edit import pictures
 from where2edit.backbones.preprocess import resize
-from where2edit.blending import halo
+from where2edit.blending import blended_sites, halo
 from where2edit.conditions import Conditions
 from where2edit.editor import Carried, Editor
 from where2edit.evaluation.protocols import Prompt, Protocol, Row
@@ -46,6 +46,7 @@ class Runner:
         self.folder, self.conditions, self.tools = folder, conditions, tools
         self.truncation, self.say = truncation, say
         self._sources: tuple[tuple, Source, View] | None = None
+        self._tail = False  # whether any row reads what a source wrote past the blend site
 
     def unavailable(self, protocol: Protocol) -> dict[str, str]:
         """Metrics that cannot be had here -> the tool that is missing."""
@@ -61,15 +62,23 @@ class Runner:
         return Store(self.folder, protocol, contestant.row.label, contestant.depends_on)
 
     @torch.no_grad()
-    def run(self, tables: list[tuple[Protocol, Plan, list[Contestant]]]) -> None:
-        """Every table's share of this process: chunk i belongs to process i mod the number of processes."""
+    def run(self, tables: list[tuple[Protocol, Plan, list[Contestant]]], number: int = 0, processes: int = 1) -> None:
+        """The share of process `number`: every table's chunks i with i mod `processes` = `number`."""
+        self._tail = any(row.method.reads_tail for table in tables for row in table[2])
         chunks = sorted({(chunk.start, chunk.stop) for _, plan, _ in tables for chunk in plan.chunks()})
-        for number, (start, stop) in enumerate(chunks):
-            if number % distributed.world() == distributed.rank():
+        for i, (start, stop) in enumerate(chunks):
+            if i % processes == number:
                 began, chunk = time.monotonic(), range(start, stop)
                 done = [self._chunk(*table, chunk) for table in tables if chunk in table[1].chunks()]
                 if sum(done):
-                    self.say(f"sources {start}-{stop - 1}: {sum(done)} edits, {time.monotonic() - began:.1f} s")
+                    took = time.monotonic() - began
+                    self.say(f"chunk {i + 1} of {len(chunks)}: {sum(done)} samples, {took:.0f} s", flush=True)
+
+    def load(self, tables: list[tuple[Protocol, Plan, list[Contestant]]]) -> None:
+        """Load every network that the tables read, so that processes forked afterwards share them."""
+        for metric in {metric for table in tables for metric in self.metrics(table[0])}:
+            for need in METRICS.get(metric).needs:
+                self.tools[need]
 
     def _chunk(self, protocol: Protocol, plan: Plan, contestants: list[Contestant], chunk: range) -> int:
         """Measure what is missing of one chunk of one table; returns the number of edits made."""
@@ -92,8 +101,8 @@ class Runner:
         key = (chunk, plan.seed, type(generator), generator.resolution)
         if self._sources is None or self._sources[0] != key:
             self._sources = None
-            z = generator.sample_z([plan.seed + i for i in chunk])
-            source = method.source(method.latents(z, self.truncation))
+            w = method.latents(generator.sample_z([plan.seed + i for i in chunk]), self.truncation)
+            source = method.source(w) if self._tail else trunk(method, w)
             self._sources = (key, source, View(source.image, self.tools))
         return self._sources[1:]
 
@@ -123,6 +132,7 @@ class Runner:
             regions=tuple(every if protocol.kind == "sequential" else prompt.regions for prompt in lane.prompts),
             concepts=tuple(prompt.concept for prompt in lane.prompts),
             halo=halo(method.parts.generator, method.parts.blend_site),
+            threshold=method.parts.blending.threshold,
             seconds=seconds,
         )
 
@@ -161,21 +171,29 @@ class Runner:
 
     def _pictures(self, store: Store, case: Case, plan: Plan) -> None:
         """Small pictures of the first samples, for the contact sheet: the seeds choose them, nobody else."""
-        if case.edit.image is None:
-            return
-        small = {"source": case.source.image, "edit": case.edit.image}
-        small["mask"] = pictures.overlay_mask(case.source.image, case.edit.mask)
-        small["difference"] = pictures.difference(case.edit.image, case.source.image)
+        small = {"source": case.source.image, "mask": pictures.overlay_mask(case.source.image, case.edit.mask)}
+        if case.edit.image is not None:
+            difference = pictures.difference(case.edit.image, case.source.image)
+            small |= {"edit": case.edit.image, "difference": difference}
         for i, number in enumerate(case.index.tolist()):
             if number < plan.sheet:
                 for kind, images in small.items():
                     pictures.save_png(resize(images[i : i + 1], SHEET_CELL).clamp(-1, 1), store.picture(number, kind))
 
 
+def trunk(method: Method, w: Tensor) -> Source:
+    """The source of latents w without what it wrote past the blend site, which is most of its memory."""
+    generator = method.parts.generator
+    source = generator.source(w, upto=blended_sites(generator, method.parts.blend_site)[-1].name)
+    return source.with_(image=generator.synthesis(source.styles))
+
+
 def paint_over(method: Method, source: Source, edit: Edit, carried: Carried) -> Edit:
     """Where the mask meets earlier edits of a chain, paint again with the shifts of both (as the editor does)."""
     both = {name: u + carried.shift[name] for name, u in edit.styles.items()}
     overlap = edit.mask * carried.mask
+    if not overlap.any():
+        return edit
     painted = method.render(Editor.carry_on(source, edit), edit.with_(styles=both, mask=overlap))
     return painted.with_(styles=edit.styles, mask=edit.mask)
 

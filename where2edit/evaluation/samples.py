@@ -28,9 +28,9 @@ class Plan:
 
     n: int  # sources
     crossed: bool = False  # every prompt on every source, instead of prompt i mod P on source i
-    batch: int = 4  # sources of a chunk; part of what makes two runs comparable to the bit
+    batch: int = 2  # sources of a chunk; part of what makes two runs comparable to the bit
     seed: int = 100000  # of the first source; far from the seeds that training and sheets use
-    sheet: int = 8  # samples of which the contact sheet keeps pictures: the first ones
+    sheet: int = 8  # samples of which the contact sheet keeps pictures: the first ones, at least one of each prompt
 
     def chunks(self) -> list[range]:
         """The numbers of the sources, chunk by chunk."""

@@ -18,18 +18,20 @@ from where2edit.backbones.arcface import ArcFace
 from where2edit.backbones.face_parsing import FaceParser, region_mask
 from where2edit.backbones.facenet import FaceNet
 from where2edit.backbones.inception import Inception
+from where2edit.backbones.preprocess import resize
 from where2edit.backbones.vgg import LPIPS
 from where2edit.metrics.intervals import Interval, bootstrap
 from where2edit.records import Condition, Edit, Source
 from where2edit.registry import nearest
 
+LPIPS_SIZE = 256  # pixels
 CHANGED = 1 / 127.5  # a pixel counts as changed when a channel moves by more than one of 255 levels
 LOADERS: dict[str, Callable] = {
     "inception": Inception.load,
     "face_parsing": FaceParser.load,
     "arcface": ArcFace.load,
     "facenet": FaceNet.load,
-    "lpips": lambda: LPIPS.load(size=256),
+    "lpips": LPIPS.load,
 }
 
 
@@ -74,6 +76,11 @@ class View:
         return F.interpolate(labels[:, None].float(), self.images.shape[2:], mode="nearest")[:, 0].long()
 
     @cached_property
+    def at_lpips_size(self) -> Tensor:
+        """The images as LPIPS reads them."""
+        return resize(self.images, LPIPS_SIZE)
+
+    @cached_property
     def judged(self) -> Tensor:
         """The judge's logits [B,C], one for each of its concepts."""
         with torch.no_grad():
@@ -102,6 +109,7 @@ class Case:
     regions: tuple[tuple[str, ...], ...] = ()  # per sample: the face regions that its prompt names
     concepts: tuple[str | None, ...] = ()  # per sample: the judge's concept that its prompt asks for
     halo: int = 0  # output pixels past the mask that the generator can reach
+    threshold: float = 0.8  # region attention from which on a cell is edited
     seconds: float | None = None  # what the edit of the whole batch took
 
     def __len__(self) -> int:
@@ -129,6 +137,17 @@ class Case:
         return grow(active, self.halo)[:, 0] == 0
 
     @cached_property
+    def perceptual(self) -> tuple[Tensor, Tensor]:
+        """LPIPS of source and edit at LPIPS_SIZE: the distance [B] and its map [B,H,W]."""
+        if self.after is self.before:
+            zero = self.source.image.new_zeros(len(self), LPIPS_SIZE, LPIPS_SIZE)
+            return zero[:, 0, 0], zero
+        with torch.no_grad():
+            layers = self.before.tools["lpips"].layers(self.before.at_lpips_size, self.after.at_lpips_size)
+        whole = [F.interpolate(m, (LPIPS_SIZE, LPIPS_SIZE), mode="bilinear", align_corners=False) for m in layers]
+        return sum(m.mean((1, 2, 3)) for m in layers), sum(whole)[:, 0]
+
+    @cached_property
     def text(self) -> dict[str, Tensor]:
         """Unit prompt embeddings [B,D] by encoder name, filled on first use through `text_of`."""
         return {}
@@ -144,9 +163,11 @@ class Case:
 
 def grow(active: Tensor, pixels: int) -> Tensor:
     """`active` [B,1,H,W] in {0,1} grown by `pixels` to every side (a square neighbourhood)."""
-    if pixels:
-        active = F.max_pool2d(active, (2 * pixels + 1, 1), 1, (pixels, 0))
-        active = F.max_pool2d(active, (1, 2 * pixels + 1), 1, (0, pixels))
+    for dim, pad in ((2, (0, 0, pixels + 1, pixels)), (3, (pixels + 1, pixels, 0, 0))) if pixels else ():
+        # A window holds something where the running sum rises across it; whole numbers, exact in float32.
+        total = F.pad(active, pad).cumsum(dim)
+        size = active.shape[dim]
+        active = (total.narrow(dim, 2 * pixels + 1, size) > total.narrow(dim, 0, size)).to(active)
     return active
 
 

@@ -32,6 +32,8 @@ def masked_ssim(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
     from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
     a, b = a.clamp(-1, 1), b.clamp(-1, 1)
+    if torch.equal(a, b):
+        return masked_mean(torch.ones_like(a), mask)
     _, full = ssim(a, b, sigma=1.5, data_range=2.0, return_full_image=True)
     return masked_mean(full, mask)
 

@@ -13,17 +13,15 @@ from where2edit.backbones.face_parsing import region_mask
 from where2edit.metrics import METRICS
 from where2edit.metrics.base import Case, Metric
 
-THRESHOLD = 0.8  # the paper's method counts a region as edited from this mean attention on
-
 
 def predicted(case: Case) -> Tensor:
     """True where the method edits: bool [B,r,r].
 
-    Region attention at or above 0.8 where there is one (before the blur, as the released code compares); else the mask
-    at or above one half.
+    Region attention at or above the method's threshold, 0.8 in the paper, where there is one (before the blur, as the
+    released code compares); else the mask at or above one half.
     """
     if case.edit.region_attention is not None:
-        return case.edit.region_attention[:, 0] >= THRESHOLD
+        return case.edit.region_attention[:, 0] >= case.threshold
     return case.edit.mask[:, 0] >= 0.5
 
 

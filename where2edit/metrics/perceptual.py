@@ -1,28 +1,23 @@
-"""LPIPS of an edit: over the whole image (how much changed), and outside the region (how much should not have)."""
+"""Perceptual distance (LPIPS): of the whole image, and outside the region that the prompt names."""
 
 from __future__ import annotations
 
-import torch
+import torch.nn.functional as F
 from torch import Tensor
-from torch.nn import functional as F
 
-from where2edit.backbones.preprocess import resize
 from where2edit.metrics import METRICS
-from where2edit.metrics.base import Case, Metric
+from where2edit.metrics.base import LPIPS_SIZE, Case, Metric
 from where2edit.metrics.fidelity import masked_mean
-
-SIZE = 256
 
 
 @METRICS.register("lpips")
 class Lpips(Metric):
     higher_is_better = False
     needs = ("lpips",)
-    protocol = f"mean LPIPS (VGG16, v0.1) of source and edited image at {SIZE} px"
+    protocol = f"mean LPIPS (VGG16, v0.1) of source and edited image at {LPIPS_SIZE} px"
 
     def measure(self, case: Case) -> Tensor:
-        with torch.no_grad():
-            return case.before.tools["lpips"](*(resize(view.images, SIZE) for view in (case.before, case.after)))
+        return case.perceptual[0]
 
 
 @METRICS.register("lpips_outside_region")
@@ -32,10 +27,9 @@ class LpipsOutsideRegion(Metric):
     higher_is_better = False
     needs = ("lpips", "face_parsing")
     reads_regions = True
-    protocol = f"mean LPIPS map (VGG16, v0.1) at {SIZE} px outside the parsed region that the prompt names"
+    protocol = f"mean LPIPS map (VGG16, v0.1) at {LPIPS_SIZE} px outside the parsed region that the prompt names"
 
     def measure(self, case: Case) -> Tensor:
-        small = [resize(view.images, SIZE) for view in (case.before, case.after)]
-        outside = F.interpolate(case.outside_region[:, None].float(), (SIZE, SIZE), mode="nearest")[:, 0] > 0
-        with torch.no_grad():
-            return masked_mean(case.before.tools["lpips"].map(*small), outside)
+        size = (LPIPS_SIZE, LPIPS_SIZE)
+        outside = F.interpolate(case.outside_region[:, None].float(), size, mode="nearest")[:, 0] > 0
+        return masked_mean(case.perceptual[1][:, None], outside)

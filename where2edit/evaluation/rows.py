@@ -1,0 +1,96 @@
+"""The rows of a table: methods with their weights, and everything that their numbers depend on."""
+
+from __future__ import annotations
+
+import hashlib
+from argparse import Namespace
+from dataclasses import replace
+from pathlib import Path
+
+from torch import nn
+
+from where2edit import assets
+from where2edit import config as configs
+from where2edit import profile as profiles
+from where2edit.evaluation.protocols import METHOD, Protocol, Row
+from where2edit.evaluation.runner import Contestant
+from where2edit.evaluation.samples import Plan, digest
+from where2edit.evaluation.tools import heldout_digest
+from where2edit.methods.base import Method, Parts
+from where2edit.metrics.base import Tools
+from where2edit.profile import Profile
+
+
+class Rows:
+    """Builds the rows of any number of tables; a method that several tables name is built once."""
+
+    def __init__(self, profile: Profile, parts: Parts, tools: Tools, options: Namespace):
+        self.profile, self.parts = profile, parts
+        self._known: dict[str, Method] = {}
+        networks = [fingerprint(tools[name]) for name in ("train_encoder", "judge") if tools.has(name)]
+        regions = file_digest(assets.shipped(profile.regions_file))
+        self._shared = [networks, regions, heldout_digest(options.heldout), str(options.real)]
+
+    def build(self, protocol: Protocol, plan: Plan) -> tuple[list[Contestant], dict[str, str]]:
+        """The rows that can run, and the reason for each that cannot."""
+        rows, left_out = [], {}
+        for row in protocol.rows:
+            try:
+                rows.append(self.row(row, plan))
+            except ValueError as error:
+                if row.method == METHOD and not row.overrides and not row.weights:
+                    raise  # without the profile's own method there is no table
+                left_out[row.label] = f"{error}{training_command(self.profile, row)}"
+        return rows, left_out
+
+    def row(self, row: Row, plan: Plan) -> Contestant:
+        """The method of a row with its weights. Raises ValueError when it cannot be built."""
+        profile = self.profile
+        own = configs.build(Profile, configs.override(configs.as_dict(profile), row.overrides))
+        if own.generator != profile.generator or own.text_image != profile.text_image:
+            raise ValueError("it changes the generator or the encoder; evaluate it as a profile of its own")
+        weights = row.weights.format(profile=profile.name) if row.weights else own.method.weights
+        name = own.method.name if row.method == METHOD else row.method
+        own = replace(own, method=replace(own.method, name=name, weights=None))
+        method, sha = self._method(own, weights, row)
+        relevant = [own.generator, own.text_image, own.regions, own.blending, own.method]
+        config = digest([configs.as_dict(part) for part in relevant])
+        depends_on = [config, sha, plan.batch, plan.seed, plan.crossed, *self._shared]
+        return Contestant(row, method, own.method.strength, depends_on)
+
+    def _method(self, own: Profile, weights: str | None, row: Row) -> tuple[Method, str]:
+        """The method of a config, and the sha256 of its weights ("" where it is untrained or has nothing to train)."""
+        places = (Path(weights), assets.shipped(weights)) if row.weights else ()
+        if row.weights and weights not in assets.entries() and not any(place.is_file() for place in places):
+            raise ValueError(f"its weights {weights} are not here")
+        key = digest([configs.as_dict(own), weights])
+        if key not in self._known:
+            method = profiles.build_method(own, replace(self.parts, blending=own.blending))
+            if weights is not None and any(True for _ in method.parameters()):
+                profiles.load_editor(method, profiles.resolve(weights))
+            self._known[key] = method.eval().requires_grad_(False)
+        method = self._known[key]
+        trained = weights is not None and any(True for _ in method.parameters())
+        return method, file_digest(profiles.resolve(weights)) if trained else ""
+
+
+def training_command(profile: Profile, row: Row) -> str:
+    """How the weights of a row are made; "" for a row that has none of its own."""
+    if not row.weights or not row.trained_with:
+        return ""
+    folder = Path(row.weights.format(profile=profile.name)).parent
+    changes = " ".join(row.trained_with)
+    return f". Train it: `python scripts/train.py --config configs/{profile.name}.yaml --out {folder} {changes}`"
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file; "" where there is none."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+def fingerprint(network: object) -> str:
+    """sha256 of a network's tensors; "" for what has none."""
+    total = hashlib.sha256()
+    for name, value in sorted(network.state_dict().items()) if isinstance(network, nn.Module) else ():
+        total.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return total.hexdigest()
