@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from where2edit.evaluation.figures import average
 from where2edit.evaluation.goals import outcome
 from where2edit.evaluation.protocols import Goal, Prompt, Protocol, Row
 from where2edit.evaluation.rows import Rows
-from where2edit.evaluation.runner import Runner
+from where2edit.evaluation.runner import Runner, trunk
 from where2edit.evaluation.samples import Plan, Store, lanes
 from where2edit.methods import METHODS
 from where2edit.methods.base import MethodConfig
@@ -352,6 +353,40 @@ def test_another_encoder_or_judge_is_another_store(toy, tmp_path):
         known |= {str(contestant.depends_on) for contestant in contestants}
         assert not left_out and rows.build(protocol(), Plan(2))[0][-1].method is contestants[-1].method
     assert len(known) == 3 * len(ROWS)
+
+
+FAULTS = """
+import resource, sys
+from where2edit.evaluation.memory import keep_freed_memory
+import torch
+if sys.argv[1] == "keep":
+    assert keep_freed_memory()
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(40):  # glibc lets the first ones creep through the heap
+    torch.ones(10_000_000)
+before = faults()
+for _ in range(5):
+    torch.ones(10_000_000)
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator")
+def test_freed_memory_is_kept():
+    """Five tensors of 40 MB, each freed: 50,000 pages are fetched again and again, or none."""
+    start = [sys.executable, "-c", FAULTS]
+    plain, kept = (int(subprocess.check_output([*start, how], text=True)) for how in ("plain", "keep"))
+    assert kept < 1000 and kept < plain / 10
+
+
+def test_a_source_without_its_tail_edits_the_same(parts, toy):
+    method = METHODS.get("where2edit")(parts, toy[0].method).eval()
+    w = method.latents(parts.generator.sample_z([3, 4]), 0.7)
+    whole, part = method.source(w), trunk(method, w)
+    assert torch.equal(part.image, whole.image) and len(part.features) < len(whole.features)
+    condition = profiles.build_conditions(*toy).of(["blond hair", "red lips"], 0.3)
+    assert torch.equal(method(whole, condition).image, method(part, condition).image)
 
 
 def test_names_of_heldout_encoders(toy, tmp_path):
