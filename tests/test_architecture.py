@@ -26,7 +26,7 @@ LAYERS = {
     2: ["generators", "text_image", "backbones", "regions", "blending"],
     3: ["mapper", "attention", "preview"],
     4: ["methods", "losses", "metrics", "data", "checkpoint", "conditions", "state", "run_log"],
-    5: ["training", "editor", "profile", "runs", "recipes", "edits", "encoder_training", "encoder_report"]
+    5: ["training", "aiming", "editor", "profile", "runs", "recipes", "edits", "encoder_training", "encoder_report"]
     + ["encoder_writing", "evaluation", "benchmark_ops"],
 }
 LAYER = {name: level for level, names in LAYERS.items() for name in names}

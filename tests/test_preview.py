@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -58,10 +56,13 @@ def test_a_short_fit_improves_and_the_file_gives_the_same_head_back(generator, t
     assert not any(p.requires_grad for p in again.parameters())
 
 
-def test_the_shipped_head_gives_30_decibels_on_canvases_it_never_saw(generator):
-    head = preview.load(assets.shipped("pretrained_models/preview-mobile.safetensors"))
-    config = dataclasses.replace(preview.PreviewConfig(), canvases=3, seed=99)
-    assert preview.quality(head, preview.collect(generator, config), range(3)) >= 30
+@pytest.mark.parametrize(
+    "name, site, decibel", [("preview-mobile", SITE, 30), ("preview-mobile-64", "64.conv1", 27)]
+)
+def test_the_shipped_heads_on_canvases_they_never_saw(name, site, decibel, generator):
+    head = preview.load(assets.shipped(f"pretrained_models/{name}.safetensors"))
+    config = preview.PreviewConfig(site=site, canvases=3, seed=99)
+    assert preview.quality(head, preview.collect(generator, config), range(3)) >= decibel
 
 
 def test_what_has_no_preview_is_refused(tmp_path):

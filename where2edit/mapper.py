@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from where2edit.generators.base import Generator, Site
@@ -29,6 +30,7 @@ class MapperConfig:
     components: int = 96  # K, w_principal only
     hidden: int = 128  # width of the branches, w_principal only
     own: float = 0.25  # weight of each site's own shift beside the shared one, w_principal only
+    aim: int = 0  # generated faces that aim the shared shift before training (aiming.py); 0: no aimed part. w_principal
     samples: int = 50_000  # mapped z behind the principal directions
     seed: int = 0
 
@@ -72,11 +74,15 @@ class StyleSpaceMapper(nn.Module):
 class ShiftBranch(nn.Module):
     """A_2[A_1(c), F(h)] of Eq. 2 in principal coordinates: c [B,K], h [B,D] -> shift [B,K] at strength 1."""
 
+    START = 0.1  # share of the usual weights that the last layer starts with, so that shifts grow from almost nothing
+
     def __init__(self, text_dim: int, components: int, hidden: int):
         super().__init__()
         self.text = text_branch(text_dim, hidden)
         self.style = EqualLinear(components, hidden)
         self.fusion = EqualLinear(2 * hidden, components)
+        with torch.no_grad():
+            self.fusion.weight.mul_(self.START)
 
     def forward(self, c: Tensor, h: Tensor) -> Tensor:
         return self.fusion(torch.cat([self.style(c), self.text(h)], dim=1))
@@ -85,8 +91,11 @@ class ShiftBranch(nn.Module):
 class PrincipalMapper(nn.Module):
     """The shift of each site in standardised principal coordinates c = V^T (w - mean) / sqrt(lambda) of W.
 
-    shift_i = alpha (shared(c_i, h) + own_weight own_i(c_i, h)) for each edited site.
+    shift_i = alpha (REACH direction(h) + shared(c_i, h) + own_weight own_i(c_i, h)) for each edited site, where
+    direction(h) = h axes / |h axes| is what aiming.py finds before training.
     """
+
+    REACH = 30.0  # three standard deviations at the paper's strength of 0.1
 
     def __init__(self, generator: Generator, sites: tuple[Site, ...], text_dim: int, config: MapperConfig):
         super().__init__()
@@ -96,6 +105,7 @@ class PrincipalMapper(nn.Module):
         self.register_buffer("directions", directions)  # V [512,K]
         self.register_buffer("scales", scales)  # sqrt(lambda) [K]
         self.own_weight = config.own
+        self.axes = nn.Parameter(torch.randn(text_dim, config.components)) if config.aim else None  # aiming.py sets them
         sizes = (text_dim, config.components, config.hidden)
         self.shared = ShiftBranch(*sizes)
         self.own = nn.ModuleList(ShiftBranch(*sizes) for _ in sites) if config.own else None
@@ -107,11 +117,12 @@ class PrincipalMapper(nn.Module):
     def forward(self, source: Source, condition: Condition) -> tuple[dict[str, Tensor], Tensor]:
         """Returns u {site: [B,C]} and the Mahalanobis length of the shift per edited site [B,S]."""
         u, lengths = dict(source.styles), []
+        aimed = 0.0 if self.axes is None else self.REACH * F.normalize(condition.h @ self.axes, dim=1)
         for number, name in enumerate(self.sites):
             site = self._generator.site(name)
             w = source.w[:, self._generator.w_index(site)]
             c = self.coordinates(w)
-            shift = self.shared(c, condition.h)
+            shift = aimed + self.shared(c, condition.h)
             if self.own is not None:
                 shift = shift + self.own_weight * self.own[number](c, condition.h)
             shift = condition.strength * shift

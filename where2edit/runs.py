@@ -13,6 +13,7 @@ import yaml
 from where2edit import config as configs
 from where2edit import distributed, pictures, tensorfile
 from where2edit import profile as profiles
+from where2edit.aiming import aim
 from where2edit.cli import writable
 from where2edit.conditions import Conditions
 from where2edit.data.prompts import read_phrases
@@ -36,7 +37,7 @@ def train(
     """
     profile = profiles.load(config, overrides)
     # The run of another config is refused before anything is built or written.
-    stored_step(writable(out) / STATE, configs.digest(profile))
+    begun = stored_step(writable(out) / STATE, configs.digest(profile)) > 0
     device = start_processes(device)
     encoder = profiles.build_encoder(profile, device)
     parts = profiles.build_parts(profile, encoder, device)
@@ -44,6 +45,8 @@ def train(
     conditions = profiles.build_conditions(profile, encoder)
     losses = {name: (entry, build_loss(name, entry, encoder)) for name, entry in profile.losses.items() if entry.weight}
     phrases = read_phrases(profiles.corpus(profile), profile.training.seed)
+    if profile.method.mapper.aim and not (begun or init):
+        aim(method, encoder, profile.method.mapper.aim, profile.training.seed, profile.training.preview)
     trainer = Trainer(
         profile.training,
         method,
