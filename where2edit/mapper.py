@@ -1,9 +1,9 @@
 """The text-conditioned mapping module (Eq. 1-2): styles of the source and an embedding -> styles of the edit.
 
-Two spaces. `stylespace` is the paper and the released code. `w_principal` says the same in the generator's own principal
-directions of W, so that every reachable edit stays near the faces that the generator knows and the length of a shift is
-a Mahalanobis distance. There all sites share one shift, to which each adds a smaller one of its own: sites that move on
-their own please the encoder with faces that dissolve, sites that move together stay photo-real.
+Two spaces. `stylespace` is the paper and the released code. `w_principal` says the same in the generator's own
+principal directions of W, so that every reachable edit stays near the faces that the generator knows and the length
+of a shift is a Mahalanobis distance. There all sites share one shift, to which each adds a smaller one of its own:
+sites that move on their own please the encoder with faces that dissolve, sites that move together stay photo-real.
 
 Legend: B batch, D embedding width, S edited sites, K principal components.
 """
@@ -105,7 +105,8 @@ class PrincipalMapper(nn.Module):
         self.register_buffer("directions", directions)  # V [512,K]
         self.register_buffer("scales", scales)  # sqrt(lambda) [K]
         self.own_weight = config.own
-        self.axes = nn.Parameter(torch.randn(text_dim, config.components)) if config.aim else None  # aiming.py sets them
+        axes = torch.randn(text_dim, config.components)  # until aiming.py sets them
+        self.axes = nn.Parameter(axes) if config.aim else None
         sizes = (text_dim, config.components, config.hidden)
         self.shared = ShiftBranch(*sizes)
         self.own = nn.ModuleList(ShiftBranch(*sizes) for _ in sites) if config.own else None

@@ -17,9 +17,8 @@ EXPRESSIONS = {"a big smile": 4, "a smile": 2, "a slight smile": 1, "a serious f
                "an open mouth": 3, "a closed mouth": 1, "a neutral expression": 0.5}  # fmt: skip
 BROWS = ("bushy eyebrows", "arched eyebrows", "arched eyebrows", "bushy eyebrows", "thin eyebrows")
 SKIN = ("pale skin", "tanned skin", "rosy cheeks", "wrinkles")
-SHAPE = ("a chubby face", "a chubby face", "a chubby face", "an oval face", "high cheekbones", "a double chin", "a big nose", "a pointy nose",
-         "big lips", "narrow eyes",
-         "bags under the eyes")  # fmt: skip
+SHAPE = ("a chubby face", "a chubby face", "a chubby face", "an oval face", "high cheekbones", "a double chin",
+         "a big nose", "a pointy nose", "big lips", "narrow eyes", "bags under the eyes")  # fmt: skip
 MAKEUP = ("lipstick", "red lipstick", "pink lipstick", "heavy makeup", "heavy makeup", "purple lipstick")
 BEARDS = ("a beard", "a full beard", "a mustache", "a mustache", "a goatee", "a goatee", "stubble", "sideburns")
 WORN = {"eyeglasses": 4, "a hat": 4, "earrings": 1.5, "a necklace": 0.5, "a necktie": 0.5, "sunglasses": 1}
