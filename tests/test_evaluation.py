@@ -184,6 +184,17 @@ def test_gloo_processes_end_with_the_same_bytes(tmp_path, finished):
     assert contents(tmp_path / "out") == contents(finished)
 
 
+def test_prompts_are_embedded_one_by_one(toy, tmp_path):
+    """In a batch the last bits of an embedding depend on its neighbours, and so on the order of the work."""
+    runner = Runner(tmp_path, profiles.build_conditions(*toy), make_tools(), 0.7)
+    asked, text = [], runner.conditions.encoder.text
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner.conditions.encoder, "text", lambda prompts: asked.append(prompts) or text(prompts))
+        runner.prepare([(protocol(), Plan(4), []), (protocol(prompts=PROMPTS[:2]), Plan(4), [])])
+        runner.conditions.of([prompt.text for prompt in PROMPTS], 0.1)
+    assert asked == [[prompt.text] for prompt in PROMPTS]
+
+
 def test_a_larger_n_keeps_what_is_there(toy, tmp_path, finished, monkeypatch):
     run(toy, tmp_path, n=2)
     made, chunk = [], Runner._chunk

@@ -72,7 +72,7 @@ def measure(runner: Runner, tables: list[tuple[Protocol, Plan, list[Contestant]]
     timed = [table for table in tables if table[0].kind == "time"]
     shared = [table for table in tables if table[0].kind != "time"]
     torch.set_num_threads(1)
-    runner.load(tables)
+    runner.prepare(tables)
     if distributed.active():
         runner.run(shared, distributed.rank(), distributed.world())
         dist.barrier()

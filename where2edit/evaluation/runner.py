@@ -74,8 +74,13 @@ class Runner:
                     took = time.monotonic() - began
                     self.say(f"chunk {i + 1} of {len(chunks)}: {sum(done)} samples, {took:.0f} s", flush=True)
 
-    def load(self, tables: list[tuple[Protocol, Plan, list[Contestant]]]) -> None:
-        """Load every network that the tables read, so that processes forked afterwards share them."""
+    def prepare(self, tables: list[tuple[Protocol, Plan, list[Contestant]]]) -> None:
+        """Load every network that the tables read, so that processes forked afterwards share them; embed the prompts.
+
+        One by one: in a batch the last bits of an embedding depend on the other prompts, and so on who embeds it when.
+        """
+        for prompt in dict.fromkeys(prompt.text for table in tables for prompt in table[0].prompts):
+            self.conditions.embed([prompt])
         for metric in {metric for table in tables for metric in self.metrics(table[0])}:
             for need in METRICS.get(metric).needs:
                 self.tools[need]
