@@ -31,6 +31,7 @@ class MapperConfig:
     hidden: int = 128  # width of the branches, w_principal only
     own: float = 0.25  # weight of each site's own shift beside the shared one, w_principal only
     aim: int = 0  # generated faces that aim the shared shift before training (aiming.py); 0: no aimed part. w_principal
+    reach: float = 35.0  # length of the aimed part at strength 1, in standard deviations
     samples: int = 50_000  # mapped z behind the principal directions
     seed: int = 0
 
@@ -91,11 +92,9 @@ class ShiftBranch(nn.Module):
 class PrincipalMapper(nn.Module):
     """The shift of each site in standardised principal coordinates c = V^T (w - mean) / sqrt(lambda) of W.
 
-    shift_i = alpha (REACH direction(h) + shared(c_i, h) + own_weight own_i(c_i, h)) for each edited site, where
+    shift_i = alpha (reach direction(h) + shared(c_i, h) + own_weight own_i(c_i, h)) for each edited site, where
     direction(h) = h axes / |h axes| is what aiming.py finds before training.
     """
-
-    REACH = 30.0  # three standard deviations at the paper's strength of 0.1
 
     def __init__(self, generator: Generator, sites: tuple[Site, ...], text_dim: int, config: MapperConfig):
         super().__init__()
@@ -104,7 +103,7 @@ class PrincipalMapper(nn.Module):
         directions, scales = principal_directions(generator, config)
         self.register_buffer("directions", directions)  # V [512,K]
         self.register_buffer("scales", scales)  # sqrt(lambda) [K]
-        self.own_weight = config.own
+        self.own_weight, self.reach = config.own, config.reach
         axes = torch.randn(text_dim, config.components)  # until aiming.py sets them
         self.axes = nn.Parameter(axes) if config.aim else None
         sizes = (text_dim, config.components, config.hidden)
@@ -118,7 +117,7 @@ class PrincipalMapper(nn.Module):
     def forward(self, source: Source, condition: Condition) -> tuple[dict[str, Tensor], Tensor]:
         """Returns u {site: [B,C]} and the Mahalanobis length of the shift per edited site [B,S]."""
         u, lengths = dict(source.styles), []
-        aimed = 0.0 if self.axes is None else self.REACH * F.normalize(condition.h @ self.axes, dim=1)
+        aimed = 0.0 if self.axes is None else self.reach * F.normalize(condition.h @ self.axes, dim=1)
         for number, name in enumerate(self.sites):
             site = self._generator.site(name)
             w = source.w[:, self._generator.w_index(site)]
