@@ -34,7 +34,7 @@ spread scripts/train.py --config "$CONFIG" --out "$OUT/train" "${DEVICE[@]}" ${S
 [ "$PROFILE" = toy ] && echo "done: a random generator has no faces to edit" && exit
 
 echo "4. a brief evaluation into $OUT/evaluation"
-spread scripts/evaluate.py --config "$CONFIG" --weights "$EDITOR" --table editor --n 4 --out "$OUT/evaluation" "${DEVICE[@]}"
+"$PY" scripts/evaluate.py --config "$CONFIG" --weights "$EDITOR" --table editor --n 4 --out "$OUT/evaluation" "${DEVICE[@]}"
 
 echo "5. ten prompts on three faces into $OUT/edits"
 for prompt in "blond hair" "grey hair" "bangs" "a big smile" "red lipstick" "bushy eyebrows" "eyeglasses" "a beard" \
