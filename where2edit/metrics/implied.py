@@ -18,18 +18,23 @@ EYE_COLOURS = ("Blue_Eyes", "Green_Eyes", "Brown_Eyes")
 MAKEUP = ("Heavy_Makeup", "Wearing_Lipstick", "Rosy_Cheeks", *LIP_COLOURS)
 SEX = (*MAKEUP, *FACIAL_HAIR, "Arched_Eyebrows", "Bushy_Eyebrows", "Big_Nose", "Attractive")
 SEX += ("Wearing_Earrings", "Wearing_Necklace", "Wearing_Necktie")
-AGE = ("Bags_Under_Eyes", "Double_Chin", "Gray_Hair", "Receding_Hairline", "Bald", "Attractive")
+AGE = ("Bags_Under_Eyes", "Double_Chin", "Receding_Hairline", "Bald", "Attractive")
+AGE += ("Gray_Hair", "Black_Hair", "Brown_Hair", "Blond_Hair")  # grey takes the place of the others
+
+# Sets of which each concept implies all: the colours of one hair, the kinds of one beard.
+FAMILIES = (
+    (HAIR_COLOURS, HAIR_COLOURS),
+    (FACIAL_HAIR, (*FACIAL_HAIR, "Male")),  # a beard is what tells a man's face
+    (LIP_COLOURS, (*LIP_COLOURS, "Wearing_Lipstick", "Heavy_Makeup")),
+    (EYE_COLOURS, EYE_COLOURS),
+    (HAIR_SHAPES, HAIR_SHAPES),
+)
 
 # Concept (in either direction) -> what it implies, besides itself.
 IMPLIED: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(HAIR_COLOURS, HAIR_COLOURS),
-    **dict.fromkeys(FACIAL_HAIR, (*FACIAL_HAIR, "Male")),  # a beard is what tells a man's face
-    **dict.fromkeys(LIP_COLOURS, (*LIP_COLOURS, "Wearing_Lipstick", "Heavy_Makeup")),
-    **dict.fromkeys(EYE_COLOURS, EYE_COLOURS),
+    **{name: implied for names, implied in FAMILIES for name in names},
     "Bangs": ("Receding_Hairline",),  # hidden behind them
     "Bald": (*HAIR_COLOURS, *HAIR_SHAPES, *HAIRLINE),
-    "Wavy_Hair": HAIR_SHAPES,
-    "Straight_Hair": HAIR_SHAPES,
     "Smiling": ("Mouth_Slightly_Open", "High_Cheekbones", "Narrow_Eyes", "Sad"),
     "Sad": ("Smiling", "Mouth_Slightly_Open", "High_Cheekbones"),
     "Mouth_Slightly_Open": (),
