@@ -22,7 +22,7 @@ PACKAGE = ROOT / "where2edit"
 LAYERS = {
     0: ["records", "registry", "config", "cli"],
     1: ["ops", "assets", "downloads", "pictures", "layers", "safe_pickle", "formats", "protobuf", "openvino_ir"]
-    + ["tensorfile", "distributed"],
+    + ["tensorfile", "distributed", "memory"],
     2: ["generators", "text_image", "backbones", "regions", "blending"],
     3: ["mapper", "attention", "preview"],
     4: ["methods", "losses", "metrics", "data", "checkpoint", "conditions", "state", "run_log"],

@@ -368,7 +368,7 @@ def test_another_encoder_or_judge_is_another_store(toy, tmp_path):
 
 FAULTS = """
 import resource, sys
-from where2edit.evaluation.memory import keep_freed_memory
+from where2edit.memory import keep_freed_memory
 import torch
 if sys.argv[1] == "keep":
     assert keep_freed_memory()

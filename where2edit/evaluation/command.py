@@ -16,7 +16,7 @@ from where2edit import distributed
 from where2edit import profile as profiles
 from where2edit.cli import writable
 from where2edit.evaluation import protocols, report, workers
-from where2edit.evaluation.memory import keep_freed_memory
+from where2edit.memory import keep_freed_memory
 from where2edit.evaluation.protocols import Protocol
 from where2edit.evaluation.rows import Rows
 from where2edit.evaluation.runner import Contestant, Runner

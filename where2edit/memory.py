@@ -1,4 +1,4 @@
-"""Keep freed memory: an evaluation makes and drops the same large tensors thousands of times.
+"""Keep freed memory: training and editing make and drop the same large tensors thousands of times.
 
 glibc hands blocks above 32 MB back to the system as soon as they are freed; fetching them again page by page took half
 of the time of a 1024 px edit (3.1 s of CPU time with it, 1.1 s without, one thread).
