@@ -12,8 +12,8 @@ from pathlib import Path
 from where2edit.cli import run
 from where2edit.data.seeds import parse_seeds
 from where2edit.editor import Editor
-from where2edit.memory import keep_freed_memory
 from where2edit.evaluation.sheets import PROMPTS, contact_sheet, save
+from where2edit.memory import keep_freed_memory
 
 
 def main() -> None:

@@ -16,12 +16,12 @@ from where2edit import distributed
 from where2edit import profile as profiles
 from where2edit.cli import writable
 from where2edit.evaluation import protocols, report, workers
-from where2edit.memory import keep_freed_memory
 from where2edit.evaluation.protocols import Protocol
 from where2edit.evaluation.rows import Rows
 from where2edit.evaluation.runner import Contestant, Runner
 from where2edit.evaluation.samples import Plan
 from where2edit.evaluation.tools import build_tools
+from where2edit.memory import keep_freed_memory
 from where2edit.metrics.base import Tools
 from where2edit.profile import Profile
 from where2edit.recipes import weights_digest
