@@ -36,15 +36,15 @@ spread scripts/train.py --config "$CONFIG" --out "$OUT/train" "${DEVICE[@]}" ${S
 echo "4. a brief evaluation into $OUT/evaluation"
 "$PY" scripts/evaluate.py --config "$CONFIG" --weights "$EDITOR" --table editor --n 4 --out "$OUT/evaluation" "${DEVICE[@]}"
 
-echo "5. ten prompts on three faces into $OUT/edits"
-for prompt in "blond hair" "grey hair" "bangs" "a big smile" "red lipstick" "bushy eyebrows" "eyeglasses" "a beard" \
-    "an old person" "rosy cheeks"; do
-    "$PY" scripts/edit.py --config "$CONFIG" --weights "$EDITOR" --prompt "$prompt" --seeds 0-2 --out "$OUT/edits"
-done
+echo "5. ten prompts on four faces into $OUT/edits"
+"$PY" scripts/contact_sheet.py --config "$CONFIG" --weights "$EDITOR" --seeds 0-3 --masks --out "$OUT/edits/sheet.png" \
+    --prompt "blond hair" --prompt "grey hair" --prompt "bangs" --prompt "a big smile" --prompt "lipstick" \
+    --prompt "bushy eyebrows" --prompt "eyeglasses" --prompt "a beard" --prompt "old" --prompt "rosy cheeks"
+"$PY" scripts/edit.py --config "$CONFIG" --weights "$EDITOR" --prompt "a big smile" --seed 3 --assert-local --out "$OUT/edits"
 cat <<END
 done:
   $EDITOR                  the editor; scripts/edit.py --weights takes it
   $OUT/train/sheet-*.png   how it learnt, on fixed prompts and faces
   $OUT/evaluation/         report.md: success, identity, locality, with a row that edits nothing
-  $OUT/edits/*-sheet.png   source | edit | mask | difference of each edit
+  $OUT/edits/              sheet.png: ten prompts on four faces, with masks; one edit with its sheet, recipe and certificate
 END
