@@ -155,7 +155,7 @@ def one_of_many(rank, world, folder, port):
     torch.set_num_threads(1)
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     dist.init_process_group("gloo", rank=rank, world_size=world)
-    run = trainer(Path(folder), PARALLEL, noise=False)
+    run = trainer(Path(folder), PARALLEL, noise=False, strength=1.0)
     run.run()
     torch.save(weights(run), Path(folder) / f"weights{rank}.pt")
     dist.destroy_process_group()
@@ -165,7 +165,7 @@ PARALLEL = replace(SMALL, steps=20, prompts=4, snapshot_every=20)
 
 
 def test_two_processes_with_half_of_the_prompts_each_are_one_with_all(tmp_path):
-    alone = trainer(tmp_path / "one", PARALLEL, noise=False)
+    alone = trainer(tmp_path / "one", PARALLEL, noise=False, strength=1.0)
     alone.run()
     (tmp_path / "two").mkdir()
     port = 20000 + os.getpid() % 20000
