@@ -47,8 +47,6 @@ def train(
     conditions = profiles.build_conditions(profile, encoder)
     losses = {name: (entry, build_loss(name, entry, encoder)) for name, entry in profile.losses.items() if entry.weight}
     phrases = read_phrases(profiles.corpus(profile), profile.training.seed)
-    if profile.method.mapper.aim and not (begun or init):
-        aim(method, encoder, profile.method.mapper.aim, profile.training.seed, profile.training.preview)
     trainer = Trainer(
         profile.training,
         method,
@@ -60,6 +58,8 @@ def train(
         configs.digest(profile),
         lambda path: preview_sheet(method, conditions, profile, path),
     )
+    if profile.method.mapper.aim and not (begun or init):
+        aim(method, encoder, profile.method.mapper.aim, profile.training.seed, profile.training.preview)
     if distributed.rank() == 0:
         (out / "config.yaml").write_text(yaml.safe_dump(configs.as_dict(profile), sort_keys=False), encoding="utf-8")
     trainer.run()
