@@ -10,6 +10,8 @@ Legend: N faces, K principal components, D embedding width.
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
@@ -35,14 +37,14 @@ def aim(method: Method, encoder: TextImage, faces: int, seed: int, preview: bool
     mapper = getattr(method, "mapper", None)
     if not isinstance(mapper, PrincipalMapper) or mapper.axes is None:
         raise ValueError("method.mapper.aim needs method.mapper.space=w_principal; set method.mapper.aim=0")
-    moments = None
-    batches = range(0, faces, BATCH)
-    for number in tqdm(range(len(batches)), desc="aim", disable=distributed.rank() > 0):
+    d, k = mapper.axes.shape
+    moments = mapper.scales.new_zeros(1 + k, 1 + k + d, dtype=torch.float64)
+    for number in tqdm(range(math.ceil(faces / BATCH)), desc="aim", disable=distributed.rank() > 0):
         if number % distributed.world() == distributed.rank():
-            found = _moments(*_look(method, mapper, encoder, seed * 1_000_003 + number, preview))
-            moments = found if moments is None else moments + found
-    moments = torch.zeros(()) if moments is None else moments
-    axes = regression(_summed(moments, mapper), mapper.axes.shape[1])
+            moments += _moments(*_look(method, mapper, encoder, seed * 1_000_003 + number, preview))
+    if distributed.world() > 1:
+        dist.all_reduce(moments)
+    axes = regression(moments, k)
     mapper.axes.copy_(axes / axes.std())  # only directions count; at this size a step of Adam turns them gently
 
 
@@ -59,15 +61,6 @@ def _moments(c: Tensor, e: Tensor) -> Tensor:
     """All second moments [1+K, 1+K+D] of (1, c) with (1, c, e), in float64 so that their order does not matter."""
     left = torch.cat([torch.ones_like(c[:, :1]), c], dim=1).double()
     return left.T @ torch.cat([left, e.double()], dim=1)
-
-
-def _summed(moments: Tensor, mapper: PrincipalMapper) -> Tensor:
-    """The sum over all processes; one that had no batch takes part with zeros."""
-    d, k = mapper.axes.shape
-    moments = moments.to(mapper.scales.device).expand(1 + k, 1 + k + d).contiguous()
-    if distributed.world() > 1:
-        dist.all_reduce(moments)
-    return moments
 
 
 def regression(moments: Tensor, k: int) -> Tensor:

@@ -81,19 +81,13 @@ class Lacking(Judged):
 
 
 @METRICS.register("success_judge_lacking")
-class SuccessJudgeLacking(Lacking):
+class SuccessJudgeLacking(Lacking, SuccessJudge):
     protocol = "share of the images lacking the named attribute (judge below 0.5) in which its probability rises"
-
-    def scores(self, values: Tensor) -> Tensor:
-        return (values[:, 1] > values[:, 0]).double()
 
 
 @METRICS.register("judge_gain_lacking")
-class JudgeGainLacking(Lacking):
+class JudgeGainLacking(Lacking, JudgeGain):
     protocol = "mean gain of the judge's probability of the named attribute in images lacking it (below 0.5)"
-
-    def scores(self, values: Tensor) -> Tensor:
-        return values[:, 1] - values[:, 0]
 
 
 @METRICS.register("judge_unasked")
