@@ -15,7 +15,7 @@ from where2edit import profile as profiles
 from where2edit.evaluation.protocols import METHOD, Protocol, Row
 from where2edit.evaluation.runner import Contestant
 from where2edit.evaluation.samples import Plan, digest
-from where2edit.evaluation.tools import heldout_digest
+from where2edit.evaluation.tools import file_digest, heldout_digest
 from where2edit.methods.base import Method, Parts
 from where2edit.metrics.base import Tools
 from where2edit.profile import Profile
@@ -81,11 +81,6 @@ def training_command(profile: Profile, row: Row) -> str:
     folder = Path(row.weights.format(profile=profile.name)).parent
     changes = " ".join(row.trained_with)
     return f". Train it: `python scripts/train.py --config configs/{profile.name}.yaml --out {folder} {changes}`"
-
-
-def file_digest(path: Path) -> str:
-    """sha256 of a file; "" where there is none."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def fingerprint(network: object) -> str:

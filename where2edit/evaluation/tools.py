@@ -56,8 +56,12 @@ def heldout_digest(text: str | None) -> list[str]:
     """What figures of the held-out encoder depend on: its name, and the content of its file where it is one."""
     if not text:
         return []
-    weights = heldout_config(text).weights or ""
-    return [text, hashlib.sha256(Path(weights).read_bytes()).hexdigest() if Path(weights).is_file() else ""]
+    return [text, file_digest(Path(heldout_config(text).weights or ""))]
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file; "" where there is none."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def real_features(folder: Path, tools: Tools, cache: Path) -> Tensor:
