@@ -1,4 +1,7 @@
-"""Fit the regions of a profile: k-means on the features of its blend site. What is fitted already is kept."""
+"""Fit the regions of a profile: k-means on the features of its blend site. What is fitted already is kept.
+
+Where the training of the profile asks for it, face parsing then finds out which parts of a face the regions show.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from where2edit import assets, pictures, profile, regions
+from where2edit import assets, pictures, profile, region_names, regions
 from where2edit.cli import run
 
 FACES = range(1000, 1006)  # seeds of the faces in the sheet; none of them takes part in the fit
@@ -32,6 +35,8 @@ def main() -> None:
         each = replace(config, regions=replace(config.regions, k=k))
         path = (args.out or assets.shipped("pretrained_models")) / Path(each.regions_file).name
         fitted.append(regions.fit_or_load(generator, each.regions, path))
+        if config.reads_region_names:
+            region_names.name(generator, fitted[-1], path)
         print(f"{path}: {k} regions, inertia {fitted[-1].inertia:.6g}")
     if args.sheet:
         print(pictures.save_png(draw(generator, config, fitted), args.sheet))

@@ -23,11 +23,11 @@ LAYERS = {
     0: ["records", "registry", "config", "cli"],
     1: ["ops", "assets", "downloads", "pictures", "layers", "safe_pickle", "formats", "protobuf", "openvino_ir"]
     + ["tensorfile", "distributed", "memory"],
-    2: ["generators", "text_image", "backbones", "regions", "blending"],
+    2: ["generators", "text_image", "backbones", "regions", "region_names", "blending"],
     3: ["mapper", "attention", "preview"],
     4: ["methods", "losses", "metrics", "data", "checkpoint", "conditions", "state", "run_log"],
     5: ["training", "aiming", "editor", "profile", "runs", "recipes", "edits", "encoder_training", "encoder_report"]
-    + ["encoder_writing", "evaluation", "benchmark_ops"],
+    + ["encoder_writing", "evaluation", "benchmark_ops", "dyeing"],
 }
 LAYER = {name: level for level, names in LAYERS.items() for name in names}
 

@@ -457,6 +457,19 @@ def test_contact_sheet(tmp_path):
         sheets.save(page, tmp_path / "a.gif")
 
 
+def test_application_sheets_show_the_edits_of_the_editor():
+    editor, cell = Editor.load("configs/toy.yaml", ["blending.threshold=0.5"]), 32
+    page = sheets.two_prompt_sheet(editor, [0, 1], [("old", "grey hair"), ("a beard", "a smile")], cell)
+    assert (
+        page.tobytes()
+        != sheets.two_prompt_sheet(editor, [0, 1], [("old", "a hat"), ("a beard", "a hat")], cell).tobytes()
+    )
+    chain = sheets.sequence_sheet(editor, [0, 1], ["blond hair", "red lips", "old"], cell)
+    assert chain.width > page.width and chain.height == page.height
+    style = sheets.reference_sheet(editor, 0, [2, 3], ["blond hair", "red lips"], cell)
+    assert style.tobytes() != sheets.reference_sheet(editor, 0, [2, 4], ["blond hair", "red lips"], cell).tobytes()
+
+
 def test_lanes_pair_and_cross():
     spread = lanes(protocol(), Plan(5), range(2, 5))
     assert [p.text for p in spread[0].prompts] == ["big nose", "blond hair", "red lips"]

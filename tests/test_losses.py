@@ -1,6 +1,7 @@
 """Every loss on a case that can be worked out by hand, and the parameters that it reaches."""
 
 import math
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -9,7 +10,9 @@ import torch.nn.functional as F
 import toy_cases as toy
 
 from where2edit.backbones import vgg
+from where2edit.backbones.face_parsing import CLASSES, class_ids
 from where2edit.config import build
+from where2edit.data.face_words import WORDS, Parts, named_parts
 from where2edit.losses import LOSSES
 from where2edit.losses.base import LossConfig, build_loss
 from where2edit.losses.views import shared_view
@@ -199,10 +202,64 @@ def test_perceptual_is_the_mean_square_of_relu2_2(no_download):
     assert same.item() < 1e-12 < by_hand
 
 
+def shares(*names):
+    """Names of regions, each of one class of face parsing: [k,19]."""
+    return torch.stack([F.one_hot(torch.tensor(CLASSES.index(name)), len(CLASSES)).float() for name in names])
+
+
+def test_named_regions_are_on_for_what_the_words_name_and_off_for_the_rest():
+    labels = torch.tensor([[[0, 0], [1, 2]]]).expand(2, -1, -1)  # hair twice, lip and background once
+    attention = torch.tensor([[0.9, 0.5], [0.4, 0.2]]).expand(2, 1, 2, 2)
+    fields = {"attention": attention, "regions": labels, "num_regions": 3}
+    source, edit, condition = case(**fields, region_names=shares("hair", "u_lip", "background"))
+    condition = replace(condition, prompts=("Blond hair", "an old person"))
+    inside, outside = -(math.log(0.9) + math.log(0.5)) / 2, -(math.log(0.6) + math.log(0.8)) / 2
+    assert loss("named_regions")(source, edit, condition).item() == pytest.approx((inside + outside) / 2, rel=1e-4)
+    value = loss("named_regions", inside=0.0)(source, edit, condition)
+    assert value.item() == pytest.approx(outside / 2, rel=1e-4)
+    condition = replace(condition, prompts=("someone", "a young woman with bangs"))
+    assert loss("named_regions")(source, edit, condition).item() == 0, "no part is named, or the whole person is meant"
+    condition = replace(condition, prompts=("a big smile", "someone"))  # skin, which it may change, is not in sight
+    smile = -math.log(0.4) - (math.log(0.1) + math.log(0.5) + math.log(0.8)) / 3
+    assert loss("named_regions")(source, edit, condition).item() == pytest.approx(smile / 2, rel=1e-4)
+
+
+def test_named_regions_asks_for_names():
+    source, edit, condition = case(attention=torch.ones(2, 1, 2, 2), regions=torch.zeros(2, 2, 2).long(), num_regions=1)
+    with pytest.raises(ValueError, match="run scripts/cluster.py"):
+        loss("named_regions")(source, edit, condition)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "must", "may"),
+    [
+        ("curly blue hair", "hair", ""),
+        ("a woman with bangs", "hair", "skin brows"),
+        ("She wears red lipstick", "lips", "mouth"),
+        ("Bushy eyebrows and a smile", "brows mouth", "eyes skin"),
+        ("a mustache", "mouth", "skin neck"),
+        ("a moustache", "mouth", "skin neck"),
+        ("rosy cheeks", "", "skin nose"),
+        ("a chair", None, None),  # no hair in it
+        ("an old man with a beard", None, None),
+        ("a man", None, None),
+    ],
+)
+def test_words_name_parts(prompt, must, may):
+    parts = named_parts(prompt)
+    assert parts == (None if must is None else Parts(frozenset(must.split()), frozenset(may.split())))
+
+
+def test_every_part_that_a_word_names_is_one_of_face_parsing():
+    for entry in WORDS:
+        assert all(class_ids(part) for part in entry.parts().must | entry.parts().may)
+
+
 REACHES = {
     "clip_contrastive": {"mapper", "attention"},
     "perceptual": {"mapper", "attention"},
     "unasked": {"mapper", "attention"},
+    "named_regions": {"attention"},
     "region_hinge": {"attention"},
     "region_variance": {"attention"},
     "style_delta": {"mapper"},

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
-from where2edit import assets
+from where2edit import assets, region_names
+from where2edit.backbones.face_parsing import CLASSES
 from where2edit.generators import GENERATORS
 from where2edit.generators.stylegan2 import create
 from where2edit.ops import kmeans as kmeans_module
@@ -168,6 +169,49 @@ def test_saved_regions_come_back(small, fitted, tmp_path):
     assert torch.equal(again.centres, fitted.centres) and again.config == CONFIG
     assert (again.generator, again.inertia) == (small.name, fitted.inertia)
     assert not [p for p in path.parent.iterdir() if p != path]
+
+
+class TwoClasses:
+    """In place of a face parser: hair in the upper half of the picture, skin below."""
+
+    def labels(self, images):
+        labels = torch.full((len(images), 64, 64), CLASSES.index("skin"))
+        labels[:, :32] = CLASSES.index("hair")
+        return labels
+
+
+def test_regions_are_named_by_what_the_parser_sees_in_them(small, fitted, tmp_path, monkeypatch):
+    names = region_names.measure(small, fitted, TwoClasses(), faces=range(2))
+    source = small.source(small.w(small.sample_z([0, 1]), CONFIG.truncation))
+    labels = fitted.label(source.features[CONFIG.site])
+    for k in labels.unique():
+        upper = (labels[:, :8] == k).sum() / (labels == k).sum()
+        assert names[k, CLASSES.index("hair")].item() == pytest.approx(upper.item(), abs=1e-5)
+        assert names[k].sum().item() == pytest.approx(1, abs=1e-5)
+    regions = Regions(fitted.centres, CONFIG, fitted.generator, fitted.inertia)
+    monkeypatch.setattr(region_names.FaceParser, "load", classmethod(lambda cls: cls.__new__(cls)))
+    monkeypatch.setattr(region_names.FaceParser, "to", lambda self, device: TwoClasses())
+    monkeypatch.setattr(region_names, "FACES", range(2))
+    region_names.name(small, regions, tmp_path / "named.safetensors")
+    assert torch.equal(Regions.load(tmp_path / "named.safetensors", small).names, regions.names)
+    monkeypatch.setattr(region_names, "measure", lambda *a: pytest.fail("named again"))
+    region_names.name(small, regions, tmp_path / "named.safetensors")
+
+
+def test_a_region_belongs_to_the_parts_that_make_up_half_of_it():
+    names = torch.zeros(3, len(CLASSES))
+    names[0, [CLASSES.index("u_lip"), CLASSES.index("mouth")]] = torch.tensor([0.3, 0.25])
+    names[1, [CLASSES.index("u_lip"), CLASSES.index("skin")]] = torch.tensor([0.4, 0.6])
+    assert region_names.belonging(names, ("mouth",)).tolist() == [True, False, False]
+    assert region_names.belonging(names, ("lips",)).tolist() == [False, False, False]
+    assert region_names.belonging(names, ("lips", "skin")).tolist() == [False, True, False]
+    assert not region_names.belonging(names, ()).any()
+
+
+def test_the_shipped_regions_of_the_default_profile_know_the_parts_of_a_face():
+    names = Regions.load(assets.shipped("pretrained_models/regions-mobile-k60.safetensors")).names
+    for part in ("hair", "skin", "mouth", "lips", "brows", "eyes", "nose", "ears", "neck", "background"):
+        assert region_names.belonging(names, (part,)).any(), part
 
 
 def test_fit_or_load_keeps_what_fits_and_refits_what_does_not(small, fitted, tmp_path, monkeypatch):

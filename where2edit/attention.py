@@ -31,7 +31,12 @@ class AttentionConfig:
     channels: int = 32  # per input
     bias: float = 5.0  # added before the sigmoid: 5 makes the untrained mask about 0.995 everywhere
     noise: bool = False  # per-call noise in training, as in the released code; inference never has it
+    frozen: float = 0.15  # share of the run before it is trained; its losses' ramps should begin at the same moment
     styled: bool = True  # False: Eq. 3 as printed, a = M(f, h) without bias, activation and constant input
+
+    def __post_init__(self):
+        if not 0 <= self.frozen < 1:
+            raise ValueError(f"method.attention.frozen is {self.frozen}; give a share of the run from 0, below 1")
 
 
 class ModulatedConv1x1(nn.Module):

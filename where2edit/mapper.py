@@ -32,6 +32,7 @@ class MapperConfig:
     own: float = 0.25  # weight of each site's own shift beside the shared one, w_principal only
     aim: int = 0  # generated faces that aim the shared shift before training (aiming.py); 0: no aimed part. w_principal
     reach: float = 35.0  # length of the aimed part at strength 1, in standard deviations
+    dyes: tuple[str, ...] = ()  # hair colours of data.alter that dyeing.py finds before training; w_principal only
     samples: int = 50_000  # mapped z behind the principal directions
     seed: int = 0
 
@@ -93,8 +94,13 @@ class PrincipalMapper(nn.Module):
     """The shift of each site in standardised principal coordinates c = V^T (w - mean) / sqrt(lambda) of W.
 
     shift_i = alpha (reach direction(h) + shared(c_i, h) + own_weight own_i(c_i, h)) for each edited site, where
-    direction(h) = h axes / |h axes| is what aiming.py finds before training.
+    direction(h) = h axes / |h axes| is what aiming.py finds before training. Sites of DYED px and more add the dyes
+    that dyeing.py finds, each as far as h is close to the dye's words; they have no gradient and no length. A dye takes
+    the place of the aimed part, which is blind where the generator has no such faces.
     """
+
+    DYED = 32  # px: coarser sites hold shapes
+    CLOSE = (0.35, 0.7)  # cosines of h and a dye's words from which on it shows, and shows in full
 
     def __init__(self, generator: Generator, sites: tuple[Site, ...], text_dim: int, config: MapperConfig):
         super().__init__()
@@ -109,6 +115,11 @@ class PrincipalMapper(nn.Module):
         sizes = (text_dim, config.components, config.hidden)
         self.shared = ShiftBranch(*sizes)
         self.own = nn.ModuleList(ShiftBranch(*sizes) for _ in sites) if config.own else None
+        self.dyed = tuple(site.name for site in sites if site.resolution >= self.DYED)
+        self.dye_words = self.dyes = None
+        if config.dyes:
+            self.dye_words = nn.Parameter(torch.zeros(len(config.dyes), text_dim))
+            self.dyes = nn.Parameter(torch.zeros(len(config.dyes), len(self.dyed), config.components))
 
     def coordinates(self, w: Tensor) -> Tensor:
         """w [B,512] -> c [B,K], about N(0,1) per component for the generator's own samples."""
@@ -118,6 +129,8 @@ class PrincipalMapper(nn.Module):
         """Returns u {site: [B,C]} and the Mahalanobis length of the shift per edited site [B,S]."""
         u, lengths = dict(source.styles), []
         aimed = 0.0 if self.axes is None else self.reach * F.normalize(condition.h @ self.axes, dim=1)
+        dye, dyed = self.dye(condition)
+        aimed = (1 - dyed) * aimed
         for number, name in enumerate(self.sites):
             site = self._generator.site(name)
             w = source.w[:, self._generator.w_index(site)]
@@ -126,10 +139,26 @@ class PrincipalMapper(nn.Module):
             if self.own is not None:
                 shift = shift + self.own_weight * self.own[number](c, condition.h)
             shift = condition.strength * shift
-            moved = w + (shift * self.scales) @ self.directions.T
-            u[name] = source.styles[name] + self._generator.affine(site, moved) - self._generator.affine(site, w)
+            u[name] = self.moved(source, name, shift + dye.get(name, 0.0))
             lengths.append(shift.norm(dim=1))
         return u, torch.stack(lengths, dim=1)
+
+    def moved(self, source: Source, name: str, shift: Tensor) -> Tensor:
+        """The styles [B,C] of a site after a shift [B,K]."""
+        site = self._generator.site(name)
+        w = source.w[:, self._generator.w_index(site)]
+        styles = self._generator.affine(site, w + (shift * self.scales) @ self.directions.T)
+        return source.styles[name] + styles - self._generator.affine(site, w)
+
+    def dye(self, condition: Condition) -> tuple[dict[str, Tensor], Tensor]:
+        """The dyes' shift of each dyed site [B,K] at the condition's strength, and how much of a dye shows [B,1]."""
+        if self.dyes is None:
+            return {}, torch.zeros_like(condition.h[:, :1])
+        low, high = self.CLOSE
+        cosines = F.normalize(condition.h, dim=1) @ F.normalize(self.dye_words.detach(), dim=1).T
+        amount = ((cosines - low) / (high - low)).clamp(0, 1)  # [B,P]
+        dyes = {name: condition.strength * amount @ self.dyes[:, n].detach() for n, name in enumerate(self.dyed)}
+        return dyes, amount.amax(1, keepdim=True)
 
 
 def principal_directions(generator: Generator, config: MapperConfig) -> tuple[Tensor, Tensor]:

@@ -47,6 +47,12 @@ class Profile:
         """Where the fitted centres of this profile are kept, relative to the project."""
         return f"pretrained_models/regions-{self.name}-k{self.regions.k}.safetensors"
 
+    @property
+    def reads_region_names(self) -> bool:
+        """Whether training needs to know which parts of a face the regions show."""
+        named = self.losses.get("named_regions")
+        return bool(self.method.mapper.dyes) or (named is not None and named.weight > 0)
+
 
 def load(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Profile:
     """The profile in a YAML file, with `key=value` overrides. Raises ValueError with one sentence."""

@@ -101,16 +101,21 @@ def fit_or_load(generator: Generator, config: RegionConfig, path: str | Path) ->
 class Regions(nn.Module):
     """Fitted centres that label every pixel of an image.
 
-    Buffer: centres [k,D]. `inertia` is the sum of squared distances over the refined points of the fit.
+    Buffers: centres [k,D]; names [k,19], the share of each class of face parsing in a region (region_names.py), or
+    None. `inertia` is the sum of squared distances over the refined points of the fit.
     """
 
     centres: Tensor
+    names: Tensor | None
 
-    def __init__(self, centres: Tensor, config: RegionConfig, generator: str, inertia: float):
+    def __init__(
+        self, centres: Tensor, config: RegionConfig, generator: str, inertia: float, names: Tensor | None = None
+    ):
         super().__init__()
         if centres.ndim != 2 or len(centres) != config.k:
             raise ValueError(f"centres must be [k={config.k},D], got {list(centres.shape)}")
         self.register_buffer("centres", centres)
+        self.register_buffer("names", names)
         self.config, self.generator, self.inertia = config, generator, inertia
 
     @property
@@ -129,13 +134,13 @@ class Regions(nn.Module):
         return scores.argmin(1).view(len(features), *features.shape[2:])
 
     def save(self, path: str | Path) -> Path:
-        """Write centres and metadata (config, generator, inertia) as safetensors, whole or not at all."""
+        """Write centres, names and metadata (config, generator, inertia) as safetensors, whole or not at all."""
         metadata = {
             "config": json.dumps(asdict(self.config)),
             "generator": self.generator,
             "inertia": repr(self.inertia),
         }
-        return tensorfile.write(path, {"centres": self.centres}, FORMAT, metadata)
+        return tensorfile.write(path, self.state_dict(), FORMAT, metadata)
 
     @classmethod
     def load(cls, path: str | Path, generator: Generator | None = None) -> Regions:
@@ -146,7 +151,8 @@ class Regions(nn.Module):
             state = "holds no regions; remove it and" if Path(path).is_file() else "does not exist;"
             raise ValueError(f"{path} {state} fit regions with scripts/cluster.py") from None
         config = build(RegionConfig, json.loads(metadata["config"]), "regions")
-        regions = cls(tensors["centres"], config, metadata["generator"], float(metadata["inertia"]))
+        inertia = float(metadata["inertia"])
+        regions = cls(tensors["centres"], config, metadata["generator"], inertia, tensors.get("names"))
         if generator is None:
             return regions
         if generator.name != regions.generator:

@@ -17,11 +17,13 @@ from where2edit.aiming import aim
 from where2edit.cli import writable
 from where2edit.conditions import Conditions
 from where2edit.data.prompts import read_phrases
+from where2edit.dyeing import dye
 from where2edit.losses.base import build_loss
 from where2edit.memory import keep_freed_memory
 from where2edit.methods.base import Method
 from where2edit.profile import Profile
 from where2edit.state import stored_step
+from where2edit.text_image.base import TextImage
 from where2edit.training import STATE, Trainer
 
 SHEET_PROMPTS = ("blond hair", "purple hair", "a big smile", "red lipstick", "eyeglasses", "a beard", "an old person")
@@ -58,8 +60,8 @@ def train(
         configs.digest(profile),
         lambda path: preview_sheet(method, conditions, profile, path),
     )
-    if profile.method.mapper.aim and not (begun or init):
-        aim(method, encoder, profile.method.mapper.aim, profile.training.seed, profile.training.preview)
+    if not (begun or init):
+        prepare(method, encoder, profile)
     if distributed.rank() == 0:
         (out / "config.yaml").write_text(yaml.safe_dump(configs.as_dict(profile), sort_keys=False), encoding="utf-8")
     trainer.run()
@@ -67,6 +69,15 @@ def train(
         publish(method, profile, out / "editor.safetensors")
     distributed.leave()
     return f"{out / 'editor.safetensors'} after {trainer.step} steps; sheets and train.jsonl beside it"
+
+
+def prepare(method: Method, encoder: TextImage, profile: Profile) -> None:
+    """What a fresh mapper learns before its first step: where the words point, and colours that no face has."""
+    mapper, training = profile.method.mapper, profile.training
+    if mapper.aim:
+        aim(method, encoder, mapper.aim, training.seed, training.preview)
+    if mapper.dyes:
+        dye(method, encoder, mapper.dyes, profile.method.strength, training.seed, training.preview)
 
 
 def start_processes(device: str | None) -> str:

@@ -13,8 +13,6 @@ from where2edit.methods.base import Method, MethodConfig, Parts
 from where2edit.ops.region_mean import region_mean
 from where2edit.records import Condition, Edit, Source
 
-FREEZE_ATTENTION = 0.15  # share of the run before the attention is trained; its ramped losses begin at the same moment
-
 
 @METHODS.register("where2edit")
 class Where2Edit(Method):
@@ -30,6 +28,7 @@ class Where2Edit(Method):
             parts.generator, edited_sites(parts.generator, parts.blend_site), parts.text_dim, config.mapper
         )
         self.attention = Attention(parts.generator, parts.blend_site, parts.text_dim, config.attention)
+        self.frozen = config.attention.frozen
         self.reads_tail = config.attention.inputs == "all"
         self.parts = parts
 
@@ -46,7 +45,8 @@ class Where2Edit(Method):
         a = self.attention(shared.features, condition.h_attention)
         mean = region_mean(a, labels, parts.regions.num_regions)  # Clus in Eq. 3
         mask = make_mask(mean, parts.blending)
-        return Edit(u, mask, a, mean, labels, parts.regions.num_regions, shift=shift)
+        regions = parts.regions
+        return Edit(u, mask, a, mean, labels, regions.num_regions, regions.names, shift=shift)
 
     def schedule(self, progress: float) -> None:
-        self.attention.release(progress >= FREEZE_ATTENTION)
+        self.attention.release(progress >= self.frozen)

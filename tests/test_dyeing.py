@@ -1,0 +1,100 @@
+"""Hair colours that the generator lacks: fitted to recoloured pictures, in force where the words ask for them."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+import toy_cases as toy
+
+from where2edit import dyeing
+from where2edit.data.alter import HAIR
+from where2edit.dyeing import dye
+from where2edit.records import Condition, Edit
+
+COLOURS = ("Blue_Hair", "Gray_Hair")
+MAPPER = replace(toy.MAPPER, dyes=COLOURS, components=64)
+WORDS = ["blue hair", "gray hair"]
+
+
+@pytest.fixture(scope="module")
+def dyed():
+    """A method of 32 px that has been dyed, on few faces and in few steps."""
+    patch = pytest.MonkeyPatch()
+    for name, value in {"FACES": 2, "LOOKS": 20, "STEPS": 40, "RATE": 0.1}.items():
+        patch.setattr(dyeing, name, value)
+    method = toy.method(mapper=MAPPER, resolution=32).requires_grad_(False)
+    dye(method, toy.encoder(), COLOURS, 0.1, seed=0, preview=False)
+    yield method
+    patch.undo()
+
+
+def test_dyed_hair_is_nearer_to_the_recoloured_picture(dyed):
+    errors = torch.zeros(2)  # before and after
+    targets = torch.tensor([HAIR[colour] for colour in COLOURS]).float()
+    shifts = {name: 0.1 * dyed.mapper.dyes[:, number] for number, name in enumerate(dyed.mapper.dyed)}
+    for source, mask in dyeing._faces(dyed, 0, preview=False):
+        wanted, seen = dyeing._recoloured(source, mask, targets)
+        many = source.repeat(2)
+        styles = dict(many.styles) | {name: dyed.mapper.moved(many, name, shift) for name, shift in shifts.items()}
+        edit = dyed.render(many, Edit(styles, mask.repeat(2, 1, 1, 1)))
+        errors += torch.stack([((dyeing._lab(x.image) - wanted).abs() * seen).sum() for x in (many, edit)])
+        assert torch.equal(edit.image * (seen == 0), source.image.expand(2, -1, -1, -1) * (seen == 0))
+    assert errors[1] < 0.8 * errors[0]
+
+
+def test_recoloured_pictures_have_the_chroma_of_the_colour(dyed):
+    source, mask = next(dyeing._faces(dyed, 0, preview=False))
+    targets = torch.tensor([[50.0, 10, 20]])
+    wanted, seen = dyeing._recoloured(source, torch.ones_like(mask), targets)
+    before = dyeing._lab(source.image).mean((2, 3))
+    after = wanted.mean((2, 3))
+    assert torch.allclose(after[0, 1:], targets[0, 1:], atol=6) and seen.all()
+    assert (after[0, 0] - (before[0, 0] + targets[0, 0]) / 2).abs() < 6
+
+
+def test_only_words_close_to_the_dyes_bring_it_and_only_on_fine_sites(dyed):
+    mapper = dyed.mapper
+    words = F.normalize(mapper.dye_words, dim=1)
+    other = torch.linalg.svd(words)[2][-1:]  # orthogonal to both
+    middle = F.normalize(other + words[:1] * 0.6, dim=1)
+    h = torch.cat([words[:1], other, middle])
+    shift, dyed_share = mapper.dye(Condition(h, h, strength=0.2))
+    assert set(shift) == {site.name for site in dyed.parts.generator.sites if site.resolution >= 32}
+    low, high = mapper.CLOSE
+    for number, name in enumerate(shift):
+        cosines = (h @ words.T - low) / (high - low)
+        assert torch.allclose(shift[name], 0.2 * cosines.clamp(0, 1) @ mapper.dyes[:, number], atol=1e-5)
+        assert torch.allclose(dyed_share, cosines.clamp(0, 1).amax(1, keepdim=True), atol=1e-5)
+        assert shift[name][0].any() and not shift[name][1].any() and shift[name][2].any()
+
+
+def test_a_dye_has_no_length_and_no_gradient(dyed):
+    source, condition = toy.sources((31,), 32), toy.conditions().of(WORDS, 0.1, per_source=2)
+    bare = toy.method(mapper=MAPPER, resolution=32)
+    bare.load_state_dict(dyed.state_dict())
+    with torch.no_grad():
+        bare.mapper.dyes.zero_()
+    (with_dye, lengths), (without, same) = (m.mapper(source.repeat(2), condition) for m in (dyed, bare))
+    assert torch.equal(lengths, same)
+    assert any(not torch.equal(with_dye[name], without[name]) for name in with_dye)
+    trained = toy.method(mapper=MAPPER, resolution=32)
+    u, _ = trained.mapper(source.repeat(2), condition)
+    sum(value.sum() for value in u.values()).backward()
+    assert trained.mapper.dyes.grad is None and trained.mapper.dye_words.grad is None
+
+
+def test_what_cannot_be_dyed_is_refused(monkeypatch):
+    monkeypatch.setattr(dyeing, "LOOKS", 2)
+    with pytest.raises(ValueError, match="method.mapper.dyes needs method.mapper.space=w_principal"):
+        dye(toy.method(mapper=toy.SPACES["stylespace"]), toy.encoder(), COLOURS, 0.1, 0, preview=False)
+    method = toy.method(mapper=MAPPER, resolution=32)
+    with pytest.raises(ValueError, match="dyes has 'Bleu_Hair'; did you mean 'Blue_Hair'"):
+        dye(method, toy.encoder(), ("Bleu_Hair", "Gray_Hair"), 0.1, 0, preview=False)
+    monkeypatch.setattr(dyeing, "HAIRY", 1.0)
+    with pytest.raises(ValueError, match="only 0 of 2 faces show hair; set method.mapper.dyes=\\[\\]"):
+        dye(method, toy.encoder(), COLOURS, 0.1, 0, preview=False)
+    regions = method.parts.regions
+    monkeypatch.setattr(regions, "names", None)
+    with pytest.raises(ValueError, match="needs regions with names; run scripts/cluster.py"):
+        dye(method, toy.encoder(), COLOURS, 0.1, 0, preview=False)
