@@ -12,6 +12,7 @@ from where2edit.generators import GENERATORS
 from where2edit.generators.stylegan2 import create
 from where2edit.ops import kmeans as kmeans_module
 from where2edit.ops.kmeans import assign, kmeans, refined
+from where2edit.region_names import NAMES
 from where2edit.regions import RegionConfig, Regions, collect, fit, fit_or_load, positional
 
 SHIPPED = (10, 20, 60)
@@ -175,9 +176,15 @@ class TwoClasses:
     """In place of a face parser: hair in the upper half of the picture, skin below."""
 
     def labels(self, images):
-        labels = torch.full((len(images), 64, 64), CLASSES.index("skin"))
-        labels[:, :32] = CLASSES.index("hair")
-        return labels
+        return labelled(64, {"skin": slice(None), "hair": slice(32)})[None].expand(len(images), -1, -1)
+
+
+def labelled(size, rows):
+    """Labels [size,size] with whole rows of each class, the later on top."""
+    labels = torch.zeros(size, size, dtype=torch.long)
+    for name, where in rows.items():
+        labels[where] = CLASSES.index(name)
+    return labels
 
 
 def test_regions_are_named_by_what_the_parser_sees_in_them(small, fitted, tmp_path, monkeypatch):
@@ -199,19 +206,31 @@ def test_regions_are_named_by_what_the_parser_sees_in_them(small, fitted, tmp_pa
 
 
 def test_a_region_belongs_to_the_parts_that_make_up_half_of_it():
-    names = torch.zeros(3, len(CLASSES))
-    names[0, [CLASSES.index("u_lip"), CLASSES.index("mouth")]] = torch.tensor([0.3, 0.25])
-    names[1, [CLASSES.index("u_lip"), CLASSES.index("skin")]] = torch.tensor([0.4, 0.6])
-    assert region_names.belonging(names, ("mouth",)).tolist() == [True, False, False]
-    assert region_names.belonging(names, ("lips",)).tolist() == [False, False, False]
-    assert region_names.belonging(names, ("lips", "skin")).tolist() == [False, True, False]
-    assert not region_names.belonging(names, ()).any()
+    names = torch.zeros(3, len(NAMES))
+    names[0, [NAMES.index("u_lip"), NAMES.index("mouth")]] = torch.tensor([0.3, 0.25])
+    names[1, [NAMES.index("u_lip"), NAMES.index("jaw"), NAMES.index("cheeks")]] = torch.tensor([0.4, 0.35, 0.25])
+    assert region_names.belonging(names, ["mouth"]).tolist() == [True, False, False]
+    assert region_names.belonging(names, ["lips"]).tolist() == [False, False, False]
+    assert region_names.belonging(names, ["skin"]).tolist() == [False, True, False]
+    assert region_names.belonging(names, ["lips", "jaw"]).tolist() == [False, True, False]
+    assert region_names.belonging(names, ["face"]).tolist() == [True, True, False]
+    assert not region_names.belonging(names, []).any()
+
+
+def test_skin_is_forehead_cheeks_or_jaw_by_its_height():
+    face = {"skin": slice(None), "hair": slice(2), "l_brow": slice(5, 6), "nose": slice(8, 11)}
+    bands = region_names.with_bands(labelled(16, face))[:, 0].tolist()
+    assert [region_names.NAMES[i] for i in bands] == (
+        ["hair"] * 2 + ["forehead"] * 3 + ["l_brow"] + ["cheeks"] * 2 + ["nose"] * 3 + ["jaw"] * 5
+    )
+    without = region_names.with_bands(labelled(4, {"skin": slice(None)}))
+    assert (without == region_names.NAMES.index("jaw")).all(), "a face without brows and nose is all jaw"
 
 
 def test_the_shipped_regions_of_the_default_profile_know_the_parts_of_a_face():
     names = Regions.load(assets.shipped("pretrained_models/regions-mobile-k60.safetensors")).names
-    for part in ("hair", "skin", "mouth", "lips", "brows", "eyes", "nose", "ears", "neck", "background"):
-        assert region_names.belonging(names, (part,)).any(), part
+    for part in (*region_names.BANDS, "hair", "mouth", "lips", "brows", "eyes", "nose", "ears", "neck", "background"):
+        assert region_names.belonging(names, [part]).any(), part
 
 
 def test_fit_or_load_keeps_what_fits_and_refits_what_does_not(small, fitted, tmp_path, monkeypatch):

@@ -9,20 +9,20 @@ import torch
 import torch.nn.functional as F
 
 from where2edit.attention import AttentionConfig
-from where2edit.backbones.face_parsing import CLASSES
 from where2edit.blending import BlendingConfig
 from where2edit.conditions import Conditions
 from where2edit.generators.stylegan2 import create
 from where2edit.mapper import MapperConfig
 from where2edit.methods import METHODS
 from where2edit.methods.base import MethodConfig, Parts
+from where2edit.region_names import NAMES
 from where2edit.regions import RegionConfig, Regions, positional
 from where2edit.text_image import TEXT_IMAGE
 from where2edit.text_image.base import TextImageConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 PROMPTS = ("blond hair", "a big smile", "red lipstick", "eyeglasses", "bushy eyebrows", "a beard")
-NAMES = ("hair", "mouth", "background")  # of the regions
+SHOWN = ("hair", "mouth", "background")  # by the regions
 CAPTION = "She has blond hair, a big smile, and red lipstick.\nHe wears eyeglasses, has bushy eyebrows, a beard.\n"
 MAPPER = MapperConfig(space="w_principal", components=8, hidden=16, samples=600)
 SPACES = {"stylespace": replace(MAPPER, space="stylespace"), "w_principal": MAPPER}
@@ -56,7 +56,7 @@ def regions(resolution=16, k=3):
     points = positional(sources((5,), resolution).features[name])[0].flatten(1).T  # [pixels,D]
     centres = points[:: len(points) // k][:k].clone()
     config = RegionConfig(k=k, site=name, samples=1)
-    names = F.one_hot(torch.tensor([CLASSES.index(part) for part in NAMES[:k]]), len(CLASSES)).float()
+    names = F.one_hot(torch.tensor([NAMES.index(part) for part in SHOWN[:k]]), len(NAMES)).float()
     return Regions(centres, config, generator(resolution).name, 0.0, names)
 
 

@@ -55,8 +55,9 @@ def dye(
     faces = list(_faces(method, seed, preview))
     found = torch.zeros_like(mapper.dyes)
     mine = slice(distributed.rank(), None, distributed.world())
-    targets = torch.tensor([HAIR[colour] for colour in colours[mine]]).to(found)
-    found[mine] = _fit(method, mapper, faces, targets, preview) / strength
+    if colours[mine]:
+        targets = torch.tensor([HAIR[colour] for colour in colours[mine]]).to(found)
+        found[mine] = _fit(method, mapper, faces, targets, preview) / strength
     if distributed.world() > 1:
         dist.all_reduce(found)
     with torch.no_grad():
@@ -69,7 +70,7 @@ def _faces(method: Method, seed: int, preview: bool) -> Iterator[tuple[Source, T
     regions, site, left = method.parts.regions, method.parts.blend_site, FACES
     if regions is None or regions.names is None:
         raise ValueError("method.mapper.dyes needs regions with names; run scripts/cluster.py")
-    hair = belonging(regions.names, ("hair",))
+    hair = belonging(regions.names, ["hair"])
     for number in range(LOOKS):
         z = torch.randn(1, 512, generator=torch.Generator().manual_seed(seed * 1_000_003 + number))
         source = method.source(method.latents(z.to(hair.device), TRUNCATION), preview)
@@ -92,11 +93,8 @@ def _fit(
     for step in tqdm(range(STEPS), desc="dye", disable=distributed.rank() > 0):
         (source, mask), (pictures, seen) = faces[step % FACES], wanted[step % FACES]
         many = source.repeat(len(targets))
-        styles = source.styles | {
-            name: mapper.moved(many, name, shifts[:, number]) for number, name in enumerate(mapper.dyed)
-        }
-        styles = {name: value.expand(len(targets), -1) for name, value in styles.items()}
-        edit = method.render(many, Edit(styles, mask.expand(len(targets), -1, -1, -1)), preview)
+        moved = {name: mapper.moved(many, name, shifts[:, number]) for number, name in enumerate(mapper.dyed)}
+        edit = method.render(many, Edit(many.styles | moved, mask.expand(len(targets), -1, -1, -1)), preview)
         error = ((_lab(edit.image) - pictures).abs() * seen).sum() / (3 * UNIT * seen.sum())
         loss = error + LENGTH * shifts.square().sum(2).mean(1).sum()
         optimizer.param_groups[0]["lr"] = RATE * (0.5 + 0.5 * math.cos(math.pi * step / STEPS))

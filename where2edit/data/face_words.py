@@ -1,7 +1,8 @@
 """Which parts of a face a prompt names, by its words: where the edit must show, and where it may.
 
-Parts are groups of face parsing (backbones.face_parsing). A prompt without any of these words, and one about the whole
-person, names none. Words of several entries add up: "bangs and red lipstick" names hair and lips.
+Parts are groups of face parsing and bands of skin (region_names). Words of several entries add up: "bangs and red
+lipstick" names hair and lips. Words about the whole person name the head, unless they only say whose part it is: "a
+woman with bangs" names bangs, "an old man with bangs" both.
 """
 
 from __future__ import annotations
@@ -10,8 +11,6 @@ import re
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
-
-WHOLE = re.compile(r"\b(young|old|elderly|aged|child|attractive|beautiful)\b")
 
 
 @dataclass(frozen=True)
@@ -42,28 +41,33 @@ class Entry:
 
 WORDS = (
     Entry(r"hair|haired|locks|curls|blonde?|brunette|redhead|highlights", "hair"),
-    Entry(r"bangs|fringe|bald|balding|hairless|receding hairline", "hair", "skin brows"),
-    Entry(r"sideburns", "", "hair skin ears"),
-    Entry(r"hat|cap|beanie", "hair", "skin"),
-    Entry(r"smil\w*|grin\w*|laugh\w*|mouth|teeth", "mouth", "skin"),
+    Entry(r"bangs|fringe|bald|balding|hairless|receding hairline", "hair", "forehead brows"),
+    Entry(r"sideburns", "", "hair cheeks jaw ears"),
+    Entry(r"hat|cap|beanie", "hair", "forehead"),
+    Entry(r"smil\w*|grin\w*|laugh\w*|mouth|teeth", "mouth", "cheeks jaw"),
     Entry(r"sad|angry|serious|neutral|surprised|happy", "mouth", "face"),
     Entry(r"lipstick|lips", "lips", "mouth"),
     Entry(r"makeup|make-up", "lips eyes", "face"),
-    Entry(r"rosy|blush\w*|cheeks?|cheekbones", "", "skin nose"),
+    Entry(r"rosy|blush\w*|cheeks?|cheekbones", "cheeks", "nose"),
     Entry(r"eyebrows?|brows?", "brows", "eyes"),
-    Entry(r"eyes?|eyelashes|eyeshadow", "eyes", "skin"),
-    Entry(r"eyeglasses|glasses|sunglasses", "eyes glasses", "brows skin nose ears"),
-    Entry(r"nose", "nose", "skin"),
+    Entry(r"eyes?|eyelashes|eyeshadow", "eyes", "cheeks"),
+    Entry(r"eyeglasses|glasses|sunglasses", "eyes glasses", "brows cheeks nose ears"),
+    Entry(r"nose", "nose", "cheeks"),
     Entry(r"ears?|earrings?", "ears", "earrings hair neck"),
-    Entry(r"beard\w*|goatee|m(?:o?u)stache|stubble|(?:un)?shave[nd]?|five o'clock shadow", "mouth", "skin neck"),
+    Entry(r"beard\w*|stubble|(?:un)?shave[nd]?|five o'clock shadow", "jaw", "mouth cheeks neck"),
+    Entry(r"goatee|m(?:o?u)stache", "mouth", "jaw"),
     Entry(r"skin|pale|tanned|freckles|wrinkles", "skin nose", "face neck ears"),
-    Entry(r"chubby|double chin|oval|fat|thin face", "", "face neck ears hair"),
+    Entry(r"chubby|double chin|oval|fat|thin face", "jaw cheeks", "face neck ears hair"),
     Entry(r"necklace|necktie|tie", "", "neck cloth"),
+    Entry(r"young|old|elderly|aged|child|attractive|beautiful", "face hair", "neck ears"),
 )
+WHO = Entry(r"(?:wo)?m[ae]n|(?:fe)?male|boy|girl", "face hair", "neck ears")
 
 
 def named_parts(prompt: str) -> Parts | None:
-    """The parts that a prompt names; None where it names none or means the whole person."""
+    """The parts that a prompt names; None where it names none."""
     text = prompt.lower()
     found = [entry.parts() for entry in WORDS if entry.names(text)]
-    return None if not found or WHOLE.search(text) else reduce(or_, found)
+    if not found and WHO.names(text):
+        return WHO.parts()
+    return reduce(or_, found) if found else None

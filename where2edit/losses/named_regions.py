@@ -56,8 +56,8 @@ class NamedRegions:
 
 def _cells(parts: Parts, names: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Cells of labels [r,r] on named parts, and on parts where nothing should change: bool [r,r] each."""
-    inside = belonging(names, tuple(parts.must))
-    outside = ~belonging(names, tuple(parts.must | parts.may))
+    inside = belonging(names, parts.must)
+    outside = ~belonging(names, parts.must | parts.may)
     return inside[labels], outside[labels]
 
 
