@@ -27,7 +27,7 @@ LAYERS = {
     3: ["mapper", "attention", "preview"],
     4: ["methods", "losses", "metrics", "data", "checkpoint", "conditions", "state", "run_log"],
     5: ["training", "aiming", "editor", "profile", "runs", "recipes", "edits", "encoder_training", "encoder_report"]
-    + ["encoder_writing", "evaluation", "benchmark_ops", "dyeing"],
+    + ["encoder_writing", "evaluation", "benchmark_ops", "dyeing", "sequences"],
 }
 LAYER = {name: level for level, names in LAYERS.items() for name in names}
 

@@ -11,6 +11,7 @@ from where2edit import pictures
 from where2edit.blending import make_mask
 from where2edit.editor import NOISE_GAIN, Editor, Result, Step
 from where2edit.records import Edit
+from where2edit.sequences import carry_on
 
 SEEDS = (1, 2)
 
@@ -182,7 +183,7 @@ def test_where_edits_of_a_sequence_overlap_both_are_in_force(editor, paint):
     source, everywhere = editor.source(1), paint(0, 0, 32, 32)
     first, second = editor.sequence(source, [Step("a beard", mask=everywhere), Step("a big smile", mask=everywhere)])
     s, u1, u2 = source.styles, first.edit.styles, second.edit.styles
-    both = {site: u2[site] + u1[site] - s[site] for site in s}
+    both = {site: s[site] + (u2[site] + u1[site] - 2 * s[site]) / 2**0.5 for site in s}
     with torch.no_grad():
         expected = editor.parts.generator.synthesis(both)
     assert torch.allclose(second.edit.image, expected, atol=1e-4)
@@ -194,7 +195,7 @@ def test_three_edits_in_a_row_add_up_and_stay_local(either, paint):
     results = either.sequence(source, [Step(p, mask=box) for p in toy.PROMPTS[:3]])
     assert all(result.edit.certificate[0].local for result in results)
     u = [result.edit.styles for result in results]
-    whole = {site: sum(each[site] for each in u) - 2 * s for site, s in source.styles.items()}
+    whole = {site: s + sum(each[site] - s for each in u) / 3**0.5 for site, s in source.styles.items()}
     with torch.no_grad():
         proposed = either.method.propose(source, either.condition(Step("x")))
         mask = results[0].edit.mask
@@ -202,10 +203,18 @@ def test_three_edits_in_a_row_add_up_and_stay_local(either, paint):
     assert torch.allclose(results[-1].edit.image, expected, atol=1e-4)
 
 
+def test_an_earlier_edit_elsewhere_has_no_say(either, paint):
+    source, corner, rest = either.source(1), paint(0, 0, 4, 4), paint(24, 24, 32, 32)
+    steps = [Step(prompt, mask=mask) for prompt, mask in zip(toy.PROMPTS, (corner, rest, rest), strict=False)]
+    with_first, without = (either.sequence(source, row)[-1].edit.image for row in (steps, steps[1:]))
+    assert torch.equal(with_first[..., 20:, 20:], without[..., 20:, 20:])
+    assert not torch.equal(with_first[..., :4, :4], without[..., :4, :4])
+
+
 def test_the_next_edit_reads_what_the_last_one_wrote(either, paint):
     source = either.source(1)
     edit = either.edit(source, Step("a beard", mask=paint(0, 0, 16, 32))).edit
-    carried = either.carry_on(source, edit)
+    carried = carry_on(source, edit)
     tail = {"32.conv0", "32.conv1"} if either.method.reads_tail else set()
     assert set(edit.features) == {"16.conv1"} | tail
     assert all(torch.equal(carried.features[name], edit.features[name]) for name in edit.features)

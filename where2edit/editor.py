@@ -14,9 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from where2edit import profile as profiles
-from where2edit.blending import certify, halo, make_mask, resize_mask
+from where2edit.blending import certify, halo, make_mask
 from where2edit.profile import Profile
 from where2edit.records import Condition, Edit, Source
+from where2edit.sequences import Painted, carry_on, paint_over
 
 MAX_WORDS = 60  # of one prompt; longer descriptions are split and applied one by one
 NOISE_GAIN = 0.01  # a rise of the cosine below this is what re-encoding alone can make
@@ -78,14 +79,12 @@ class Editor:
         return self.method.source(w.to(self.device))
 
     @torch.no_grad()
-    def edit(self, source: Source, step: Step, carried: Carried | None = None) -> Result:
-        """Edit one source. `carried`: earlier edits of a sequence, kept where the new mask covers them."""
+    def edit(self, source: Source, step: Step, earlier: tuple[Painted, ...] = ()) -> Result:
+        """Edit one source. `earlier` edits of a sequence are kept where the new mask covers them."""
         condition = self.condition(step)
         edit = self.method.propose(source, condition)
         edit = edit.with_(mask=self.mask(edit, step))
-        edit = self.method.render(source, edit)
-        if carried is not None:
-            edit = self._paint_over(source, edit, carried)
+        edit = paint_over(self.method, source, self.method.render(source, edit), earlier)
         edit = edit.with_(certificate=certify(source.image, edit.image, edit.mask, self.halo))
         return Result(step, edit, self.score(source.image, condition), self.score(edit.image, condition))
 
@@ -93,17 +92,12 @@ class Editor:
     def sequence(self, source: Source, steps: list[Step]) -> list[Result]:
         """Apply steps one after another; each works on the blended canvas of the one before."""
         results: list[Result] = []
-        carried = None
+        earlier: tuple[Painted, ...] = ()
         for step in steps:
-            results.append(self.edit(source, step, carried))
-            carried = Carried.of(source, results[-1].edit, carried)
-            source = self.carry_on(source, results[-1].edit)
+            results.append(self.edit(source, step, earlier))
+            earlier += (Painted.of(source, results[-1].edit),)
+            source = carry_on(source, results[-1].edit)
         return results
-
-    @staticmethod
-    def carry_on(source: Source, edit: Edit) -> Source:
-        """The source of the next edit: the blended canvas in place of the old one, styles as they were."""
-        return source.with_(features=source.features | edit.features, rgb=source.rgb | edit.rgb, image=edit.image)
 
     def condition(self, step: Step) -> Condition:
         """The condition of one step. Raises ValueError for prompts, strengths and references that make no sense."""
@@ -155,26 +149,3 @@ class Editor:
         """Cosine of an image with what the condition asks for."""
         embedded = F.normalize(self.encoder.image(image).float(), dim=1)
         return (embedded * F.normalize(condition.h, dim=1)).sum().item()
-
-    def _paint_over(self, source: Source, edit: Edit, carried: Carried) -> Edit:
-        """Where the new mask meets earlier edits, paint again with the shifts of both."""
-        both = {name: u + carried.shift[name] for name, u in edit.styles.items()}
-        overlap = edit.mask * resize_mask(carried.mask, edit.mask.shape[-1])
-        painted = self.method.render(self.carry_on(source, edit), edit.with_(styles=both, mask=overlap))
-        return painted.with_(styles=edit.styles, mask=edit.mask)
-
-
-@dataclass(frozen=True)
-class Carried:
-    """Earlier edits of a sequence: the sum of their shifts of every style, and the union of their masks."""
-
-    shift: dict[str, Tensor]
-    mask: Tensor
-
-    @classmethod
-    def of(cls, source: Source, edit: Edit, earlier: Carried | None) -> Carried:
-        shift = {name: u - source.styles[name] for name, u in edit.styles.items()}
-        if earlier is None:
-            return cls(shift, edit.mask)
-        total = {name: value + earlier.shift[name] for name, value in shift.items()}
-        return cls(total, torch.maximum(edit.mask, earlier.mask))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 
 import torch
@@ -17,7 +18,6 @@ from where2edit import pictures
 from where2edit.backbones.preprocess import resize
 from where2edit.blending import blended_sites, halo
 from where2edit.conditions import Conditions
-from where2edit.editor import Carried, Editor
 from where2edit.evaluation.protocols import Prompt, Protocol, Row
 from where2edit.evaluation.samples import Lane, Plan, Store, lanes
 from where2edit.methods.base import Method
@@ -25,6 +25,7 @@ from where2edit.methods.controls import OracleMask
 from where2edit.metrics import METRICS
 from where2edit.metrics.base import Case, Tools, View
 from where2edit.records import Edit, Source
+from where2edit.sequences import Painted, carry_on, paint_over
 
 SHEET_CELL = 256  # pixels of the contact sheet's pictures
 
@@ -164,15 +165,14 @@ class Runner:
 
     def _chain(self, method: Method, source: Source, prompts: tuple[Prompt, ...], strength: float) -> Edit:
         """Edit after edit on the blended canvas; the last edit's image, with the union of all masks."""
-        carried, edit = None, None
+        earlier: tuple[Painted, ...] = ()
         for prompt in prompts:
             condition = self.conditions.of([prompt.text] * len(source), strength)
-            edit = method(source, condition)
-            if carried is not None:
-                edit = paint_over(method, source, edit, carried)
-            carried = Carried.of(source, edit, carried)
-            source = Editor.carry_on(source, edit)
-        return replace(edit, mask=carried.mask, region_attention=None)
+            edit = paint_over(method, source, method(source, condition), earlier)
+            earlier += (Painted.of(source, edit),)
+            source = carry_on(source, edit)
+        union = reduce(torch.maximum, (one.mask for one in earlier))
+        return replace(edit, mask=union, region_attention=None)
 
     def _pictures(self, store: Store, case: Case, plan: Plan) -> None:
         """Small pictures of the first samples, for the contact sheet: the seeds choose them, nobody else."""
@@ -191,16 +191,6 @@ def trunk(method: Method, w: Tensor) -> Source:
     generator = method.parts.generator
     source = generator.source(w, upto=blended_sites(generator, method.parts.blend_site)[-1].name)
     return source.with_(image=generator.synthesis(source.styles))
-
-
-def paint_over(method: Method, source: Source, edit: Edit, carried: Carried) -> Edit:
-    """Where the mask meets earlier edits of a chain, paint again with the shifts of both (as the editor does)."""
-    both = {name: u + carried.shift[name] for name, u in edit.styles.items()}
-    overlap = edit.mask * carried.mask
-    if not overlap.any():
-        return edit
-    painted = method.render(Editor.carry_on(source, edit), edit.with_(styles=both, mask=overlap))
-    return painted.with_(styles=edit.styles, mask=edit.mask)
 
 
 def synchronise(like: Tensor) -> None:

@@ -1,0 +1,58 @@
+"""Edits in a row on one canvas: what earlier edits painted is kept outside the new mask, and painted again inside it.
+
+Legend: B samples, r blend resolution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from where2edit.blending import resize_mask
+from where2edit.methods.base import Method
+from where2edit.records import Edit, Source
+
+
+@dataclass(frozen=True)
+class Painted:
+    """An earlier edit of a row: its shift of every style {site: [B,C]}, and where it was painted [B,1,r,r]."""
+
+    shift: dict[str, Tensor]
+    mask: Tensor
+
+    @classmethod
+    def of(cls, source: Source, edit: Edit) -> Painted:
+        return cls({name: u - source.styles[name] for name, u in edit.styles.items()}, edit.mask)
+
+
+def carry_on(source: Source, edit: Edit) -> Source:
+    """The source of the next edit: the blended canvas in place of the old one, styles as they were."""
+    return source.with_(features=source.features | edit.features, rgb=source.rgb | edit.rgb, image=edit.image)
+
+
+def paint_over(method: Method, source: Source, edit: Edit, earlier: tuple[Painted, ...]) -> Edit:
+    """Where the mask of `edit` meets an earlier one, paint again with the shifts of all that are in force there.
+
+    An earlier edit whose mask the new one does not meet has no say: hair that was dyed before does not colour lips. The
+    sum of n shifts is divided by sqrt(n), the length that n unrelated ones have together, so that it stays as near to
+    the faces that the generator knows as one alone.
+    """
+    painted, met = edit, []
+    new = Painted.of(source, edit)
+    for one in earlier:
+        overlap = edit.mask * resize_mask(one.mask, edit.mask.shape[-1])
+        if overlap.any():
+            met.append(Painted(one.shift, overlap))
+            shift = _together(new, met, overlap)
+            styles = {name: source.styles[name] + value for name, value in shift.items()}
+            painted = method.render(carry_on(source, painted), edit.with_(styles=styles, mask=overlap))
+    return painted.with_(styles=edit.styles, mask=edit.mask)
+
+
+def _together(new: Painted, met: list[Painted], where: Tensor) -> dict[str, Tensor]:
+    """The shift of every style that the new edit and the earlier ones that meet `where` [B,1,r,r] make, per sample."""
+    meets = [((where * one.mask).flatten(1).sum(1, keepdim=True) > 0).float() for one in met]  # [B,1] each
+    length = (1 + sum(meets)).sqrt()
+    earlier = list(zip(met, meets, strict=True))
+    return {name: (u + sum(one.shift[name] * m for one, m in earlier)) / length for name, u in new.shift.items()}
