@@ -15,6 +15,7 @@ from torch import Tensor
 
 from where2edit.data.face_words import Parts, named_parts
 from where2edit.losses import LOSSES
+from where2edit.losses.region_attention import needs_regions
 from where2edit.records import Condition, Edit, Source
 from where2edit.region_names import belonging
 from where2edit.text_image.base import TextImage
@@ -40,7 +41,8 @@ class NamedRegions:
         self.options = options
 
     def __call__(self, source: Source, edit: Edit, condition: Condition) -> Tensor:
-        if edit.regions is None or edit.region_names is None:
+        needs_regions(edit, "named_regions")
+        if edit.region_names is None:
             raise ValueError(
                 "named_regions needs regions with names; run scripts/cluster.py, or set losses.named_regions.weight=0"
             )

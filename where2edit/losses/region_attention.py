@@ -29,7 +29,7 @@ class RegionHinge:
         self.options = options
 
     def __call__(self, source: Source, edit: Edit, condition: Condition) -> Tensor:
-        _needs_regions(edit, "region_hinge")
+        needs_regions(edit, "region_hinge")
         means, valid = region_averages(edit.attention, edit.regions, edit.num_regions)
         excess = (means - self.options.margin).relu() * valid
         if self.options.area:
@@ -55,11 +55,11 @@ class RegionVariance:
         self.options = options
 
     def __call__(self, source: Source, edit: Edit, condition: Condition) -> Tensor:
-        _needs_regions(edit, "region_variance")
+        needs_regions(edit, "region_variance")
         target = edit.region_attention.detach() if self.options.detach else edit.region_attention
         return (edit.attention - target).square().mean()
 
 
-def _needs_regions(edit: Edit, name: str) -> None:
+def needs_regions(edit: Edit, name: str) -> None:
     if edit.regions is None or edit.attention is None:
         raise ValueError(f"{name} needs an attention with regions, which this method lacks; set losses.{name}.weight=0")
