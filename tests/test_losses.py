@@ -16,7 +16,7 @@ from where2edit.losses import LOSSES
 from where2edit.losses.base import LossConfig, build_loss
 from where2edit.losses.views import shared_view
 from where2edit.records import Condition, Edit, Source
-from where2edit.region_names import NAMES, part_ids
+from where2edit.region_names import part_ids
 
 
 class Colour:
@@ -202,16 +202,11 @@ def test_perceptual_is_the_mean_square_of_relu2_2(no_download):
     assert same.item() < 1e-12 < by_hand
 
 
-def shares(*names):
-    """Names of regions, each of one part of a face: [k,22]."""
-    return F.one_hot(torch.tensor([NAMES.index(name) for name in names]), len(NAMES)).float()
-
-
 def test_named_regions_are_on_for_what_the_words_name_and_off_for_the_rest():
     labels = torch.tensor([[[0, 0], [1, 2]]]).expand(2, -1, -1)  # hair twice, lip and background once
     attention = torch.tensor([[0.9, 0.5], [0.4, 0.2]]).expand(2, 1, 2, 2)
     fields = {"attention": attention, "regions": labels, "num_regions": 3}
-    source, edit, condition = case(**fields, region_names=shares("hair", "u_lip", "background"))
+    source, edit, condition = case(**fields, region_names=toy.shares("hair", "u_lip", "background"))
     condition = replace(condition, prompts=("Blond hair", "someone else"))
     inside, outside = -(math.log(0.9) + math.log(0.5)) / 2, -(math.log(0.6) + math.log(0.8)) / 2
     assert loss("named_regions")(source, edit, condition).item() == pytest.approx((inside + outside) / 2, rel=1e-4)

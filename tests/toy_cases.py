@@ -49,6 +49,11 @@ def sources(seeds=(0,), resolution=16):
         return net.source(net.w(net.sample_z(list(seeds))))
 
 
+def shares(*names):
+    """Names of regions, each of one part of a face: [k,22]."""
+    return F.one_hot(torch.tensor([NAMES.index(name) for name in names]), len(NAMES)).float()
+
+
 @cache
 def regions(resolution=16, k=3):
     """Centres taken from pixels of one face, so that all of them are met."""
@@ -56,8 +61,7 @@ def regions(resolution=16, k=3):
     points = positional(sources((5,), resolution).features[name])[0].flatten(1).T  # [pixels,D]
     centres = points[:: len(points) // k][:k].clone()
     config = RegionConfig(k=k, site=name, samples=1)
-    names = F.one_hot(torch.tensor([NAMES.index(part) for part in SHOWN[:k]]), len(NAMES)).float()
-    return Regions(centres, config, generator(resolution).name, 0.0, names)
+    return Regions(centres, config, generator(resolution).name, 0.0, shares(*SHOWN[:k]))
 
 
 def parts(resolution=16, **blending):
