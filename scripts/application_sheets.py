@@ -12,7 +12,6 @@ from where2edit.cli import run
 from where2edit.data.seeds import parse_seeds
 from where2edit.editor import Editor
 from where2edit.evaluation import sheets
-from where2edit.memory import keep_freed_memory
 
 SEQUENCE = ("blond hair", "a big smile", "lipstick")
 WHERES = ("blond hair", "lipstick", "bushy eyebrows")
@@ -28,7 +27,6 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, default=Path("out/applications"), help="folder (default: %(default)s)")
     options = parser.parse_args()
-    keep_freed_memory()
     editor = Editor.load(options.config, device=options.device, weights=options.weights)
     seeds, references = parse_seeds(options.seeds), parse_seeds(options.references)
     print(sheets.save(sheets.sequence_sheet(editor, seeds, list(SEQUENCE)), options.out / "sequence.jpg"))

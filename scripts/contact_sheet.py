@@ -13,7 +13,6 @@ from where2edit.cli import run
 from where2edit.data.seeds import parse_seeds
 from where2edit.editor import Editor
 from where2edit.evaluation.sheets import PROMPTS, contact_sheet, save
-from where2edit.memory import keep_freed_memory
 
 
 def main() -> None:
@@ -28,7 +27,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("out/edits.jpg"), help=".png or .jpg (default: %(default)s)")
     parser.add_argument("overrides", nargs="*", help="section.key=value changes of the config")
     options = parser.parse_args()
-    keep_freed_memory()
     editor = Editor.load(options.config, options.overrides, device=options.device, weights=options.weights)
     prompts, seeds = options.prompt or list(PROMPTS), parse_seeds(options.seeds)
     print(save(contact_sheet(editor, seeds, prompts, options.cell, options.masks), options.out))

@@ -1,4 +1,4 @@
-"""Hair colours that the generator lacks: fitted to recoloured pictures, in force where the words ask for them."""
+"""Colours that the generator lacks: fitted to painted pictures, in force where the words ask for them."""
 
 from dataclasses import replace
 
@@ -8,9 +8,9 @@ import torch.nn.functional as F
 import toy_cases as toy
 
 from where2edit import dyeing
-from where2edit.data.alter import HAIR
-from where2edit.dyeing import dye
+from where2edit.dyeing import DYES, Dye, dye, lab, painted
 from where2edit.records import Condition, Edit
+from where2edit.region_names import belonging
 
 COLOURS = ("Blue_Hair", "Gray_Hair")
 MAPPER = replace(toy.MAPPER, dyes=COLOURS, components=64)
@@ -29,28 +29,42 @@ def dyed():
     patch.undo()
 
 
-def test_dyed_hair_is_nearer_to_the_recoloured_picture(dyed):
+def test_dyed_hair_is_nearer_to_the_painted_picture(dyed):
     errors = torch.zeros(2)  # before and after
-    targets = torch.tensor([HAIR[colour] for colour in COLOURS]).float()
+    colours = [DYES[colour] for colour in COLOURS]
     shifts = {name: 0.1 * dyed.mapper.dyes[:, number] for number, name in enumerate(dyed.mapper.dyed)}
-    for source, mask in dyeing._faces(dyed, 0, preview=False):
-        wanted, seen = dyeing._recoloured(source, mask, targets)
+    for source, labels in dyeing._faces(dyed, 0, preview=False):
+        masks, wanted, seen = painted(dyed, source, labels, colours)
         many = source.repeat(2)
         styles = dict(many.styles) | {name: dyed.mapper.moved(many, name, shift) for name, shift in shifts.items()}
-        edit = dyed.render(many, Edit(styles, mask.repeat(2, 1, 1, 1)))
-        errors += torch.stack([((dyeing._lab(x.image) - wanted).abs() * seen).sum() for x in (many, edit)])
+        edit = dyed.render(many, Edit(styles, masks))
+        errors += torch.stack([((lab(x.image) - wanted).abs() * seen).sum() for x in (many, edit)])
         assert torch.equal(edit.image * (seen == 0), source.image.expand(2, -1, -1, -1) * (seen == 0))
     assert errors[1] < 0.8 * errors[0]
 
 
-def test_recoloured_pictures_have_the_chroma_of_the_colour(dyed):
-    source, mask = next(dyeing._faces(dyed, 0, preview=False))
-    targets = torch.tensor([[50.0, 10, 20]])
-    wanted, seen = dyeing._recoloured(source, torch.ones_like(mask), targets)
-    before = dyeing._lab(source.image).mean((2, 3))
-    after = wanted.mean((2, 3))
-    assert torch.allclose(after[0, 1:], targets[0, 1:], atol=6) and seen.all()
-    assert (after[0, 0] - (before[0, 0] + targets[0, 0]) / 2).abs() < 6
+def test_paint_brings_the_chroma_of_its_colour_or_changes_it():
+    before = lab(torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 0.2)  # greys
+    seen = torch.zeros(1, 1, 8, 8)
+    seen[..., :4] = 1
+    mean = before[..., :4].mean((2, 3))[0]
+    for paint, wanted in (
+        (Dye(("hair",), (70.0, 10, 20)), torch.tensor([(mean[0] + 70) / 2, 10, 20])),
+        (Dye(("skin",), (-5.0, 6, 7), change=True), mean + torch.tensor([-5.0, 6, 7])),
+    ):
+        after = paint.paint(before, seen)
+        assert torch.allclose(after[..., :4].mean((2, 3))[0], wanted, atol=0.5)
+        assert torch.allclose(after[..., 4:], before[..., 4:], atol=0.1)
+
+
+def test_a_dye_paints_its_own_parts(dyed):
+    """The regions of the toy show hair, the upper lip and the background."""
+    source, labels = next(dyeing._faces(dyed, 0, preview=False))
+    masks, _, seen = painted(dyed, source, labels, [DYES["Blue_Hair"], DYES["Red_Lips"], DYES["Pale_Skin"]])
+    names = dyed.parts.regions.names
+    for mask, part in zip(masks, ("hair", "lips", "skin"), strict=True):
+        assert torch.equal(mask[0], belonging(names, [part])[labels[0]].float())
+    assert seen.shape == (3, 1, 32, 32)
 
 
 def test_only_words_close_to_the_dyes_bring_it_and_only_on_fine_sites(dyed):
@@ -59,14 +73,26 @@ def test_only_words_close_to_the_dyes_bring_it_and_only_on_fine_sites(dyed):
     other = torch.linalg.svd(words)[2][-1:]  # orthogonal to both
     middle = F.normalize(other + words[:1] * 0.6, dim=1)
     h = torch.cat([words[:1], other, middle])
-    shift, dyed_share = mapper.dye(Condition(h, h, strength=0.2))
+    shift, alone = mapper.dye(Condition(h, h, strength=0.2))
     assert set(shift) == {site.name for site in dyed.parts.generator.sites if site.resolution >= 32}
     low, high = mapper.CLOSE
+    close = ((h @ words.T - low) / (high - low)).clamp(0, 1)
+    share = close.square() / close.square().sum(1, keepdim=True).clamp_min(1e-6)
     for number, name in enumerate(shift):
-        cosines = (h @ words.T - low) / (high - low)
-        assert torch.allclose(shift[name], 0.2 * cosines.clamp(0, 1) @ mapper.dyes[:, number], atol=1e-5)
-        assert torch.allclose(dyed_share, cosines.clamp(0, 1).amax(1, keepdim=True), atol=1e-5)
+        expected = 0.2 * (close.amax(1, keepdim=True) * share) @ mapper.dyes[:, number]
+        assert torch.allclose(shift[name], expected, atol=1e-5)
         assert shift[name][0].any() and not shift[name][1].any() and shift[name][2].any()
+    assert alone.flatten().tolist() == [1, 0, 0]
+
+
+def test_words_for_nothing_but_the_dye_bring_nothing_else(dyed):
+    source = toy.sources((31,), 32)
+    mapper, words = dyed.mapper, dyed.mapper.dye_words
+    u, lengths = mapper(source, Condition(words[:1], words[:1], strength=0.1))
+    assert not lengths.any()
+    for site in dyed.parts.generator.sites:
+        moved = not torch.equal(u[site.name], source.styles[site.name])
+        assert moved == (site.name in mapper.dyed), site.name
 
 
 def test_a_dye_has_no_length_and_no_gradient(dyed):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from where2edit import downloads
 from where2edit.config import build, read_yaml
 from where2edit.downloads import SourceError, readable, storage
 from where2edit.registry import nearest
+from where2edit.whole_file import whole_file
 
 SIZE_TOLERANCE = 0.05  # for weights of which no sha256 is published; enough to recognise a web page or half a file
 
@@ -314,10 +314,7 @@ def _record(name: str, file: Path) -> None:
     record = cache_folder() / "verified" / f"{name}.json"
     text = json.dumps(_fingerprint(file) | {"sha256": entry(name).sha256})
     try:
-        record.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=record.parent)
-        with os.fdopen(handle, "w") as stream:
-            stream.write(text)
-        os.replace(temporary, record)
+        with whole_file(record) as partial:
+            partial.write_text(text)
     except OSError:
         return

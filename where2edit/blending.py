@@ -3,8 +3,9 @@
 Legend: B batch, C channels, r blend resolution, R output resolution. Masks M are [B,1,r,r] in [0,1].
 
 Bit-exactness rests on two facts: `torch.lerp` returns its first argument at weight 0 and its second at weight 1, and a
-convolution gives an output pixel the same bits whatever stands outside its receptive field. On CPU the bits do not
-depend on the batch either, but for the 4 and 8 px convolutions of a batch of one; blends from 16 px on never see those.
+convolution gives an output pixel the same bits whatever stands outside its receptive field. On CPU the bits of 4 and
+8 px convolutions may depend on the size of the batch (which sizes, the processor decides), those from 16 px on do not:
+a blend shows it nowhere outside its mask, and inside only where source and edits are batches of two sizes.
 """
 
 from __future__ import annotations

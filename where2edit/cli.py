@@ -1,4 +1,4 @@
-"""What every script shares: user errors become one sentence and exit code 2."""
+"""What every script shares: user errors become one sentence and exit code 2, and freed memory is kept."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from where2edit.memory import keep_freed_memory
+
 
 def run(main: Callable[[], int | None]) -> None:
     """Call `main` and exit with its code; ValueError and OSError are printed as one sentence, exit code 2.
 
     Ctrl-C exits 130. Anything else is a defect of ours and keeps its traceback.
     """
+    keep_freed_memory()
     try:
         code = main()
     except (ValueError, OSError) as error:

@@ -42,7 +42,8 @@ class Conditions:
 
     def scaled(self, h: Tensor) -> Tensor:
         """Embeddings of text or images [N,D] at the length that the mapper was trained with."""
-        return h.float() if self.raw else F.normalize(h.float(), dim=1) * math.sqrt(h.shape[1])
+        h = h.to(torch.get_default_dtype())  # an encoder may run in half precision
+        return h if self.raw else F.normalize(h, dim=1) * math.sqrt(h.shape[1])
 
     def of(self, prompts: list[str], strength: float, where: list[str] | None = None, per_source: int = 1) -> Condition:
         """The condition of given prompts; `where` are attention prompts of two-prompt editing."""

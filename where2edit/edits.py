@@ -10,7 +10,6 @@ from where2edit import profile as profiles
 from where2edit.cli import writable
 from where2edit.data.seeds import parse_seeds
 from where2edit.editor import Editor, Result, Step
-from where2edit.memory import keep_freed_memory
 from where2edit.profile import Profile
 from where2edit.recipes import SWEEP, Recipe, digests, large_first, perform, read, split_description, weights_digest
 
@@ -29,7 +28,6 @@ def main(options: Namespace) -> int:
         profile = profiles.load(options.config, options.overrides)
         recipes = requested(options, profile)
     writable(options.out)
-    keep_freed_memory()
     if not (options.weights or profile.method.weights):
         print("warning: no trained editor (--weights): these are the edits of an untrained one", file=sys.stderr)
     editor = Editor(profile, options.device, options.weights)

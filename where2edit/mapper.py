@@ -32,7 +32,7 @@ class MapperConfig:
     own: float = 0.25  # weight of each site's own shift beside the shared one, w_principal only
     aim: int = 0  # generated faces that aim the shared shift before training (aiming.py); 0: no aimed part. w_principal
     reach: float = 35.0  # length of the aimed part at strength 1, in standard deviations
-    dyes: tuple[str, ...] = ()  # hair colours of data.alter that dyeing.py finds before training; w_principal only
+    dyes: tuple[str, ...] = ()  # colours (dyeing.DYES) that are found before training; w_principal only
     samples: int = 50_000  # mapped z behind the principal directions
     seed: int = 0
 
@@ -95,12 +95,13 @@ class PrincipalMapper(nn.Module):
 
     shift_i = alpha (reach direction(h) + shared(c_i, h) + own_weight own_i(c_i, h)) for each edited site, where
     direction(h) = h axes / |h axes| is what aiming.py finds before training. Sites of DYED px and more add the dyes
-    that dyeing.py finds, each as far as h is close to the dye's words; they have no gradient and no length. A dye takes
-    the place of the aimed part, which is blind where the generator has no such faces.
+    that dyeing.py finds, each as far as h is close to the dye's words; they have no gradient and no length. Where the
+    words say nothing but the dye's, it takes the place of all the rest: paint moves no lips and changes no eyes.
     """
 
     DYED = 32  # px: coarser sites hold shapes
     CLOSE = (0.35, 0.7)  # cosines of h and a dye's words from which on it shows, and shows in full
+    ALONE = (0.7, 0.95)  # from which on it begins to take the place of the rest, and does
 
     def __init__(self, generator: Generator, sites: tuple[Site, ...], text_dim: int, config: MapperConfig):
         super().__init__()
@@ -129,36 +130,43 @@ class PrincipalMapper(nn.Module):
         """Returns u {site: [B,C]} and the Mahalanobis length of the shift per edited site [B,S]."""
         u, lengths = dict(source.styles), []
         aimed = 0.0 if self.axes is None else self.reach * F.normalize(condition.h @ self.axes, dim=1)
-        dye, dyed = self.dye(condition)
-        aimed = (1 - dyed) * aimed
+        dye, alone = self.dye(condition)
         for number, name in enumerate(self.sites):
-            site = self._generator.site(name)
-            w = source.w[:, self._generator.w_index(site)]
-            c = self.coordinates(w)
+            c = self.coordinates(self._w(source, name))
             shift = aimed + self.shared(c, condition.h)
             if self.own is not None:
                 shift = shift + self.own_weight * self.own[number](c, condition.h)
-            shift = condition.strength * shift
+            shift = condition.strength * (1 - alone) * shift
             u[name] = self.moved(source, name, shift + dye.get(name, 0.0))
             lengths.append(shift.norm(dim=1))
         return u, torch.stack(lengths, dim=1)
 
     def moved(self, source: Source, name: str, shift: Tensor) -> Tensor:
         """The styles [B,C] of a site after a shift [B,K]."""
-        site = self._generator.site(name)
-        w = source.w[:, self._generator.w_index(site)]
+        site, w = self._generator.site(name), self._w(source, name)
         styles = self._generator.affine(site, w + (shift * self.scales) @ self.directions.T)
-        return source.styles[name] + styles - self._generator.affine(site, w)
+        return source.styles[name] + (styles - self._generator.affine(site, w))  # no shift: the source's to the bit
+
+    def _w(self, source: Source, name: str) -> Tensor:
+        """The w of a site [B,512]."""
+        return source.w[:, self._generator.w_index(self._generator.site(name))]
 
     def dye(self, condition: Condition) -> tuple[dict[str, Tensor], Tensor]:
-        """The dyes' shift of each dyed site [B,K] at the condition's strength, and how much of a dye shows [B,1]."""
+        """The dyes' shift of each dyed site [B,K] at the condition's strength, and how far they stand alone [B,1]."""
         if self.dyes is None:
             return {}, torch.zeros_like(condition.h[:, :1])
-        low, high = self.CLOSE
-        cosines = F.normalize(condition.h, dim=1) @ F.normalize(self.dye_words.detach(), dim=1).T
-        amount = ((cosines - low) / (high - low)).clamp(0, 1)  # [B,P]
+        words = F.normalize(self.dye_words.detach(), dim=1)
+        cosines = F.normalize(condition.h, dim=1) @ words.T  # [B,P]
+        close, alone = (_rise(cosines, *ends) for ends in (self.CLOSE, self.ALONE))
+        square = close.square()  # the closest counts most: "purple lips" are close to red ones too
+        amount = close.amax(1, keepdim=True) * square / square.sum(1, keepdim=True).clamp_min(1e-6)
         dyes = {name: condition.strength * amount @ self.dyes[:, n].detach() for n, name in enumerate(self.dyed)}
-        return dyes, amount.amax(1, keepdim=True)
+        return dyes, alone.amax(1, keepdim=True)
+
+
+def _rise(x: Tensor, low: float, high: float) -> Tensor:
+    """0 up to `low`, 1 from `high` on, a straight line between."""
+    return ((x - low) / (high - low)).clamp(0, 1)
 
 
 def principal_directions(generator: Generator, config: MapperConfig) -> tuple[Tensor, Tensor]:

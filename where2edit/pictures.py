@@ -5,8 +5,6 @@ Legend: B batch, H x W pixels. Images are [B,3,H,W] or [3,H,W] float in [-1,1]; 
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +13,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.nn import functional as F
+
+from where2edit.whole_file import whole_file
 
 MOST_PIXELS = 120_000_000  # larger files are refused before they are decoded
 INK, PAPER = (20, 20, 20), (255, 255, 255)
@@ -48,17 +48,8 @@ def save_png(image: Tensor | Image.Image, path: str | Path) -> Path:
     picture = to_picture(image) if torch.is_tensor(image) else image.convert("RGB")
     # A copy without metadata, so that nothing of where a picture came from lands in the bytes.
     picture = Image.fromarray(np.asarray(picture))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(suffix=".png", prefix=f".{path.stem}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            picture.save(file, format="PNG", compress_level=6)
-        # mkstemp files are private; a picture gets the rights that any new file would get.
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with whole_file(path) as file:
+        picture.save(file, format="PNG", compress_level=6)
     return path
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from where2edit import config as configs
 from where2edit import pictures
 from where2edit.editor import Editor, Result, Step
 from where2edit.profile import Profile, resolve
+from where2edit.whole_file import whole_file
 
 SWEEP = (-0.1, -0.05, 0.0, 0.05, 0.1, 0.15, 0.2)
 
@@ -41,9 +41,8 @@ class Recipe:
 
     def write(self, path: Path) -> None:
         """Write as JSON, whole or not at all."""
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-        partial.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, path)
+        with whole_file(path) as file:
+            file.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
 
 def read(path: str | Path) -> Recipe:
@@ -140,9 +139,8 @@ def slug(prompt: str) -> str:
 
 def save_latent(w: Tensor, path: Path) -> None:
     """w [1,L,512] as safetensors, for `--latent`."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    save_file({"w": w[0].contiguous().cpu()}, partial)
-    os.replace(partial, path)
+    with whole_file(path) as file:
+        save_file({"w": w[0].contiguous().cpu()}, file)
 
 
 def describe(result: Result) -> dict:

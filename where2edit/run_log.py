@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
+
+from where2edit.whole_file import whole_file
 
 
 class RunLog:
@@ -35,9 +36,8 @@ class RunLog:
             return
         lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
         kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
-        partial = self.path.with_name(f"{self.path.name}.{os.getpid()}.partial")
-        partial.write_text("".join(kept), encoding="utf-8")
-        os.replace(partial, self.path)
+        with whole_file(self.path) as file:
+            file.write_text("".join(kept), encoding="utf-8")
 
 
 def board(folder: Path, step: int):

@@ -19,7 +19,6 @@ from where2edit.conditions import Conditions
 from where2edit.data.prompts import read_phrases
 from where2edit.dyeing import dye
 from where2edit.losses.base import build_loss
-from where2edit.memory import keep_freed_memory
 from where2edit.methods.base import Method
 from where2edit.profile import Profile
 from where2edit.state import stored_step
@@ -41,7 +40,6 @@ def train(
     profile = profiles.load(config, overrides)
     # The run of another config is refused before anything is built or written.
     begun = stored_step(writable(out) / STATE, configs.digest(profile)) > 0
-    keep_freed_memory()
     device = start_processes(device)
     encoder = profiles.build_encoder(profile, device)
     parts = profiles.build_parts(profile, encoder, device)

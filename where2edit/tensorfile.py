@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,21 +10,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from where2edit.whole_file import whole_file
+
 PREFIX = "where2edit."  # of the metadata entry "format", which says what the tensors are
 
 
 def write(path: str | Path, tensors: Mapping[str, Tensor], kind: str, metadata: Mapping[str, str]) -> Path:
     """Write `tensors` with format=where2edit.<kind>; an interrupted write leaves what was there before."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        save_file(_separate(tensors), partial, {**metadata, "format": PREFIX + kind})
-        _sort_header(partial)
-        partial.chmod(0o644)  # safetensors leaves a file that only its owner may read
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        save_file(_separate(tensors), file, {**metadata, "format": PREFIX + kind})
+        _sort_header(file)
     return path
 
 

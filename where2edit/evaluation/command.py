@@ -21,7 +21,6 @@ from where2edit.evaluation.rows import Rows
 from where2edit.evaluation.runner import Contestant, Runner
 from where2edit.evaluation.samples import Plan
 from where2edit.evaluation.tools import build_tools
-from where2edit.memory import keep_freed_memory
 from where2edit.metrics.base import Tools
 from where2edit.profile import Profile
 from where2edit.recipes import weights_digest
@@ -32,7 +31,6 @@ from where2edit.text_image.base import TextImage
 
 def main(options: Namespace) -> int:
     """Run the tables that were asked for and print where the report lies."""
-    keep_freed_memory()
     chosen = [only(protocol, options.row) for protocol in protocols.select(options.table)]
     profile = profiles.load(options.config, options.overrides)
     if options.weights:

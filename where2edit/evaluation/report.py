@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from where2edit.evaluation.runner import SHEET_CELL, Contestant, Runner
 from where2edit.evaluation.samples import Plan, prompt_of
 from where2edit.metrics import METRICS
 from where2edit.metrics.intervals import Interval
+from where2edit.whole_file import whole_file
 
 SHARES = ("success", "changed_outside", "mask_on")  # metrics that are written in per cent
 LACKING = {
@@ -57,10 +57,8 @@ class Table:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    with whole_file(path) as file:
+        file.write_text(text, encoding="utf-8")
 
 
 def write(folder: Path, runner: Runner, tables: list[Table], facts: Facts) -> list[Path]:

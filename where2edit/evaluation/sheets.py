@@ -11,6 +11,7 @@ from torch import Tensor
 from where2edit import pictures
 from where2edit.backbones.preprocess import resize
 from where2edit.editor import Editor, Step
+from where2edit.whole_file import whole_file
 
 PROMPTS = ("blond hair", "black hair", "purple hair", "curly hair", "bangs", "a big smile", "lipstick", "rosy cheeks")
 PROMPTS += ("bushy eyebrows", "eyeglasses", "a beard", "old")
@@ -92,8 +93,6 @@ def save(sheet: Image.Image, path: Path) -> Path:
         return pictures.save_png(sheet, path)
     if path.suffix not in (".jpg", ".jpeg"):
         raise ValueError(f"a sheet is a .png or a .jpg, got {path}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    sheet.save(partial, format="JPEG", quality=QUALITY)
-    partial.replace(path)
+    with whole_file(path) as file:
+        sheet.save(file, format="JPEG", quality=QUALITY)
     return path

@@ -9,7 +9,6 @@ Legend: B batch, C channels, r resolution.
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 
 import torch
@@ -22,6 +21,7 @@ from where2edit import assets
 from where2edit.generators import GENERATORS
 from where2edit.generators.base import Canvas, Generator, GeneratorConfig, Site
 from where2edit.openvino_ir import Graph
+from where2edit.whole_file import whole_file
 
 CHANNELS = {4: 512, 8: 512, 16: 512, 32: 512, 64: 512, 128: 256, 256: 128, 512: 64}  # written at each resolution
 IMAGE_SITE = "1024.rgb"
@@ -165,11 +165,9 @@ def converted() -> Path:
         parts = [assets.fetch(f"mobilestylegan-{part}") for part in ("mapping-xml", "mapping-bin")]
         mapping = Graph(*parts)
         synthesis = Graph(*(assets.fetch(f"mobilestylegan-{part}") for part in ("synthesis-xml", "synthesis-bin")))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}.partial")
         metadata = {"format": "where2edit", "generator": "mobilestylegan", "source": "OpenVINO IR, fp32", "seed": "0"}
-        save_file(from_ir(mapping, synthesis), partial, metadata)
-        os.replace(partial, path)
+        with whole_file(path) as file:
+            save_file(from_ir(mapping, synthesis), file, metadata)
     return path
 
 

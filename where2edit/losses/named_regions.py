@@ -32,7 +32,8 @@ class Options:
 class NamedRegions:
     """Cross entropy of the attention: 1 on regions of the named parts, 0 on those of others, free where it may be.
 
-    Named and other cells weigh the same in total, whatever their number; mean over the edits of a batch.
+    Named and other regions weigh the same in total, and so does each region of either, however small: lipstick that
+    takes the tip of the nose is not a detail. Mean over the edits of a batch.
     """
 
     Options = Options
@@ -50,18 +51,19 @@ class NamedRegions:
         for prompt, a, labels in zip(condition.prompts, edit.attention[:, 0], edit.regions, strict=True):
             parts = named_parts(prompt)
             if parts is not None:
-                inside, outside = _cells(parts, edit.region_names, labels)
-                total = total - self.options.inside * _mean((a + SMALLEST).log(), inside)
-                total = total - _mean((1 - a + SMALLEST).log(), outside)
+                sizes = labels.flatten().bincount(minlength=len(edit.region_names))
+                inside, outside = _regions(parts, edit.region_names, sizes > 0)
+                total = total - self.options.inside * _mean((a + SMALLEST).log(), inside, labels, sizes)
+                total = total - _mean((1 - a + SMALLEST).log(), outside, labels, sizes)
         return total / len(edit.attention)
 
 
-def _cells(parts: Parts, names: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Cells of labels [r,r] on named parts, and on parts where nothing should change: bool [r,r] each."""
-    inside = belonging(names, parts.must)
-    outside = ~belonging(names, parts.must | parts.may)
-    return inside[labels], outside[labels]
+def _regions(parts: Parts, names: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+    """Which regions seen in an image are of the named parts, and where nothing should change: bool [k] each."""
+    return belonging(names, parts.must) & seen, ~belonging(names, parts.must | parts.may) & seen
 
 
-def _mean(values: Tensor, where: Tensor) -> Tensor:
-    return (values * where).sum() / where.sum().clamp_min(1)
+def _mean(values: Tensor, regions: Tensor, labels: Tensor, sizes: Tensor) -> Tensor:
+    """Mean over `regions` of the mean of values [r,r] in each; 0 without any."""
+    weight = regions / sizes.clamp_min(1)
+    return (values * weight[labels]).sum() / regions.sum().clamp_min(1)
