@@ -11,7 +11,7 @@ from where2edit import pictures
 from where2edit.blending import make_mask
 from where2edit.editor import NOISE_GAIN, Editor, Result, Step
 from where2edit.records import Edit
-from where2edit.sequences import carry_on
+from where2edit.sequences import Painted, _together, carry_on
 
 SEEDS = (1, 2)
 
@@ -179,11 +179,28 @@ def test_a_sequence_keeps_earlier_edits_outside_of_the_new_mask_bit_for_bit(eith
     assert torch.equal(second.edit.image[..., 16:, 16:], alone[..., 16:, 16:])
 
 
+def together(*styles):
+    """Shifts of one site added as sequences adds them: |lengths| / (sum of lengths) of their sum."""
+    shifts = torch.stack(styles)
+    lengths = shifts.norm(dim=2)
+    return shifts.sum(0) * (lengths.square().sum(0).sqrt() / lengths.sum(0).clamp_min(1e-6))[:, None]
+
+
+def test_equally_long_shifts_are_divided_by_the_root_of_their_number_and_a_lone_one_is_kept():
+    one, other, none = torch.tensor([[3.0, 0]]), torch.tensor([[0, 3.0]]), torch.zeros(1, 2)
+    met = [Painted({"a": other, "b": none, "c": other}, torch.ones(1, 1, 2, 2))]
+    found = _together(Painted({"a": one, "b": one, "c": none}, met[0].mask), met, met[0].mask)
+    assert torch.allclose(found["a"], (one + other) / 2**0.5)
+    assert torch.equal(found["b"], one) and torch.equal(found["c"], other)
+    elsewhere = [Painted(met[0].shift, torch.zeros(1, 1, 2, 2))]
+    assert torch.equal(_together(Painted({"a": one}, met[0].mask), elsewhere, met[0].mask)["a"], one)
+
+
 def test_where_edits_of_a_sequence_overlap_both_are_in_force(editor, paint):
     source, everywhere = editor.source(1), paint(0, 0, 32, 32)
     first, second = editor.sequence(source, [Step("a beard", mask=everywhere), Step("a big smile", mask=everywhere)])
     s, u1, u2 = source.styles, first.edit.styles, second.edit.styles
-    both = {site: s[site] + (u2[site] + u1[site] - 2 * s[site]) / 2**0.5 for site in s}
+    both = {site: s[site] + together(u1[site] - s[site], u2[site] - s[site]) for site in s}
     with torch.no_grad():
         expected = editor.parts.generator.synthesis(both)
     assert torch.allclose(second.edit.image, expected, atol=1e-4)
@@ -195,7 +212,7 @@ def test_three_edits_in_a_row_add_up_and_stay_local(either, paint):
     results = either.sequence(source, [Step(p, mask=box) for p in toy.PROMPTS[:3]])
     assert all(result.edit.certificate[0].local for result in results)
     u = [result.edit.styles for result in results]
-    whole = {site: s + sum(each[site] - s for each in u) / 3**0.5 for site, s in source.styles.items()}
+    whole = {site: s + together(*(each[site] - s for each in u)) for site, s in source.styles.items()}
     with torch.no_grad():
         proposed = either.method.propose(source, either.condition(Step("x")))
         mask = results[0].edit.mask

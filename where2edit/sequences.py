@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from where2edit.blending import resize_mask
@@ -35,8 +36,8 @@ def paint_over(method: Method, source: Source, edit: Edit, earlier: tuple[Painte
     """Where the mask of `edit` meets an earlier one, paint again with the shifts of all that are in force there.
 
     An earlier edit whose mask the new one does not meet has no say: hair that was dyed before does not colour lips. The
-    sum of n shifts is divided by sqrt(n), the length that n unrelated ones have together, so that it stays as near to
-    the faces that the generator knows as one alone.
+    sum of n equally long shifts of a site is divided by sqrt(n), the length that unrelated ones have together, so that
+    it stays as near to the faces that the generator knows as one alone; a site that only one edit moves moves as far.
     """
     painted, met = edit, []
     new = Painted.of(source, edit)
@@ -53,6 +54,9 @@ def paint_over(method: Method, source: Source, edit: Edit, earlier: tuple[Painte
 def _together(new: Painted, met: list[Painted], where: Tensor) -> dict[str, Tensor]:
     """The shift of every style that the new edit and the earlier ones that meet `where` [B,1,r,r] make, per sample."""
     meets = [((where * one.mask).flatten(1).sum(1, keepdim=True) > 0).float() for one in met]  # [B,1] each
-    length = (1 + sum(meets)).sqrt()
-    earlier = list(zip(met, meets, strict=True))
-    return {name: (u + sum(one.shift[name] * m for one, m in earlier)) / length for name, u in new.shift.items()}
+    together = {}
+    for name, own in new.shift.items():
+        shifts = torch.stack([own, *(one.shift[name] * m for one, m in zip(met, meets, strict=True))])  # [n,B,C]
+        lengths = shifts.norm(dim=2, keepdim=True)
+        together[name] = shifts.sum(0) * lengths.norm(dim=0) / lengths.sum(0).clamp_min(1e-6)
+    return together
