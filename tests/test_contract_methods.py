@@ -213,7 +213,8 @@ def test_a_loss_is_deterministic_and_independent_of_the_order_of_images(each):
         value = loss(source, edit, condition)
         assert torch.equal(value, loss(source, edit, condition))
         h = condition.h.unflatten(0, (2, 2)).flip(0).flatten(0, 1)
-        turned = replace(condition, h=h, h_attention=h)
+        prompts = condition.prompts[2:] + condition.prompts[:2]
+        turned = replace(condition, h=h, h_attention=h, prompts=prompts)
         flipped = source.take(torch.tensor([1, 0]))
         assert torch.allclose(value, loss(flipped, method(flipped, turned), turned), rtol=1e-3, atol=1e-6)
 
