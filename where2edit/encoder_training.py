@@ -30,6 +30,7 @@ from where2edit.data.packed import Faces
 from where2edit.data.phrases import CONCEPTS
 from where2edit.data.synthetic_faces import TRAIN_SEEDS, VALIDATION_SEEDS, generate, parse
 from where2edit.text_image.facetext import ImageTower, TextHead, Towers
+from where2edit.whole_file import whole_file
 
 
 def material(config: Material, data: Path, table: celeba.Table, folder: Path, device: str) -> tuple[Faces, Faces]:
@@ -62,8 +63,8 @@ def _faces(config: Material, folder: Path, name: str, first: int, count: int, de
 def _kept(path: Path, make: Callable[[], Faces], size: int) -> Faces:
     """The faces in a file, which is made where it is missing."""
     if not path.is_file():
-        packed.save(path.with_suffix(".partial"), make(), {"name": path.stem})
-        os.replace(path.with_suffix(".partial"), path)
+        with whole_file(path) as file:
+            packed.save(file, make(), {"name": path.stem})
     return packed.load(path, size)
 
 
@@ -314,9 +315,8 @@ class Run:
         state = {name: getattr(self, name).state_dict() for name in ("net", "average", "optimizer")}
         state |= {"counts": self.balance.counts, "balance_steps": self.balance.steps, "step": self.step}
         state["before"] = self.before
-        partial = self.state_file.with_suffix(".partial")
-        torch.save({**state, "config": digest(self.config)}, partial)
-        os.replace(partial, self.state_file)
+        with whole_file(self.state_file) as file:
+            torch.save({**state, "config": digest(self.config)}, file)
 
     def advance(self, report: Callable[[nn.Module], dict] | None = None, report_every: int = 0) -> None:
         """Train to the last step; `report(average)` gives figures for the log every so many steps."""

@@ -16,6 +16,7 @@ from torch import Tensor
 from where2edit.data.face_words import Parts, named_parts
 from where2edit.losses import LOSSES
 from where2edit.losses.region_attention import needs_regions
+from where2edit.ops.region_mean import region_averages
 from where2edit.records import Condition, Edit, Source
 from where2edit.region_names import belonging
 from where2edit.text_image.base import TextImage
@@ -47,23 +48,20 @@ class NamedRegions:
             raise ValueError(
                 "named_regions needs regions with names; run scripts/cluster.py, or set losses.named_regions.weight=0"
             )
+        on, seen = region_averages((edit.attention + SMALLEST).log(), edit.regions, edit.num_regions)  # [B,k] each
+        off, _ = region_averages((1 - edit.attention + SMALLEST).log(), edit.regions, edit.num_regions)
         total = edit.attention.new_zeros(())
-        for prompt, a, labels in zip(condition.prompts, edit.attention[:, 0], edit.regions, strict=True):
-            parts = named_parts(prompt)
+        for number, parts in enumerate(map(named_parts, condition.prompts)):
             if parts is not None:
-                sizes = labels.flatten().bincount(minlength=len(edit.region_names))
-                inside, outside = _regions(parts, edit.region_names, sizes > 0)
-                total = total - self.options.inside * _mean((a + SMALLEST).log(), inside, labels, sizes)
-                total = total - _mean((1 - a + SMALLEST).log(), outside, labels, sizes)
+                inside, outside = (where & seen[number] for where in _regions(parts, edit.region_names))
+                total = total - self.options.inside * _mean(on[number], inside) - _mean(off[number], outside)
         return total / len(edit.attention)
 
 
-def _regions(parts: Parts, names: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
-    """Which regions seen in an image are of the named parts, and where nothing should change: bool [k] each."""
-    return belonging(names, parts.must) & seen, ~belonging(names, parts.must | parts.may) & seen
+def _regions(parts: Parts, names: Tensor) -> tuple[Tensor, Tensor]:
+    """Which regions are of the named parts, and in which nothing should change: bool [k] each."""
+    return belonging(names, parts.must), ~belonging(names, parts.must | parts.may)
 
 
-def _mean(values: Tensor, regions: Tensor, labels: Tensor, sizes: Tensor) -> Tensor:
-    """Mean over `regions` of the mean of values [r,r] in each; 0 without any."""
-    weight = regions / sizes.clamp_min(1)
-    return (values * weight[labels]).sum() / regions.sum().clamp_min(1)
+def _mean(values: Tensor, where: Tensor) -> Tensor:
+    return (values * where).sum() / where.sum().clamp_min(1)
