@@ -8,7 +8,8 @@ import torch.nn.functional as F
 import toy_cases as toy
 
 from where2edit import dyeing
-from where2edit.dyeing import DYES, Dye, dye, lab, painted
+from where2edit.data.alter import region_colour
+from where2edit.dyeing import DYES, FOCUS, By, Dye, Towards, dye, lab, painted
 from where2edit.records import Condition, Edit
 from where2edit.region_names import belonging
 
@@ -34,7 +35,7 @@ def test_dyed_hair_is_nearer_to_the_painted_picture(dyed):
     colours = [DYES[colour] for colour in COLOURS]
     shifts = {name: 0.1 * dyed.mapper.dyes[:, number] for number, name in enumerate(dyed.mapper.dyed)}
     for source, labels in dyeing._faces(dyed, 0, preview=False):
-        masks, wanted, seen = painted(dyed, source, labels, colours)
+        masks, wanted, seen = painted(dyed, source, labels, colours, parser=None)
         many = source.repeat(2)
         styles = dict(many.styles) | {name: dyed.mapper.moved(many, name, shift) for name, shift in shifts.items()}
         edit = dyed.render(many, Edit(styles, masks))
@@ -43,28 +44,49 @@ def test_dyed_hair_is_nearer_to_the_painted_picture(dyed):
     assert errors[1] < 0.8 * errors[0]
 
 
-def test_paint_brings_the_chroma_of_its_colour_or_changes_it():
-    before = lab(torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 0.2)  # greys
-    seen = torch.zeros(1, 1, 8, 8)
-    seen[..., :4] = 1
-    mean = before[..., :4].mean((2, 3))[0]
-    for paint, wanted in (
-        (Dye(("hair",), (70.0, 10, 20)), torch.tensor([(mean[0] + 70) / 2, 10, 20])),
-        (Dye(("skin",), (-5.0, 6, 7), change=True), mean + torch.tensor([-5.0, 6, 7])),
-    ):
-        after = paint.paint(before, seen)
-        assert torch.allclose(after[..., :4].mean((2, 3))[0], wanted, atol=0.5)
-        assert torch.allclose(after[..., 4:], before[..., 4:], atol=0.1)
+def test_paint_brings_its_share_of_a_colour_or_changes_it():
+    before = 0.3 + 0.1 * torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    mask = torch.zeros(1, 1, 8, 8)
+    mask[..., :4] = 1
+    mean = region_colour(before, mask)
+    target, share = torch.tensor([[60.0, 10, 20]]), torch.tensor([[0.5, 0.8, 0.8]])
+    change = torch.tensor([[-5.0, 6, 7]])
+    paints = {Towards((60, 10, 20), 0.8, 0.5): mean + share * (target - mean), By((-5, 6, 7)): mean + change}
+    for paint, wanted in paints.items():
+        after = paint(before, mask)
+        assert torch.allclose(region_colour(after, mask), wanted, atol=0.5)
+        assert torch.equal(after[..., 4:], before[..., 4:])
 
 
 def test_a_dye_paints_its_own_parts(dyed):
     """The regions of the toy show hair, the upper lip and the background."""
     source, labels = next(dyeing._faces(dyed, 0, preview=False))
-    masks, _, seen = painted(dyed, source, labels, [DYES["Blue_Hair"], DYES["Red_Lips"], DYES["Pale_Skin"]])
+    dyes = [DYES[name] for name in ("Blue_Hair", "Red_Lips", "Pale_Skin")]
+    masks, pictures, weights = painted(dyed, source, labels, dyes, parser=None)
     names = dyed.parts.regions.names
     for mask, part in zip(masks, ("hair", "lips", "skin"), strict=True):
         assert torch.equal(mask[0], belonging(names, [part])[labels[0]].float())
-    assert seen.shape == (3, 1, 32, 32)
+    same = (pictures - lab(source.image)).abs().amax(1, keepdim=True) < 0.1
+    assert same[weights == 0].all()
+    assert weights.shape == (3, 1, 32, 32)
+
+
+def test_a_spot_is_painted_and_counts_more_while_the_rest_of_its_parts_stays(dyed):
+    class Parser:
+        def labels(self, images):
+            return torch.zeros(1, 64, 64)
+
+    def left_half(labels):
+        return (torch.arange(64) < 32).float().expand(1, 1, 64, 64)
+
+    source, labels = next(dyeing._faces(dyed, 0, preview=False))
+    spot = Dye(("hair",), By((0, 40, 0)), left_half)
+    masks, pictures, weights = painted(dyed, source, labels, [spot], Parser())
+    moved = (pictures - lab(source.image)).abs().amax(1, keepdim=True) > 1
+    hair = F.interpolate(masks, 32, mode="bilinear")
+    assert moved[..., :16][hair[..., :16] > 0].any() and not moved[..., 16:].any()
+    assert torch.equal(weights[..., 16:], hair[..., 16:])
+    assert torch.equal(weights[..., :16], (1 + FOCUS) * hair[..., :16])
 
 
 def test_only_words_close_to_the_dyes_bring_it_and_only_on_fine_sites(dyed):

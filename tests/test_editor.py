@@ -180,18 +180,19 @@ def test_a_sequence_keeps_earlier_edits_outside_of_the_new_mask_bit_for_bit(eith
 
 
 def together(*styles):
-    """Shifts of one site added as sequences adds them: |lengths| / (sum of lengths) of their sum."""
-    shifts = torch.stack(styles)
-    lengths = shifts.norm(dim=2)
-    return shifts.sum(0) * (lengths.square().sum(0).sqrt() / lengths.sum(0).clamp_min(1e-6))[:, None]
+    """Shifts of one site added as sequences adds them: their sum, at most as long as |lengths|."""
+    total, furthest = sum(styles), torch.stack([each.norm(dim=1) for each in styles]).square().sum(0).sqrt()
+    return total * (furthest / total.norm(dim=1)).nan_to_num(1.0).clamp_max(1)[:, None]
 
 
-def test_equally_long_shifts_are_divided_by_the_root_of_their_number_and_a_lone_one_is_kept():
+def test_shifts_are_added_and_go_no_further_than_unrelated_ones_together():
     one, other, none = torch.tensor([[3.0, 0]]), torch.tensor([[0, 3.0]]), torch.zeros(1, 2)
-    met = [Painted({"a": other, "b": none, "c": other}, torch.ones(1, 1, 2, 2))]
-    found = _together(Painted({"a": one, "b": one, "c": none}, met[0].mask), met, met[0].mask)
-    assert torch.allclose(found["a"], (one + other) / 2**0.5)
+    met = [Painted({"a": other, "b": none, "c": other, "d": one, "e": -one}, torch.ones(1, 1, 2, 2))]
+    found = _together(Painted({"a": one, "b": one, "c": none, "d": one, "e": one}, met[0].mask), met, met[0].mask)
+    assert torch.allclose(found["a"], one + other)
     assert torch.equal(found["b"], one) and torch.equal(found["c"], other)
+    assert torch.allclose(found["d"], 2**0.5 * one)
+    assert not found["e"].any()
     elsewhere = [Painted(met[0].shift, torch.zeros(1, 1, 2, 2))]
     assert torch.equal(_together(Painted({"a": one}, met[0].mask), elsewhere, met[0].mask)["a"], one)
 

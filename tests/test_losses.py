@@ -231,11 +231,11 @@ def test_named_regions_asks_for_names():
         ("curly blue hair", "hair", "ears neck"),
         ("a woman with bangs", "hair", "forehead brows"),
         ("She wears red lipstick", "lips", "mouth"),
-        ("Bushy eyebrows and a smile", "brows eyes mouth", "eyes nose cheeks jaw"),
+        ("Bushy eyebrows and a smile", "brows eyes mouth", "eyes nose sockets cheeks jaw"),
         ("a mustache", "mouth jaw", ""),
         ("a moustache", "mouth jaw", ""),
         ("an open mouth", "mouth jaw", "jaw"),
-        ("rosy cheeks", "cheeks", "nose jaw"),
+        ("rosy cheeks", "cheeks nose jaw", "jaw"),
         ("a chair", None, None),  # no hair in it
         ("an old man with a beard", "face hair jaw", "mouth cheeks neck ears"),
         ("a man", "face hair", "neck ears"),

@@ -203,6 +203,10 @@ def test_regions_are_named_by_what_the_parser_sees_in_them(small, fitted, tmp_pa
     assert torch.equal(Regions.load(tmp_path / "named.safetensors", small).names, regions.names)
     monkeypatch.setattr(region_names, "measure", lambda *a: pytest.fail("named again"))
     region_names.name(small, regions, tmp_path / "named.safetensors")
+    monkeypatch.setattr(region_names, "measure", lambda *a: names)
+    regions.names = names[:, 1:]  # by names that were fewer
+    region_names.name(small, regions, tmp_path / "named.safetensors")
+    assert torch.equal(Regions.load(tmp_path / "named.safetensors", small).names, names)
 
 
 def test_a_region_belongs_to_the_parts_that_make_up_half_of_it():
@@ -217,14 +221,16 @@ def test_a_region_belongs_to_the_parts_that_make_up_half_of_it():
     assert not region_names.belonging(names, []).any()
 
 
-def test_skin_is_forehead_cheeks_or_jaw_by_its_height():
-    face = {"skin": slice(None), "hair": slice(2), "l_brow": slice(5, 6), "nose": slice(8, 11)}
+def test_skin_is_divided_by_its_height():
+    face = {"skin": slice(None), "hair": slice(2), "l_brow": slice(5, 6), "r_eye": slice(7, 8), "nose": slice(9, 12)}
     bands = region_names.with_bands(labelled(16, face))[:, 0].tolist()
     assert [region_names.NAMES[i] for i in bands] == (
-        ["hair"] * 2 + ["forehead"] * 3 + ["l_brow"] + ["cheeks"] * 2 + ["nose"] * 3 + ["jaw"] * 5
+        ["hair"] * 2 + ["forehead"] * 3 + ["l_brow", "sockets", "r_eye", "cheeks"] + ["nose"] * 3 + ["jaw"] * 4
     )
+    sunglasses = region_names.with_bands(labelled(16, {name: face[name] for name in face if name != "r_eye"}))
+    assert not (sunglasses == region_names.NAMES.index("sockets")).any(), "no eyes, no sockets"
     without = region_names.with_bands(labelled(4, {"skin": slice(None)}))
-    assert (without == region_names.NAMES.index("jaw")).all(), "a face without brows and nose is all jaw"
+    assert (without == region_names.NAMES.index("jaw")).all(), "a face without brows, eyes and nose is all jaw"
 
 
 def test_the_shipped_regions_of_the_default_profile_know_the_parts_of_a_face():

@@ -50,7 +50,7 @@ def sources(seeds=(0,), resolution=16):
 
 
 def shares(*names):
-    """Names of regions, each of one part of a face: [k,22]."""
+    """Names of regions, each of one part of a face: [k,23]."""
     return F.one_hot(torch.tensor([NAMES.index(name) for name in names]), len(NAMES)).float()
 
 

@@ -11,7 +11,7 @@ Legend: P dyes, K principal components, r blend resolution.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -21,7 +21,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from where2edit import distributed
-from where2edit.data.alter import HAIR, LIPS, lab_to_rgb, rgb_to_lab
+from where2edit.backbones.face_parsing import FaceParser
+from where2edit.data.alter import HAIR, LIPS, cheeks, recolour, rgb_to_lab, tint
 from where2edit.mapper import PrincipalMapper
 from where2edit.methods.base import Method
 from where2edit.records import Edit, Source
@@ -29,40 +30,64 @@ from where2edit.region_names import belonging
 from where2edit.registry import nearest
 from where2edit.text_image.base import TextImage
 
-FACES = 12  # with hair to see
+FACES = 48  # with hair to see; with 12, colours miss by a quarter more on other faces
 LOOKS = 10 * FACES  # faces among which they must be found
 HAIRY = 0.08  # share of the cells that must show hair
 STEPS, RATE = 240, 0.3
-LENGTH = 0.0001  # weight of a shift's mean squared Mahalanobis length; a third of it breaks the hair into dots
+LENGTH = 0.0001  # a third of it breaks the hair into dots
 UNIT = 50.0  # Lab levels that count as an error of 1: in RGB purple is not far from grey
 TRUNCATION = 0.7
-LIFT = 0.5  # how far the lightness goes towards the colour's own; the chroma goes all the way
+FOCUS = 3.0  # weight of what is painted beside the rest of its parts, which stays
 
 
 @dataclass(frozen=True)
 class Dye:
-    """A Lab colour that the parts of a face get, or the change of Lab that they get from where they are."""
+    """Parts of a face and how they are painted: images [B,3,s,s] in [0,1] under a mask [B,1,s,s] -> painted images.
+
+    `spot` says where inside the parts, from labels of face parsing [B,s,s]; without it they are painted all over.
+    `length` is the weight of the shift's mean squared Mahalanobis length.
+    """
 
     parts: tuple[str, ...]
-    colour: tuple[float, float, float]
-    change: bool = False
+    paint: Callable[[Tensor, Tensor], Tensor]
+    spot: Callable[[Tensor], Tensor] | None = None
+    length: float = LENGTH
 
-    def paint(self, lab: Tensor, seen: Tensor) -> Tensor:
-        """Lab [1,3,s,s] and where the parts are [1,1,s,s] -> the painted Lab, texture and shading kept."""
-        shift = lab.new_tensor([self.colour])
-        if not self.change:
-            mean = (lab * seen).sum((2, 3)) / seen.sum((2, 3)).clamp_min(1e-3)
-            shift = (shift - mean) * lab.new_tensor([LIFT, 1, 1])
-        return rgb_to_lab(lab_to_rgb(lab + shift[:, :, None, None] * seen))  # as far as a screen can show it
+
+@dataclass(frozen=True)
+class Towards:
+    """Paint that brings the mean towards a Lab colour, chroma and lightness each by its share of the way."""
+
+    colour: tuple[float, float, float]
+    chroma: float
+    lightness: float
+
+    def __call__(self, images: Tensor, mask: Tensor) -> Tensor:
+        target, amount, lift = (images.new_tensor([x]) for x in (self.colour, self.chroma, self.lightness))
+        return recolour(images, mask, target, amount, lift)
+
+
+@dataclass(frozen=True)
+class By:
+    """Paint that changes Lab from where it is."""
+
+    change: tuple[float, float, float]
+
+    def __call__(self, images: Tensor, mask: Tensor) -> Tensor:
+        return tint(images, mask, images.new_tensor([self.change]))
 
 
 SKIN = ("skin", "nose", "ears", "neck")
-DYES = {name: Dye(("hair",), colour) for name, colour in HAIR.items()}
-DYES |= {name: Dye(("lips",), colour) for name, colour in LIPS.items()}
+DYES = {name: Dye(("hair",), Towards(colour, 1, 0.5)) for name, colour in HAIR.items()}
+DYES |= {name: Dye(("lips",), Towards(colour, 0.9, 0)) for name, colour in LIPS.items()}  # dark lips look sad
 DYES |= {
-    "Wearing_Lipstick": Dye(("lips",), LIPS["Red_Lips"]),
-    "Tanned_Skin": Dye(SKIN, (-18, 5.5, 11.5), change=True),
-    "Pale_Skin": Dye(SKIN, (14, -6, -12), change=True),
+    # Red and blue at once need the longest shift, and yet it falls short of the red. Elsewhere ten times LENGTH is too
+    # much: green and pink hair stay as they were.
+    "Purple_Hair": Dye(("hair",), Towards((38, 48, -36), 1, 0.5), length=10 * LENGTH),
+    "Wearing_Lipstick": DYES["Red_Lips"],
+    "Rosy_Cheeks": Dye(("cheeks", "nose", "jaw"), By((-7, 41, 12)), cheeks),
+    "Tanned_Skin": Dye(SKIN, By((-18, 5.5, 11.5))),
+    "Pale_Skin": Dye(SKIN, By((14, -6, -12))),
 }
 
 
@@ -116,15 +141,17 @@ def _fit(
 ) -> Tensor:
     """Shifts [P,dyed sites,K] that paint all faces with P dyes."""
     shifts = torch.zeros(len(dyes), *mapper.dyes.shape[1:], device=mapper.dyes.device, requires_grad=True)
+    lengths = shifts.new_tensor([each.length for each in dyes])
     optimizer = torch.optim.Adam([shifts], lr=RATE)
-    wanted = [painted(method, source, labels, dyes) for source, labels in faces]
+    parser = FaceParser.load().to(mapper.dyes.device) if any(each.spot for each in dyes) else None
+    wanted = [painted(method, source, labels, dyes, parser) for source, labels in faces]
     for step in tqdm(range(STEPS), desc="dye", disable=distributed.rank() > 0):
-        (source, _), (masks, pictures, seen) = faces[step % FACES], wanted[step % FACES]
+        (source, _), (masks, pictures, weights) = faces[step % FACES], wanted[step % FACES]
         many = source.repeat(len(dyes))
         moved = {name: mapper.moved(many, name, shifts[:, number]) for number, name in enumerate(mapper.dyed)}
         edit = method.render(many, Edit(many.styles | moved, masks), preview)
-        error = ((lab(edit.image) - pictures).abs() * seen).sum((1, 2, 3)) / (3 * UNIT * seen.sum((1, 2, 3)) + 1)
-        loss = error.sum() + LENGTH * shifts.square().sum(2).mean(1).sum()
+        error = ((lab(edit.image) - pictures).abs() * weights).sum((1, 2, 3)) / (3 * UNIT * weights.sum((1, 2, 3)) + 1)
+        loss = error.sum() + (lengths * shifts.square().sum(2).mean(1)).sum()
         optimizer.param_groups[0]["lr"] = RATE * (0.5 + 0.5 * math.cos(math.pi * step / STEPS))
         optimizer.zero_grad()
         loss.backward()
@@ -132,13 +159,22 @@ def _fit(
     return shifts.detach()
 
 
-def painted(method: Method, source: Source, labels: Tensor, dyes: list[Dye]) -> tuple[Tensor, Tensor, Tensor]:
-    """For P dyes: masks of their parts [P,1,r,r] in {0,1}, the painted source in Lab [P,3,s,s], and where [P,1,s,s]."""
-    names = method.parts.regions.names
+def painted(
+    method: Method, source: Source, labels: Tensor, dyes: list[Dye], parser: FaceParser | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What P dyes make of a source: masks of their parts [P,1,r,r] in {0,1}, the painted picture in Lab [P,3,s,s], and
+    how much each pixel of it counts [P,1,s,s]. Only dyes with a spot need a parser.
+    """
+    names, size = method.parts.regions.names, source.image.shape[-2:]
     masks = torch.stack([belonging(names, each.parts)[labels].float() for each in dyes])
-    seen = F.interpolate(masks, source.image.shape[-2:], mode="bilinear", align_corners=False)
-    before = lab(source.image)
-    return masks, torch.cat([each.paint(before, where[None]) for each, where in zip(dyes, seen, strict=True)]), seen
+    parts = F.interpolate(masks, size, mode="bilinear", align_corners=False)
+    where = parts.clone()
+    for number, each in enumerate(dyes):
+        if each.spot:
+            where[number] *= F.interpolate(each.spot(parser.labels(source.image)), size, mode="area")[0]
+    before = (source.image + 1) / 2
+    pictures = [lab(2 * each.paint(before, here[None]) - 1) for each, here in zip(dyes, where, strict=True)]
+    return masks, torch.cat(pictures), parts + FOCUS * where
 
 
 def lab(images: Tensor) -> Tensor:

@@ -98,7 +98,7 @@ class Edit:
     region_attention: Tensor | None = None  # a-bar [B,1,r,r] after region averaging, before threshold and blur
     regions: Tensor | None = None  # labels [B,r,r] in [0,num_regions)
     num_regions: int = 0
-    region_names: Tensor | None = None  # share of each part of a face in a region [num_regions,22]
+    region_names: Tensor | None = None  # share of each part of a face in a region [num_regions,23]
     features: dict[str, Tensor] = field(default_factory=dict)  # blended, by site
     rgb: dict[str, Tensor] = field(default_factory=dict)  # blended, by site
     image: Tensor | None = None  # [B,3,R,R]

@@ -101,7 +101,7 @@ def fit_or_load(generator: Generator, config: RegionConfig, path: str | Path) ->
 class Regions(nn.Module):
     """Fitted centres that label every pixel of an image.
 
-    Buffers: centres [k,D]; names [k,22], the share of each part of a face in a region (region_names.py), or
+    Buffers: centres [k,D]; names [k,23], the share of each part of a face in a region (region_names.py), or
     None. `inertia` is the sum of squared distances over the refined points of the fit.
     """
 

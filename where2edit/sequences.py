@@ -36,8 +36,8 @@ def paint_over(method: Method, source: Source, edit: Edit, earlier: tuple[Painte
     """Where the mask of `edit` meets an earlier one, paint again with the shifts of all that are in force there.
 
     An earlier edit whose mask the new one does not meet has no say: hair that was dyed before does not colour lips. The
-    sum of n equally long shifts of a site is divided by sqrt(n), the length that unrelated ones have together, so that
-    it stays as near to the faces that the generator knows as one alone; a site that only one edit moves moves as far.
+    shifts of a site are added, but go no further than unrelated ones of their lengths go together: shifts that point
+    the same way would leave the faces that the generator knows.
     """
     painted, met = edit, []
     new = Painted.of(source, edit)
@@ -57,6 +57,6 @@ def _together(new: Painted, met: list[Painted], where: Tensor) -> dict[str, Tens
     together = {}
     for name, own in new.shift.items():
         shifts = torch.stack([own, *(one.shift[name] * m for one, m in zip(met, meets, strict=True))])  # [n,B,C]
-        lengths = shifts.norm(dim=2, keepdim=True)
-        together[name] = shifts.sum(0) * lengths.norm(dim=0) / lengths.sum(0).clamp_min(1e-6)
+        total, furthest = shifts.sum(0), shifts.norm(dim=2).norm(dim=0)[:, None]  # [B,C], [B,1]
+        together[name] = total * (furthest / total.norm(dim=1, keepdim=True).clamp_min(1e-6)).clamp_max(1)
     return together
