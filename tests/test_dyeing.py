@@ -33,12 +33,11 @@ def dyed():
 def test_dyed_hair_is_nearer_to_the_painted_picture(dyed):
     errors = torch.zeros(2)  # before and after
     colours = [DYES[colour] for colour in COLOURS]
-    shifts = {name: 0.1 * dyed.mapper.dyes[:, number] for number, name in enumerate(dyed.mapper.dyed)}
+    words = Condition(dyed.mapper.dye_words, dyed.mapper.dye_words, strength=0.1)
     for source, labels in dyeing._faces(dyed, 0, preview=False):
         masks, wanted, seen = painted(dyed, source, labels, colours, parser=None)
         many = source.repeat(2)
-        styles = dict(many.styles) | {name: dyed.mapper.moved(many, name, shift) for name, shift in shifts.items()}
-        edit = dyed.render(many, Edit(styles, masks))
+        edit = dyed.render(many, Edit(dyed.mapper(many, words)[0], masks))
         errors += torch.stack([((lab(x.image) - wanted).abs() * seen).sum() for x in (many, edit)])
         assert torch.equal(edit.image * (seen == 0), source.image.expand(2, -1, -1, -1) * (seen == 0))
     assert errors[1] < 0.8 * errors[0]
@@ -101,9 +100,10 @@ def test_only_words_close_to_the_dyes_bring_it_and_only_on_fine_sites(dyed):
     close = ((h @ words.T - low) / (high - low)).clamp(0, 1)
     share = close.square() / close.square().sum(1, keepdim=True).clamp_min(1e-6)
     for number, name in enumerate(shift):
-        expected = 0.2 * (close.amax(1, keepdim=True) * share) @ mapper.dyes[:, number]
-        assert torch.allclose(shift[name], expected, atol=1e-5)
-        assert shift[name][0].any() and not shift[name][1].any() and shift[name][2].any()
+        amount = 0.2 * close.amax(1, keepdim=True) * share
+        for found, all_dyes in zip(shift[name], (mapper.dyes, mapper.bleach), strict=True):
+            assert torch.allclose(found, amount @ all_dyes[:, number], atol=1e-5)
+            assert found[0].any() and not found[1].any() and found[2].any()
     assert alone.flatten().tolist() == [1, 0, 0]
 
 
@@ -123,13 +123,45 @@ def test_a_dye_has_no_length_and_no_gradient(dyed):
     bare.load_state_dict(dyed.state_dict())
     with torch.no_grad():
         bare.mapper.dyes.zero_()
+        bare.mapper.bleach.zero_()
     (with_dye, lengths), (without, same) = (m.mapper(source.repeat(2), condition) for m in (dyed, bare))
     assert torch.equal(lengths, same)
     assert any(not torch.equal(with_dye[name], without[name]) for name in with_dye)
     trained = toy.method(mapper=MAPPER, resolution=32)
     u, _ = trained.mapper(source.repeat(2), condition)
     sum(value.sum() for value in u.values()).backward()
-    assert trained.mapper.dyes.grad is None and trained.mapper.dye_words.grad is None
+    assert all(kept.grad is None for kept in (trained.mapper.dyes, trained.mapper.bleach, trained.mapper.dye_words))
+
+
+def test_bleach_takes_its_share_of_the_source_away(dyed):
+    """With a bleach of 1 and no colour every face gets the code of the mean face, where it is dyed."""
+    method, words = toy.method(mapper=MAPPER, resolution=32), dyed.mapper.dye_words[:1]
+    method.load_state_dict(dyed.state_dict())
+    mapper, generator = method.mapper, method.parts.generator
+    with torch.no_grad():
+        mapper.dyes.zero_()
+        mapper.bleach.fill_(10.0)  # at strength 0.1
+        mapper.scales.fill_(1.0)
+        mapper.directions.copy_(torch.eye(*mapper.directions.shape))
+    source = toy.sources((31,), 32)
+    u, _ = mapper(source, Condition(words, words, strength=0.1))
+    w = source.w[:, 0].clone()
+    w[:, : MAPPER.components] = generator.w_mean[: MAPPER.components]
+    for name in mapper.dyed:
+        assert torch.allclose(u[name], generator.affine(generator.site(name), w), atol=1e-5)
+
+
+def test_colours_of_one_paint_are_one_dye_and_only_hair_is_bleached():
+    colours = ("Red_Lips", "Blue_Hair", "Wearing_Lipstick")
+    method = toy.method(mapper=replace(MAPPER, dyes=colours), resolution=32)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"FACES": 2, "LOOKS": 20, "STEPS": 4}.items():
+            patch.setattr(dyeing, name, value)
+        dye(method, toy.encoder(), colours, 0.1, seed=0, preview=False)
+    red, blue, lipstick = method.mapper.dyes
+    assert torch.equal(red, lipstick) and not torch.equal(red, blue)
+    assert not method.mapper.bleach[0].any() and method.mapper.bleach[1].any()
+    assert (method.mapper.bleach >= 0).all() and (0.1 * method.mapper.bleach <= 1).all()
 
 
 def test_what_cannot_be_dyed_is_refused(monkeypatch):

@@ -94,9 +94,10 @@ class PrincipalMapper(nn.Module):
     """The shift of each site in standardised principal coordinates c = V^T (w - mean) / sqrt(lambda) of W.
 
     shift_i = alpha (reach direction(h) + shared(c_i, h) + own_weight own_i(c_i, h)) for each edited site, where
-    direction(h) = h axes / |h axes| is what aiming.py finds before training. Sites of DYED px and more add the dyes
-    that dyeing.py finds, each as far as h is close to the dye's words; they have no gradient and no length. Where the
-    words say nothing but the dye's, it takes the place of all the rest: paint moves no lips and changes no eyes.
+    direction(h) = h axes / |h axes| is what aiming.py finds before training. Sites of DYED px and more add
+    alpha (dye_i - bleach_i c_i) of the dyes that dyeing.py finds, each as far as h is close to the dye's words; they
+    have no gradient and no length. Where the words say nothing but the dye's, it takes the place of all the rest:
+    paint moves no lips and changes no eyes.
     """
 
     DYED = 32  # px: coarser sites hold shapes
@@ -117,10 +118,11 @@ class PrincipalMapper(nn.Module):
         self.shared = ShiftBranch(*sizes)
         self.own = nn.ModuleList(ShiftBranch(*sizes) for _ in sites) if config.own else None
         self.dyed = tuple(site.name for site in sites if site.resolution >= self.DYED)
-        self.dye_words = self.dyes = None
+        self.dye_words = self.dyes = self.bleach = None
         if config.dyes:
             self.dye_words = nn.Parameter(torch.zeros(len(config.dyes), text_dim))
             self.dyes = nn.Parameter(torch.zeros(len(config.dyes), len(self.dyed), config.components))
+            self.bleach = nn.Parameter(torch.zeros(len(config.dyes), len(self.dyed), 1))
 
     def coordinates(self, w: Tensor) -> Tensor:
         """w [B,512] -> c [B,K], about N(0,1) per component for the generator's own samples."""
@@ -137,7 +139,8 @@ class PrincipalMapper(nn.Module):
             if self.own is not None:
                 shift = shift + self.own_weight * self.own[number](c, condition.h)
             shift = condition.strength * (1 - alone) * shift
-            u[name] = self.moved(source, name, shift + dye.get(name, 0.0))
+            colour, bleach = dye.get(name, (0.0, 0.0))
+            u[name] = self.moved(source, name, shift + colour - bleach * c)
             lengths.append(shift.norm(dim=1))
         return u, torch.stack(lengths, dim=1)
 
@@ -151,8 +154,10 @@ class PrincipalMapper(nn.Module):
         """The w of a site [B,512]."""
         return source.w[:, self._generator.w_index(self._generator.site(name))]
 
-    def dye(self, condition: Condition) -> tuple[dict[str, Tensor], Tensor]:
-        """The dyes' shift of each dyed site [B,K] at the condition's strength, and how far they stand alone [B,1]."""
+    def dye(self, condition: Condition) -> tuple[dict[str, tuple[Tensor, Tensor]], Tensor]:
+        """Of each dyed site the dye [B,K] and the bleach [B,1] at the condition's strength, and how far they stand
+        alone [B,1].
+        """
         if self.dyes is None:
             return {}, torch.zeros_like(condition.h[:, :1])
         words = F.normalize(self.dye_words.detach(), dim=1)
@@ -160,7 +165,11 @@ class PrincipalMapper(nn.Module):
         close, alone = (_rise(cosines, *ends) for ends in (self.CLOSE, self.ALONE))
         square = close.square()  # the closest counts most: "purple lips" are close to red ones too
         amount = close.amax(1, keepdim=True) * square / square.sum(1, keepdim=True).clamp_min(1e-6)
-        dyes = {name: condition.strength * amount @ self.dyes[:, n].detach() for n, name in enumerate(self.dyed)}
+        amount = condition.strength * amount
+        dyes = {
+            name: (amount @ self.dyes[:, n].detach(), amount @ self.bleach[:, n].detach())
+            for n, name in enumerate(self.dyed)
+        }
         return dyes, alone.amax(1, keepdim=True)
 
 
