@@ -96,7 +96,7 @@ DYES |= {
 def dye(
     method: Method, encoder: TextImage, colours: tuple[str, ...], strength: float, seed: int, preview: bool
 ) -> None:
-    """Set `method.mapper.dyes` and `dye_words` to P of DYES, full at `strength`.
+    """Set `method.mapper.dyes`, `bleach` and `dye_words` to P of DYES, full at `strength`.
 
     Processes share the colours. `preview` looks at the preview head's small pictures.
 
