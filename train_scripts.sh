@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The main job, from nothing: makes .venv, installs what is pinned, downloads the weights of a profile, fits its regions,
 # trains an editor, measures it briefly and edits with it. A second run skips what is there; a run that was stopped goes on.
-#   bash train_scripts.sh                               23 minutes on 2 CPU cores with the tests running beside it, install included
+#   bash train_scripts.sh                               23 to 31 minutes on 2 CPU cores with other work beside it, install included
 #   STEPS=1400 bash train_scripts.sh                    the training behind the shipped editor, 20 minutes longer
 #   PROFILE=ffhq GPUS=8 bash train_scripts.sh           the paper: 10,000 steps on 8 GPUs, official weights
 #   PROFILE=mobile_clip GPUS=1 bash train_scripts.sh    MobileStyleGAN edited by OpenAI's CLIP
