@@ -3,8 +3,8 @@
 No face of the generator has purple hair, so that aiming finds no direction to it; lipstick it ties to women, and an
 encoder alone leads to dots that please it. Painted pictures (data.alter) say what is wanted pixel by pixel: one shift
 per colour and site is fitted to several faces at once, short enough to keep the texture of what it paints. Hair is
-bleached first: a share of the source's own code is taken away, so that black hair and blond end in the same colour.
-Ours, not the paper's.
+bleached first: a share of the source's own code is taken away, so that black hair and blond end in nearly the same
+colour. Ours, not the paper's.
 
 Legend: P dyes, K principal components, r blend resolution.
 """
