@@ -3,7 +3,7 @@
 #   bash run_tests.sh                       the default run: no slow tests, no GPU; about 10 minutes on 2 cores, install included
 #   bash run_tests.sh -m slow               long tests and those that need large weights
 #   bash run_tests.sh -m cuda               tests that need a GPU
-#   bash run_tests.sh tests/test_assets.py  one file (paths count from the repository)
+#   bash run_tests.sh tests/files/test_assets.py  one file (paths count from the repository)
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/scripts/setup_venv.sh"
 setup_venv requirements.txt requirements-test.txt

@@ -8,10 +8,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from where2edit.cli import run
-from where2edit.data.seeds import parse_seeds
-from where2edit.editor import Editor
-from where2edit.evaluation import sheets
+from where2edit.commands.cli import run
+from where2edit.commands.seeds import parse_seeds
+from where2edit.editor import sheets
+from where2edit.editor.editor import Editor
 
 SEQUENCE = ("blond hair", "a big smile", "lipstick")
 WHERES = ("blond hair", "lipstick", "bushy eyebrows")

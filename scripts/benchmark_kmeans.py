@@ -15,10 +15,10 @@ import time
 
 import torch
 
-from where2edit import profile
-from where2edit.cli import run
+from where2edit.commands.cli import run
+from where2edit.editing.regions import collect
+from where2edit.editor import profile
 from where2edit.ops.kmeans import kmeans
-from where2edit.regions import collect
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from where2edit import benchmark_ops, cli
+from where2edit.commands import benchmark_ops, cli
 
 
 def main() -> None:

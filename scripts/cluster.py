@@ -11,8 +11,10 @@ from pathlib import Path
 
 import torch
 
-from where2edit import assets, pictures, profile, region_names, regions
-from where2edit.cli import run
+from where2edit.commands.cli import run
+from where2edit.editing import region_shares, regions
+from where2edit.editor import profile
+from where2edit.files import assets, pictures
 
 FACES = range(1000, 1006)  # seeds of the faces in the sheet; none of them takes part in the fit
 
@@ -36,7 +38,7 @@ def main() -> None:
         path = (args.out or assets.shipped("pretrained_models")) / Path(each.regions_file).name
         fitted.append(regions.fit_or_load(generator, each.regions, path))
         if config.reads_region_names:
-            region_names.name(generator, fitted[-1], path)
+            region_shares.name(generator, fitted[-1], path)
         print(f"{path}: {k} regions, inertia {fitted[-1].inertia:.6g}")
     if args.sheet:
         print(pictures.save_png(draw(generator, config, fitted), args.sheet))

@@ -9,10 +9,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from where2edit.cli import run
-from where2edit.data.seeds import parse_seeds
-from where2edit.editor import Editor
-from where2edit.evaluation.sheets import PROMPTS, contact_sheet, save
+from where2edit.commands.cli import run
+from where2edit.commands.seeds import parse_seeds
+from where2edit.editor.editor import Editor
+from where2edit.editor.sheets import PROMPTS, contact_sheet, save
 
 
 def main() -> None:

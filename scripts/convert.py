@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import argparse
 
-from where2edit import assets, formats, tensorfile
-from where2edit.cli import run
-from where2edit.downloads import readable
+from where2edit.commands.cli import run
+from where2edit.files import assets, formats, tensorfile
+from where2edit.files.downloads import readable
 
 
 def listing() -> str:

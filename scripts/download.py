@@ -1,18 +1,18 @@
 """Bring weights here, checked against pretrained_models/manifest.yaml; what is here already is not fetched again.
 
-    python scripts/download.py --list
-    python scripts/download.py --profile mobile
-    python scripts/download.py mobilestylegan-synthesis-bin scrfd --verify
-    python scripts/download.py --profile mobile --offline
+python scripts/download.py --list
+python scripts/download.py --profile mobile
+python scripts/download.py mobilestylegan-synthesis-bin scrfd --verify
+python scripts/download.py --profile mobile --offline
 """
 
 from __future__ import annotations
 
 import argparse
 
-from where2edit import assets
-from where2edit.cli import run
-from where2edit.downloads import readable
+from where2edit.commands.cli import run
+from where2edit.files import assets
+from where2edit.files.downloads import readable
 
 
 def table(names: list[str]) -> str:

@@ -12,8 +12,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from where2edit import edits
-from where2edit.cli import run
+from where2edit.commands import edit as edits
+from where2edit.commands.cli import run
 
 
 def main() -> int:

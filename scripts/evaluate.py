@@ -12,8 +12,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from where2edit.cli import run
-from where2edit.evaluation import command, protocols
+from where2edit.commands import evaluate as command
+from where2edit.commands.cli import run
+from where2edit.evaluation import protocols
 
 
 def main() -> int:

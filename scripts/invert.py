@@ -14,9 +14,9 @@ from pathlib import Path
 import torch
 
 from where2edit.backbones.e4e import E4E
-from where2edit.cli import run, writable
-from where2edit.pictures import load_image
-from where2edit.recipes import save_latent
+from where2edit.commands.cli import run, writable
+from where2edit.editor.recipes import save_latent
+from where2edit.files.pictures import load_image
 
 
 def main() -> int:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import torch
 
-from where2edit import cli
 from where2edit.backbones.face_parsing import FaceParser
-from where2edit.data import celeba, packed
-from where2edit.data.synthetic_faces import generate, parse
+from where2edit.commands import cli
+from where2edit.facetext import celeba, packed
+from where2edit.facetext.synthetic_faces import generate, parse
 from where2edit.generators.mobilestylegan import MobileStyleGAN
 
 

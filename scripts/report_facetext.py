@@ -7,11 +7,11 @@ import time
 
 import torch
 
-from where2edit import cli
-from where2edit import encoder_writing as writing
-from where2edit.assets import shipped
-from where2edit.data.encoder_options import report_options
-from where2edit.encoder_training import validation_material
+from where2edit.commands import cli
+from where2edit.commands.encoder_options import report_options
+from where2edit.facetext import report as writing
+from where2edit.facetext.training import validation_material
+from where2edit.files.assets import shipped
 from where2edit.text_image.base import TextImageConfig
 from where2edit.text_image.facetext import WEIGHTS, facetext
 

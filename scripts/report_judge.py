@@ -3,13 +3,13 @@
 python scripts/report_judge.py --data <CelebA folder> --attributes <csv> --out out/judge
 """
 
-from where2edit import cli
-from where2edit import encoder_writing as writing
-from where2edit.assets import shipped
 from where2edit.backbones.judge import WEIGHTS, Judge
-from where2edit.data.encoder_options import report_options
-from where2edit.encoder_report import judge_table
-from where2edit.encoder_training import validation_material
+from where2edit.commands import cli
+from where2edit.commands.encoder_options import report_options
+from where2edit.facetext import report as writing
+from where2edit.facetext.measures import judge_table
+from where2edit.facetext.training import validation_material
+from where2edit.files.assets import shipped
 
 
 def main() -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from where2edit import pictures, profile
-from where2edit.cli import run
-from where2edit.data.seeds import parse_seeds
+from where2edit.commands.cli import run
+from where2edit.commands.seeds import parse_seeds
+from where2edit.editor import profile
+from where2edit.files import pictures
 
 
 def main() -> None:

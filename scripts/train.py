@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from where2edit import runs
-from where2edit.cli import run
+from where2edit.commands import train as runs
+from where2edit.commands.cli import run
 
 
 def main() -> None:

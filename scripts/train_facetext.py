@@ -8,14 +8,13 @@ python scripts/report_facetext.py --data <CelebA folder> --attributes <csv> --ou
 
 from pathlib import Path
 
-from where2edit import cli
-from where2edit import encoder_training as training
-from where2edit.config import load
-from where2edit.data import celeba
-from where2edit.data.caption_bank import build, composites, singles
-from where2edit.data.encoder_options import training_options
-from where2edit.data.face_batches import Balance
-from where2edit.encoder_report import mean_auc
+from where2edit.commands import cli
+from where2edit.commands.encoder_options import training_options
+from where2edit.core.config import load
+from where2edit.facetext import celeba, training
+from where2edit.facetext.caption_bank import build, composites, singles
+from where2edit.facetext.face_batches import Balance
+from where2edit.facetext.measures import mean_auc
 from where2edit.text_image.facetext import TEXT_LAYERS
 from where2edit.text_image.minilm import MiniLM
 

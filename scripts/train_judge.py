@@ -5,15 +5,14 @@ python scripts/train_judge.py --data <CelebA folder> --attributes <csv> --out ou
 
 import torch
 
-from where2edit import cli
-from where2edit import encoder_training as training
 from where2edit.backbones.judge import from_parsing
-from where2edit.config import load
-from where2edit.data import celeba
-from where2edit.data.encoder_options import training_options
-from where2edit.data.face_batches import Balance
-from where2edit.data.phrases import NAMES
-from where2edit.encoder_report import judge_auc
+from where2edit.commands import cli
+from where2edit.commands.encoder_options import training_options
+from where2edit.core.config import load
+from where2edit.facetext import celeba, training
+from where2edit.facetext.face_batches import Balance
+from where2edit.facetext.measures import judge_auc
+from where2edit.facetext.phrases import NAMES
 
 
 def main() -> None:

@@ -9,8 +9,9 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from where2edit import preview, profile
-from where2edit.cli import run
+from where2edit.commands.cli import run
+from where2edit.editing import preview_head
+from where2edit.editor import profile
 
 
 def main() -> None:
@@ -18,16 +19,16 @@ def main() -> None:
     parser.add_argument("--config", default="configs/mobile.yaml", help="profile (default: %(default)s)")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, default=Path("pretrained_models/preview-mobile.safetensors"))
-    parser.add_argument("overrides", nargs="*", help="section.key=value changes, for example preview.steps=100")
+    parser.add_argument("overrides", nargs="*", help="section.key=value changes, for example preview_head.steps=100")
     args = parser.parse_args()
     config = profile.load(args.config, args.overrides)
     generator = profile.build_generator(config, args.device)
-    head = preview.from_generator(generator, config.preview.site)
-    canvases = preview.collect(generator, config.preview)
-    untrained = preview.quality(head, canvases, range(len(canvases.targets)))
-    fitted = preview.fit(head, canvases, config.preview)
-    recipe = {key: str(value) for key, value in dataclasses.asdict(config.preview).items() if key != "weights"}
-    preview.save(head, args.out, {"generator": generator.name, "psnr_db": f"{fitted:.2f}", **recipe})
+    head = preview_head.from_generator(generator, config.preview_head.site)
+    canvases = preview_head.collect(generator, config.preview_head)
+    untrained = preview_head.quality(head, canvases, range(len(canvases.targets)))
+    fitted = preview_head.fit(head, canvases, config.preview_head)
+    recipe = {key: str(value) for key, value in dataclasses.asdict(config.preview_head).items() if key != "weights"}
+    preview_head.save(head, args.out, {"generator": generator.name, "psnr_db": f"{fitted:.2f}", **recipe})
     print(f"{args.out}: {fitted:.2f} dB on held-out canvases ({untrained:.2f} dB before the fit)")
 
 

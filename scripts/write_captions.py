@@ -6,8 +6,8 @@ python scripts/write_captions.py --out celeba-caption
 import argparse
 from pathlib import Path
 
-from where2edit import cli
-from where2edit.data.write_captions import write_corpus
+from where2edit.commands import cli
+from where2edit.training.sample_corpus import write_corpus
 
 
 def main() -> None:

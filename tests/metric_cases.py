@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 
 from where2edit.backbones.face_parsing import CLASSES, region_mask
-from where2edit.metrics.base import Case, Tools, View
-from where2edit.records import Condition, Edit, Source
+from where2edit.core.records import Condition, Edit, Source
+from where2edit.evaluation.metrics.base import Case, Tools, View
 
 R = 64
 PROMPTS = ("blond hair", "big nose", "red lips")

@@ -8,17 +8,19 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from where2edit.attention import AttentionConfig
-from where2edit.blending import BlendingConfig
-from where2edit.conditions import Conditions
+from where2edit.backbones.vgg import VGG16
+from where2edit.editing.attention import AttentionConfig
+from where2edit.editing.blending import BlendingConfig
+from where2edit.editing.conditions import Conditions
+from where2edit.editing.mapper import MapperConfig
+from where2edit.editing.region_shares import PARTS
+from where2edit.editing.regions import RegionConfig, Regions, positional
 from where2edit.generators.stylegan2 import create
-from where2edit.mapper import MapperConfig
 from where2edit.methods import METHODS
-from where2edit.methods.base import MethodConfig, Parts
-from where2edit.region_names import NAMES
-from where2edit.regions import RegionConfig, Regions, positional
+from where2edit.methods.base import Frozen, MethodConfig
 from where2edit.text_image import TEXT_IMAGE
 from where2edit.text_image.base import TextImageConfig
+from where2edit.training.prompts import PromptSampler
 
 ROOT = Path(__file__).resolve().parents[1]
 PROMPTS = ("blond hair", "a big smile", "red lipstick", "eyeglasses", "bushy eyebrows", "a beard")
@@ -42,6 +44,11 @@ def conditions():
     return Conditions(encoder())
 
 
+def sampler():
+    """Training prompts drawn from PROMPTS."""
+    return PromptSampler(list(PROMPTS), conditions())
+
+
 @cache
 def sources(seeds=(0,), resolution=16):
     with torch.no_grad():
@@ -51,7 +58,7 @@ def sources(seeds=(0,), resolution=16):
 
 def shares(*names):
     """Names of regions, each of one part of a face: [k,23]."""
-    return F.one_hot(torch.tensor([NAMES.index(name) for name in names]), len(NAMES)).float()
+    return F.one_hot(torch.tensor([PARTS.index(name) for name in names]), len(PARTS)).float()
 
 
 @cache
@@ -64,16 +71,16 @@ def regions(resolution=16, k=3):
     return Regions(centres, config, generator(resolution).name, 0.0, shares(*SHOWN[:k]))
 
 
-def parts(resolution=16, **blending):
+def frozen(resolution=16, **blending):
     config = BlendingConfig(**{"blur": 3, **blending})
-    return Parts(generator(resolution), encoder().dim, f"{resolution}.conv1", config, regions(resolution))
+    return Frozen(generator(resolution), encoder().dim, f"{resolution}.conv1", config, regions(resolution))
 
 
 def method(name="where2edit", seed=0, mapper=MAPPER, resolution=16, attention=None, **blending):
     """A method with random weights of `seed`, as training starts from."""
     torch.manual_seed(seed)
     attention = attention or AttentionConfig(inputs="trunk", channels=4)
-    return METHODS.get(name)(parts(resolution, **blending), MethodConfig(name, mapper=mapper, attention=attention))
+    return METHODS.get(name)(frozen(resolution, **blending), MethodConfig(name, mapper=mapper, attention=attention))
 
 
 class Corner:
@@ -92,8 +99,8 @@ def half_open(name="where2edit", seeds=(0, 1)):
         built.parser, built.regions = Corner(), dict.fromkeys(PROMPTS, ("hair",))
     with torch.no_grad():
         values = built(sources(seeds), condition(n=len(seeds))).region_attention.unique()
-    blending = replace(built.parts.blending, threshold=float(values[len(values) // 2]))
-    built.parts = replace(built.parts, blending=blending)
+    blending = replace(built.frozen.blending, threshold=float(values[len(values) // 2]))
+    built.frozen = replace(built.frozen, blending=blending)
     return built
 
 
@@ -105,13 +112,31 @@ def condition(prompts=None, n=1, per_source=2, strength=0.1):
 
 def lively_editor(path, overrides=()):
     """Weights for configs/toy.yaml whose attention opens some regions and closes others, as a trained one does."""
-    from where2edit import profile as profiles
-    from where2edit import tensorfile
+    from where2edit.editor import profile as profiles
+    from where2edit.files import tensorfile
 
     built = profiles.load(ROOT / "configs/toy.yaml", overrides)
-    net = profiles.build_method(built, profiles.build_parts(built, encoder()))
+    net = profiles.build_method(built, profiles.build_frozen(built, encoder()))
     with torch.no_grad():
-        edit = net(net.source(net.latents(net.parts.generator.sample_z([1, 2]), 0.7)), condition(n=2, per_source=3))
+        edit = net(net.source(net.latents(net.frozen.generator.sample_z([1, 2]), 0.7)), condition(n=2, per_source=3))
         # The threshold of 0.8 then stands in the middle of what the regions say.
         net.attention.bias.add_(math.log(0.8 / 0.2) - edit.region_attention.median().logit())
     return tensorfile.write(path, profiles.editor_tensors(net), "editor", {})
+
+
+@cache
+def random_vgg(cls=VGG16, path=None):
+    """VGG16 with random weights, in place of VGG16.load."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return cls()
+
+
+def openai_net() -> torch.nn.Module:
+    """A CLIP of OpenAI's layout, 32 px and a few thousand weights wide, with QuickGELU."""
+    from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
+
+    torch.manual_seed(0)
+    vision = CLIPVisionCfg(layers=2, width=64, patch_size=16, image_size=32)
+    text = CLIPTextCfg(context_length=77, vocab_size=49408, width=64, heads=1, layers=2)
+    return CLIP(48, vision, text, quick_gelu=True).eval()

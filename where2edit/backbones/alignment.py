@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from where2edit.registry import nearest
+from where2edit.core.registry import nearest
 
 # Where eyes, nose and mouth corners stand in an FFHQ-aligned image: mean of SCRFD over generated faces, made symmetric.
 # Single faces stray from it by 0.005 (eyes) to 0.02 (nose) of the image side.

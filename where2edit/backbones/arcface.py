@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from where2edit import assets
 from where2edit.backbones.alignment import FFHQ_LANDMARKS, check_mode, crop, similarity
 from where2edit.backbones.preprocess import check_images, resize
 from where2edit.backbones.scrfd import FaceDetector
-from where2edit.protobuf import Node, read_onnx
+from where2edit.files import assets
+from where2edit.files.formats.protobuf import Node, read_onnx
 
 SIZE = 112
 # InsightFace's positions of eyes, nose and mouth corners in the 112 px crop.

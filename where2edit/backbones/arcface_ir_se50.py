@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from where2edit import formats
 from where2edit.backbones.ir_se50 import IRSE50, WIDTHS
 from where2edit.backbones.preprocess import check_images, load_strictly
+from where2edit.files import formats
 
 FRAME = 256  # pixels at which the crop is defined
 CROP = (35, 223, 32, 220)  # rows from, to, columns from, to (the ends excluded)

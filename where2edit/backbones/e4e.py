@@ -16,10 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from where2edit import formats
 from where2edit.backbones.ir_se50 import IRSE50, WIDTHS
 from where2edit.backbones.preprocess import check_images, load_strictly, resize
-from where2edit.layers import EqualLinear
+from where2edit.files import formats
+from where2edit.ops.layers import EqualLinear
 
 SIZE = 256  # pixels that the encoder reads
 COARSE, MIDDLE = 3, 7  # codes before these read coarse and middle features, the rest fine ones

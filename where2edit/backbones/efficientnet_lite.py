@@ -82,7 +82,7 @@ class EfficientNetLite0(nn.Module):
     @classmethod
     def load(cls, path: str | Path | None = None) -> EfficientNetLite0:
         """The ImageNet network with batch normalisation, from `path` or the asset."""
-        from where2edit import assets
+        from where2edit.files import assets
 
         path = Path(path) if path else assets.fetch("efficientnet-lite0")
         state = torch.load(path, map_location="cpu", weights_only=True)

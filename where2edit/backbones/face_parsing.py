@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from where2edit import assets
 from where2edit.backbones.preprocess import Normalise, check_images, load_strictly, resize
-from where2edit.registry import nearest
+from where2edit.core.registry import nearest
+from where2edit.files import assets
 
 CLASSES = (
     "background", "skin", "l_brow", "r_brow", "l_eye", "r_eye", "glasses", "l_ear", "r_ear", "earring",

@@ -12,12 +12,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from where2edit import assets, formats
 from where2edit.backbones.alignment import FFHQ_BOX, box_transform, check_mode, crop
 from where2edit.backbones.preprocess import check_images, load_strictly, resize
 from where2edit.backbones.scrfd import FaceDetector
-from where2edit.protobuf import read_frozen_graph
-from where2edit.registry import nearest
+from where2edit.core.registry import nearest
+from where2edit.files import assets, formats
+from where2edit.files.formats.protobuf import read_frozen_graph
 
 SIZE = 160
 MARGIN = 160 / 138  # The training crops: face boxes at 138 of 182 px, of which the middle 160 are read.

@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from where2edit import assets
 from where2edit.backbones.preprocess import check_images
+from where2edit.files import assets
 
 SIZE = 299
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from where2edit.backbones.face_parsing import BasicBlock, ResNet18
 from where2edit.backbones.preprocess import Normalise, check_images, load_strictly, resize
-from where2edit.registry import nearest
+from where2edit.core.registry import nearest
 
 SIZE = 112
 WIDTH = 256  # channels of the last stage, half of ResNet-18's
@@ -39,7 +39,7 @@ class Judge(nn.Module):
     @classmethod
     def load(cls, path: str | Path | None = None) -> Judge:
         """The shipped judge, or the one at `path`, frozen. Raises ValueError for a file that is no judge's."""
-        from where2edit import assets
+        from where2edit.files import assets
 
         path = path or assets.shipped(WEIGHTS)
         try:
@@ -78,7 +78,7 @@ class Judge(nn.Module):
 
 def from_parsing(names: tuple[str, ...], weights: str | Path | None = None) -> Judge:
     """An untrained judge whose first three stages are those of the face-parsing network (asset `face-parsing`)."""
-    from where2edit import assets
+    from where2edit.files import assets
 
     judge = Judge(names)
     published = torch.load(weights or assets.fetch("face-parsing"), map_location="cpu", weights_only=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from where2edit import assets
 from where2edit.backbones.preprocess import check_images, resize
+from where2edit.files import assets
 
 STRIDES = (8, 16, 32)
 ANCHORS = 2  # boxes per cell

@@ -13,9 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from where2edit import assets, safe_pickle
 from where2edit.backbones.preprocess import Normalise, area_resize, check_images, load_strictly, resize
-from where2edit.registry import nearest
+from where2edit.core.registry import nearest
+from where2edit.files import assets
+from where2edit.files.formats import safe_pickle
 
 WIDTHS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 LAYERS = tuple(f"relu{i}_{j}" for i, block in enumerate(WIDTHS, 1) for j in range(1, len(block) + 1))

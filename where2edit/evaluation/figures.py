@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from where2edit.evaluation.metrics import METRICS
+from where2edit.evaluation.metrics.base import Metric
+from where2edit.evaluation.metrics.intervals import Interval, better_than
 from where2edit.evaluation.protocols import Protocol
 from where2edit.evaluation.runner import Contestant, Runner
 from where2edit.evaluation.samples import Plan, lanes
-from where2edit.metrics import METRICS
-from where2edit.metrics.base import Metric
-from where2edit.metrics.intervals import Interval, better_than
 
 REPLICATES = 200
 FEW_REPLICATES = 20  # of a figure of a large set, each of which takes seconds

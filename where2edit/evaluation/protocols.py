@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from where2edit import assets
-from where2edit import config as configs
 from where2edit.backbones.face_parsing import class_ids
-from where2edit.metrics import METRICS
-from where2edit.registry import nearest
+from where2edit.core import config as configs
+from where2edit.core.registry import nearest
+from where2edit.evaluation.metrics import METRICS
+from where2edit.files import assets
 
 FOLDER = "configs/protocols"
 METHOD = "method"  # the row of the profile's own method

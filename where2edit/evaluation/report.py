@@ -11,15 +11,15 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from where2edit import pictures
 from where2edit.evaluation.figures import Figure, collect, figures, test
 from where2edit.evaluation.goals import goal_table, prompt_table
+from where2edit.evaluation.metrics import METRICS
+from where2edit.evaluation.metrics.intervals import Interval
 from where2edit.evaluation.protocols import Protocol
 from where2edit.evaluation.runner import SHEET_CELL, Contestant, Runner
 from where2edit.evaluation.samples import Plan, prompt_of
-from where2edit.metrics import METRICS
-from where2edit.metrics.intervals import Interval
-from where2edit.whole_file import whole_file
+from where2edit.files import pictures
+from where2edit.files.atomic import atomic_write
 
 SHARES = ("success", "changed_outside", "mask_on")  # metrics that are written in per cent
 LACKING = {
@@ -57,7 +57,7 @@ class Table:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
-    with whole_file(path) as file:
+    with atomic_write(path) as file:
         file.write_text(text, encoding="utf-8")
 
 

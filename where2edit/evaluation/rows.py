@@ -9,23 +9,23 @@ from pathlib import Path
 
 from torch import nn
 
-from where2edit import assets
-from where2edit import config as configs
-from where2edit import profile as profiles
+from where2edit.core import config as configs
+from where2edit.editor import profile as profiles
+from where2edit.editor.profile import Profile
+from where2edit.evaluation.metrics.base import Tools
 from where2edit.evaluation.protocols import METHOD, Protocol, Row
 from where2edit.evaluation.runner import Contestant
 from where2edit.evaluation.samples import Plan, digest
 from where2edit.evaluation.tools import file_digest, heldout_digest
-from where2edit.methods.base import Method, Parts
-from where2edit.metrics.base import Tools
-from where2edit.profile import Profile
+from where2edit.files import assets
+from where2edit.methods.base import Frozen, Method
 
 
 class Rows:
     """Builds the rows of any number of tables; a method that several tables name is built once."""
 
-    def __init__(self, profile: Profile, parts: Parts, tools: Tools, options: Namespace):
-        self.profile, self.parts = profile, parts
+    def __init__(self, profile: Profile, frozen: Frozen, tools: Tools, options: Namespace):
+        self.profile, self.frozen = profile, frozen
         self._known: dict[str, Method] = {}
         networks = [fingerprint(tools[name]) for name in ("train_encoder", "judge") if tools.has(name)]
         regions = file_digest(assets.shipped(profile.regions_file))
@@ -65,7 +65,7 @@ class Rows:
             raise ValueError(f"its weights {weights} are not here")
         key = digest([configs.as_dict(own), weights])
         if key not in self._known:
-            method = profiles.build_method(own, replace(self.parts, blending=own.blending))
+            method = profiles.build_method(own, replace(self.frozen, blending=own.blending))
             if weights is not None and any(True for _ in method.parameters()):
                 profiles.load_editor(method, profiles.resolve(weights))
             self._known[key] = method.eval().requires_grad_(False)

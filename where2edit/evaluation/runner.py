@@ -14,18 +14,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from where2edit import pictures
 from where2edit.backbones.preprocess import resize
-from where2edit.blending import blended_sites, halo
-from where2edit.conditions import Conditions
+from where2edit.core.records import Edit, Source
+from where2edit.editing.blending import blended_sites, halo
+from where2edit.editing.conditions import Conditions
+from where2edit.editing.sequences import Painted, carry_on, paint_over
+from where2edit.evaluation.metrics import METRICS
+from where2edit.evaluation.metrics.base import Case, Tools, View
 from where2edit.evaluation.protocols import Prompt, Protocol, Row
 from where2edit.evaluation.samples import Lane, Plan, Store, lanes
+from where2edit.files import pictures
 from where2edit.methods.base import Method
 from where2edit.methods.controls import OracleMask
-from where2edit.metrics import METRICS
-from where2edit.metrics.base import Case, Tools, View
-from where2edit.records import Edit, Source
-from where2edit.sequences import Painted, carry_on, paint_over
 
 SHEET_CELL = 256  # pixels of the contact sheet's pictures
 
@@ -103,7 +103,7 @@ class Runner:
 
     def source(self, method: Method, plan: Plan, chunk: range) -> tuple[Source, View]:
         """The sources of a chunk and what the networks say of them, kept until the next chunk is asked for."""
-        generator = method.parts.generator
+        generator = method.frozen.generator
         key = (chunk, plan.seed, type(generator), generator.resolution)
         if self._sources is None or self._sources[0] != key:
             self._sources = None
@@ -137,8 +137,8 @@ class Runner:
             after=before if same else View(edit.image, self.tools),
             regions=tuple(every if protocol.kind == "sequential" else prompt.regions for prompt in lane.prompts),
             concepts=tuple(prompt.concept for prompt in lane.prompts),
-            halo=halo(method.parts.generator, method.parts.blend_site),
-            threshold=method.parts.blending.threshold,
+            halo=halo(method.frozen.generator, method.frozen.blend_site),
+            threshold=method.frozen.blending.threshold,
             seconds=seconds,
         )
 
@@ -154,7 +154,7 @@ class Runner:
     def _timed(self, contestant: Contestant, plan: Plan, lane: Lane, chunk: range) -> tuple[Edit, float]:
         """One edit from latents to pixels, after one that warms up; the prompt is embedded before."""
         method = contestant.method
-        w = method.latents(method.parts.generator.sample_z([plan.seed + i for i in chunk]), self.truncation)
+        w = method.latents(method.frozen.generator.sample_z([plan.seed + i for i in chunk]), self.truncation)
         condition = self._condition(contestant, lane)
         method(method.source(w), condition)
         synchronise(w)
@@ -168,7 +168,7 @@ class Runner:
         earlier: tuple[Painted, ...] = ()
         for prompt in prompts:
             condition = self.conditions.of([prompt.text] * len(source), strength)
-            edit = paint_over(method, source, method(source, condition), earlier)
+            edit = paint_over(method.render, source, method(source, condition), earlier)
             earlier += (Painted.of(source, edit),)
             source = carry_on(source, edit)
         union = reduce(torch.maximum, (one.mask for one in earlier))
@@ -188,8 +188,8 @@ class Runner:
 
 def trunk(method: Method, w: Tensor) -> Source:
     """The source of latents w without what it wrote past the blend site, which is most of its memory."""
-    generator = method.parts.generator
-    source = generator.source(w, upto=blended_sites(generator, method.parts.blend_site)[-1].name)
+    generator = method.frozen.generator
+    source = generator.source(w, upto=blended_sites(generator, method.frozen.blend_site)[-1].name)
     return source.with_(image=generator.synthesis(source.styles))
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from where2edit import tensorfile
 from where2edit.evaluation.protocols import Prompt, Protocol
+from where2edit.files import tensorfile
 
 SAMPLES = "samples"  # kind of the files of measured numbers
 

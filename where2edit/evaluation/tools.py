@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from where2edit import assets, pictures, tensorfile
 from where2edit.backbones import judge
 from where2edit.backbones.inception import InceptionLogits
+from where2edit.editor.profile import Profile
+from where2edit.evaluation.metrics.base import Tools
 from where2edit.evaluation.samples import digest
-from where2edit.metrics.base import Tools
-from where2edit.profile import Profile
+from where2edit.files import assets, pictures, tensorfile
 from where2edit.text_image import TEXT_IMAGE
 from where2edit.text_image.base import TextImage, TextImageConfig
 

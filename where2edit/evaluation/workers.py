@@ -14,7 +14,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from where2edit import distributed
+from where2edit.core import distributed
 
 MEMORY = 5 * 2**30  # bytes that one process may need for a chunk of two 1024 px sources
 KILL_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)

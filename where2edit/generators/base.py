@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from where2edit.records import Source
-from where2edit.registry import nearest
+from where2edit.core.records import Source
+from where2edit.core.registry import nearest
 
 CONSTANT = "constant"  # name of the learned input among the features of a Source
 

@@ -17,11 +17,11 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from where2edit import assets
+from where2edit.files import assets
+from where2edit.files.atomic import atomic_write
+from where2edit.files.formats.openvino_ir import Graph
 from where2edit.generators import GENERATORS
 from where2edit.generators.base import Canvas, Generator, GeneratorConfig, Site
-from where2edit.openvino_ir import Graph
-from where2edit.whole_file import whole_file
 
 CHANNELS = {4: 512, 8: 512, 16: 512, 32: 512, 64: 512, 128: 256, 256: 128, 512: 64}  # written at each resolution
 IMAGE_SITE = "1024.rgb"
@@ -166,7 +166,7 @@ def converted() -> Path:
         mapping = Graph(*parts)
         synthesis = Graph(*(assets.fetch(f"mobilestylegan-{part}") for part in ("synthesis-xml", "synthesis-bin")))
         metadata = {"format": "where2edit", "generator": "mobilestylegan", "source": "OpenVINO IR, fp32", "seed": "0"}
-        with whole_file(path) as file:
+        with atomic_write(path) as file:
             save_file(from_ir(mapping, synthesis), file, metadata)
     return path
 

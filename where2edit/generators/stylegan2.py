@@ -17,11 +17,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from where2edit import formats, tensorfile
+from where2edit.files import formats, tensorfile
 from where2edit.generators import GENERATORS
 from where2edit.generators.base import Canvas, Generator, GeneratorConfig, Site
-from where2edit.layers import EqualLinear, scaled_leaky_relu
 from where2edit.ops.extension import Impl
+from where2edit.ops.layers import EqualLinear, scaled_leaky_relu
 from where2edit.ops.modulated_conv import blur_padding, modulated_conv
 from where2edit.ops.upfirdn2d import setup_fir, upfirdn2d
 

@@ -1,5 +1,5 @@
 """Editing methods; each file registers itself and reads alone."""
 
-from where2edit.registry import Registry
+from where2edit.core.registry import Registry
 
 METHODS = Registry("method", "where2edit.methods")

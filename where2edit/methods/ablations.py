@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import torch
 
-from where2edit.blending import make_mask
-from where2edit.mapper import SPACES, edited_sites
+from where2edit.core.records import Condition, Edit, Source
+from where2edit.editing.blending import make_mask
+from where2edit.editing.mapper import SPACES, edited_sites
 from where2edit.methods import METHODS
-from where2edit.methods.base import Method, MethodConfig, Parts
+from where2edit.methods.base import Frozen, Method, MethodConfig
 from where2edit.methods.where2edit import Where2Edit
-from where2edit.records import Condition, Edit, Source
 
 
 @METHODS.register("where2edit-no-attention")
@@ -21,20 +21,20 @@ class NoAttention(Method):
 
     local = True
 
-    def __init__(self, parts: Parts, config: MethodConfig):
+    def __init__(self, frozen: Frozen, config: MethodConfig):
         super().__init__()
-        sites = edited_sites(parts.generator, parts.blend_site)
-        self.mapper = SPACES[config.mapper.space](parts.generator, sites, parts.text_dim, config.mapper)
-        self.parts = parts
+        sites = edited_sites(frozen.generator, frozen.blend_site)
+        self.mapper = SPACES[config.mapper.space](frozen.generator, sites, frozen.text_dim, config.mapper)
+        self.frozen = frozen
 
-    def forward(self, source: Source, condition: Condition, preview: bool = False) -> Edit:
-        return self.render(source.repeat(condition.per_source), self.propose(source, condition), preview)
+    def forward(self, source: Source, condition: Condition, use_preview_head: bool = False) -> Edit:
+        return self.render(source.repeat(condition.per_source), self.propose(source, condition), use_preview_head)
 
     def propose(self, source: Source, condition: Condition) -> Edit:
         """New styles under a mask of ones."""
         repeated = source.repeat(condition.per_source)
         u, shift = self.mapper(repeated, condition)
-        cells = self.parts.generator.site(self.parts.blend_site).resolution
+        cells = self.frozen.generator.site(self.frozen.blend_site).resolution
         everywhere = torch.ones(len(repeated), 1, cells, cells).to(repeated.w)
         return Edit(u, everywhere, everywhere, everywhere, shift=shift)
 
@@ -45,4 +45,4 @@ class NoClusters(Where2Edit):
 
     def propose(self, source: Source, condition: Condition) -> Edit:
         edit = super().propose(source, condition)
-        return edit.with_(mask=make_mask(edit.attention, self.parts.blending), region_attention=edit.attention)
+        return edit.with_(mask=make_mask(edit.attention, self.frozen.blending), region_attention=edit.attention)

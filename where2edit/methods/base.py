@@ -1,6 +1,6 @@
 """What every method shares: its section in the config and what it is built from.
 
-A registered factory is called as `METHODS.get(name)(Parts(...), MethodConfig(...))` and returns a Method.
+A registered factory is called as `METHODS.get(name)(Frozen(...), MethodConfig(...))` and returns a Method.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from where2edit.attention import AttentionConfig
-from where2edit.blending import BlendingConfig, blended_trunk, blended_walk, tail
+from where2edit.core.records import Condition, Edit, Source
+from where2edit.editing.attention import AttentionConfig
+from where2edit.editing.blending import BlendingConfig, blended_trunk, blended_walk, tail
+from where2edit.editing.mapper import MapperConfig
+from where2edit.editing.preview_head import PreviewHead
+from where2edit.editing.regions import Regions
 from where2edit.generators.base import Generator
-from where2edit.mapper import MapperConfig
-from where2edit.preview import PreviewHead
-from where2edit.records import Condition, Edit, Source
-from where2edit.regions import Regions
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class MethodConfig:
 
 
 @dataclass(frozen=True)
-class Parts:
+class Frozen:
     """The frozen things that a method is built from."""
 
     generator: Generator
@@ -40,7 +40,7 @@ class Parts:
     blend_site: str
     blending: BlendingConfig
     regions: Regions | None = None
-    preview: PreviewHead | None = None
+    preview_head: PreviewHead | None = None
     preview_site: str = "128.conv1"
 
 
@@ -49,41 +49,44 @@ class Method(nn.Module):
 
     local: bool = False
     reads_tail: bool = False  # whether it reads features past the blend site, which sequential edits must then carry on
-    parts: Parts
+    frozen: Frozen
 
     def latents(self, z: Tensor, truncation: float) -> Tensor:
         """z [n,512] -> w [n,L,512]."""
-        return self.parts.generator.w(z, truncation)
+        return self.frozen.generator.w(z, truncation)
 
     @torch.no_grad()
-    def source(self, w: Tensor, preview: bool = False) -> Source:
-        """w [n,L,512] -> what forward needs; with `preview`, its image is the small picture of the preview head."""
-        parts = self.parts
-        if not preview:
-            return parts.generator.source(w)
-        source = parts.generator.source(w, upto=parts.preview_site)
-        return source.with_(image=self._preview(source.features[parts.preview_site], source))
+    def source(self, w: Tensor, use_preview_head: bool = False) -> Source:
+        """w [n,L,512] -> what forward needs; its image is the preview head's small one if that is used."""
+        frozen = self.frozen
+        if not use_preview_head:
+            return frozen.generator.source(w)
+        source = frozen.generator.source(w, upto=frozen.preview_site)
+        return source.with_(image=self._preview(source.features[frozen.preview_site], source))
 
     def _preview(self, features: Tensor, source: Source) -> Tensor:
         """The preview head's picture of features at the preview site."""
-        if self.parts.preview is None:
-            raise ValueError("training.preview needs a preview head: set preview.weights, or training.preview=false")
-        return self.parts.preview(features, source.styles)
+        if self.frozen.preview_head is None:
+            raise ValueError(
+                "training.use_preview_head needs a preview head: set preview_head.weights, "
+                "or training.use_preview_head=false"
+            )
+        return self.frozen.preview_head(features, source.styles)
 
     @abstractmethod
-    def forward(self, source: Source, condition: Condition, preview: bool = False) -> Edit:
+    def forward(self, source: Source, condition: Condition, use_preview_head: bool = False) -> Edit:
         """n sources and n*m conditions (m = condition.per_source edits of each source, in a row) -> n*m edits."""
 
-    def render(self, source: Source, edit: Edit, preview: bool = False) -> Edit:
+    def render(self, source: Source, edit: Edit, use_preview_head: bool = False) -> Edit:
         """Blend the edited canvas into that of the source where the mask says so, and finish the picture.
 
-        source and edit of the same length B; the image is [B,3,R,R], or the preview head's with `preview`.
+        source and edit of the same length B; the image is [B,3,R,R], or the preview head's with `use_preview_head`.
         """
-        parts = self.parts
-        what = (parts.generator, source, edit.styles, edit.mask, parts.blend_site)
-        if preview:
+        frozen = self.frozen
+        what = (frozen.generator, source, edit.styles, edit.mask, frozen.blend_site)
+        if use_preview_head:
             blended = blended_trunk(*what)
-            seen = tail(parts.generator, source, blended, upto=parts.preview_site)
+            seen = tail(frozen.generator, source, blended, upto=frozen.preview_site)
             image = self._preview(seen.canvas.features, source)
         else:
             blended, image = blended_walk(*what, keep=self.reads_tail)

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 
 from where2edit.backbones.face_parsing import FaceParser
+from where2edit.core.records import Condition, Edit, Source
 from where2edit.methods import METHODS
-from where2edit.methods.base import Method, MethodConfig, Parts
+from where2edit.methods.base import Frozen, Method, MethodConfig
 from where2edit.methods.where2edit import Where2Edit
-from where2edit.records import Condition, Edit, Source
 
 
 @METHODS.register("no-op")
@@ -21,18 +21,18 @@ class NoOp(Method):
 
     local = True
 
-    def __init__(self, parts: Parts, config: MethodConfig):
+    def __init__(self, frozen: Frozen, config: MethodConfig):
         super().__init__()
-        self.parts = parts
+        self.frozen = frozen
 
     def propose(self, source: Source, condition: Condition) -> Edit:
         """The source's own styles under an empty mask."""
         repeated = source.repeat(condition.per_source)
-        cells = self.parts.generator.site(self.parts.blend_site).resolution
+        cells = self.frozen.generator.site(self.frozen.blend_site).resolution
         mask = torch.zeros(len(repeated), 1, cells, cells).to(repeated.w)
         return Edit(styles=repeated.styles, mask=mask, region_attention=mask)
 
-    def forward(self, source: Source, condition: Condition, preview: bool = False) -> Edit:
+    def forward(self, source: Source, condition: Condition, use_preview_head: bool = False) -> Edit:
         return self.propose(source, condition).with_(image=source.repeat(condition.per_source).image)
 
 
@@ -53,8 +53,8 @@ class OracleMask(Where2Edit):
     `regions` says which face regions a prompt names; whoever calls the method fills it.
     """
 
-    def __init__(self, parts: Parts, config: MethodConfig):
-        super().__init__(parts, config)
+    def __init__(self, frozen: Frozen, config: MethodConfig):
+        super().__init__(frozen, config)
         self.regions: dict[str, tuple[str, ...]] = {}
         self.parser: FaceParser | None = None
 

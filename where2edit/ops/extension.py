@@ -20,7 +20,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from where2edit.assets import cache_folder
+from where2edit.files.assets import cache_folder
 
 Impl = Literal["auto", "fast", "reference"]
 IMPLS = ("auto", "fast", "reference")

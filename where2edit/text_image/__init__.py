@@ -5,6 +5,6 @@ image), `dim`, `logit_scale` (multiplies a cosine) and `unit_norm`: whether the 
 normalise.
 """
 
-from where2edit.registry import Registry
+from where2edit.core.registry import Registry
 
 TEXT_IMAGE = Registry("text-image encoder", "where2edit.text_image")

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from where2edit.backbones.preprocess import Normalise, area_resize
-from where2edit.formats.readers import is_torchscript, read_torchscript
-from where2edit.registry import nearest
+from where2edit.core.registry import nearest
+from where2edit.files.formats.readers import is_torchscript, read_torchscript
 from where2edit.text_image import TEXT_IMAGE
 from where2edit.text_image.base import TextImage, TextImageConfig
 
@@ -81,7 +81,7 @@ def clip(config: TextImageConfig = TextImageConfig(name="clip")) -> Clip:
     config.weights: None for OpenAI's own, checked against the manifest's sha256; an asset name; the path of a file; or
     one of open_clip's pretrained tags. Raises ValueError for an unknown model or tag and for a file that does not fit.
     """
-    from where2edit import assets
+    from where2edit.files import assets
 
     weights = config.weights or OPENAI_ASSETS.get(config.model)
     if weights is None:

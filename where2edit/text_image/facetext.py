@@ -118,7 +118,7 @@ class Towers(nn.Module):
 @TEXT_IMAGE.register("facetext")
 def facetext(config: TextImageConfig = TextImageConfig()) -> FaceText:
     """The frozen encoder: our shipped weights (or those at `config.weights`) on MiniLM from the assets."""
-    from where2edit import assets
+    from where2edit.files import assets
 
     path = Path(config.weights) if config.weights else assets.shipped(WEIGHTS)
     return FaceText(Towers.load(path), MiniLM.load(TEXT_LAYERS))

@@ -68,7 +68,7 @@ class MiniLM(nn.Module):
         cls, layers: tuple[int, ...] = (LAYERS,), weights: str | Path | None = None, tokenizer: str | Path | None = None
     ) -> MiniLM:
         """The published weights, from the given files or the assets `minilm-model` and `minilm-tokenizer`."""
-        from where2edit import assets
+        from where2edit.files import assets
 
         weights = weights or assets.fetch("minilm-model")
         with torch.device("meta"):

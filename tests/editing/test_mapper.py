@@ -1,0 +1,167 @@
+"""The mapping module against an independent statement of the released recipe, and the principal directions of W."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+import toy_cases as toy
+
+from where2edit.editing.mapper import (
+    MapperConfig,
+    PrincipalMapper,
+    StyleSpaceMapper,
+    edited_sites,
+    principal_directions,
+)
+from where2edit.generators.stylegan2 import create
+
+BLEND = "16.conv1"
+
+
+def sites():
+    return edited_sites(toy.generator(), BLEND)
+
+
+def mapper(space, seed=0):
+    torch.manual_seed(seed)
+    kind = StyleSpaceMapper if space == "stylespace" else PrincipalMapper
+    return kind(toy.generator(), sites(), toy.encoder().dim, toy.SPACES[space])
+
+
+def leaky(x):
+    """fLReLU of the released code: sqrt(2) LeakyReLU_0.2."""
+    return math.sqrt(2) * torch.where(x > 0, x, 0.2 * x)
+
+
+def linear(module, x):
+    """EqLin with lr_mul 1 in float64: weight / sqrt(inputs), bias as it is."""
+    weight = module.weight.detach().double()
+    return x @ (weight / math.sqrt(weight.shape[1])).T + module.bias.detach().double()
+
+
+def test_stylespace_is_the_released_recipe():
+    net, source, condition = mapper("stylespace"), toy.sources((0, 1)), toy.condition(n=2, per_source=1, strength=0.3)
+    with torch.no_grad():
+        for p in net.parameters():
+            p.add_(torch.randn_like(p), alpha=0.1)  # biases too must be where they belong
+        u, shift = net(source, condition)
+    h = condition.h.double()
+    for i, site in enumerate(sites()):
+        s = source.styles[site.name].double()
+        first, _, second, _ = net.text[i]
+        text = leaky(linear(second, leaky(linear(first, h))))
+        hidden = torch.cat([linear(net.style[i], s), text], dim=1)
+        expected = s + 0.3 * (linear(net.fusion[i], hidden) - s)
+        assert torch.allclose(u[site.name].double(), expected, atol=2e-5), site.name
+        assert torch.allclose(shift[:, i].double(), (expected - s).norm(dim=1), rtol=1e-4)
+
+
+def test_stylespace_has_the_released_shapes():
+    """Section 3: hidden width (512 + text)/2, style 512 -> 512, fusion 1024 -> 512; biases start at 0, 1 and 1."""
+    net = StyleSpaceMapper(toy.generator(), sites(), 512, MapperConfig())
+    assert sum(p.numel() for p in net.parameters()) / len(sites()) == 18_378_752 / 14
+    assert all((linear.bias == 1).all() for linear in (*net.style, *net.fusion))
+    assert all((branch[i].bias == 0).all() for branch in net.text for i in (0, 2))
+
+
+@pytest.mark.parametrize("resolution, blend, last", [(64, "64.conv1", "64.rgb"), (64, "32.conv0", "32.conv0")])
+def test_edited_sites_follow_the_released_table(resolution, blend, last):
+    """A blend at a second convolution edits up to the RGB of its resolution; at a first one, up to itself."""
+    names = [site.name for site in edited_sites(create(resolution, 1), blend)]
+    assert names[-1] == last and names[0] == "4.conv1" and len(names) == (14 if blend == "64.conv1" else 9)
+
+
+@pytest.mark.parametrize("space", toy.SPACES)
+def test_sites_past_the_blend_keep_the_style_of_the_source(space):
+    net = create(32, 1, seed=1)
+    source = net.source(net.w(net.sample_z([0])))
+    torch.manual_seed(0)
+    built = toy.SPACES[space]
+    kind = StyleSpaceMapper if space == "stylespace" else PrincipalMapper
+    u, shift = kind(net, edited_sites(net, BLEND), toy.encoder().dim, built)(source, toy.condition(per_source=1))
+    changed = [name for name, style in u.items() if not torch.equal(style, source.styles[name])]
+    assert changed == [site.name for site in net.upto("16.rgb")] and list(u) == [s.name for s in net.sites]
+    assert shift.shape == (1, len(changed))
+
+
+@pytest.mark.parametrize("space", toy.SPACES)
+def test_strength_scales_the_shift_zero_is_exact_and_negative_reverses(space):
+    net, source = mapper(space), toy.sources((0, 1))
+    with torch.no_grad():
+        u = {
+            strength: net(source, replace(toy.condition(n=2, per_source=1), strength=strength))[0]
+            for strength in (0.0, 0.1, -0.1, 0.2)
+        }
+    for name, s in source.styles.items():
+        assert torch.equal(u[0.0][name], s)
+        assert torch.allclose(u[0.2][name] - s, 2 * (u[0.1][name] - s), atol=1e-4)
+        assert torch.allclose(u[-0.1][name] - s, s - u[0.1][name], atol=1e-4)
+    assert any(not torch.equal(u[0.1][name], s) for name, s in source.styles.items())
+
+
+def test_principal_directions_are_those_of_the_generators_own_samples():
+    config = MapperConfig(components=20, samples=1500, seed=7)
+    directions, scales = principal_directions(toy.generator(), config)
+    z = torch.randn(1500, 512, generator=torch.Generator().manual_seed(7))
+    with torch.no_grad():
+        centred = (toy.generator().mapping(z) - toy.generator().w_mean).double()
+    values = torch.linalg.svdvals(centred)[:20] / math.sqrt(1500)
+    assert torch.allclose(scales.double(), values, rtol=1e-4)
+    assert torch.allclose(directions.T @ directions, torch.eye(20), atol=1e-5)
+    along = centred @ directions.double() / scales.double()
+    assert torch.allclose(along.square().mean(0), torch.ones(20, dtype=torch.float64), rtol=1e-3)
+    assert (directions.gather(0, directions.abs().argmax(0, keepdim=True)) > 0).all(), "the sign must be fixed"
+    again = principal_directions(toy.generator(), config)
+    assert torch.equal(directions, again[0]) and torch.equal(scales, again[1])
+
+
+def branch(net, c, h):
+    """Eq. 2's layers in float64: the text's two, then what joins them with the coordinates."""
+    first, _, second, _ = net.text
+    text = leaky(linear(second, leaky(linear(first, h))))
+    return linear(net.fusion, torch.cat([linear(net.style, c), text], dim=1))
+
+
+def test_without_shifts_of_their_own_all_sites_move_together():
+    config = replace(toy.SPACES["w_principal"], own=0.0)
+    torch.manual_seed(0)
+    net = PrincipalMapper(toy.generator(), sites(), toy.encoder().dim, config)
+    with torch.no_grad():
+        shift = net(toy.sources((0, 1)), toy.condition(n=2, per_source=1))[1]
+    assert net.own is None and torch.equal(shift, shift[:, :1].expand_as(shift)) and (shift > 0).all()
+    with pytest.raises(ValueError, match=r"method.mapper.own is 2; allowed: 0 \(all sites move together\) to 1"):
+        MapperConfig(own=2)
+
+
+def test_the_shift_of_the_principal_space_is_a_mahalanobis_length_of_a_move_in_w():
+    net, source, condition = mapper("w_principal"), toy.sources((0, 1)), toy.condition(n=2, per_source=1, strength=0.5)
+    generator = toy.generator()
+    with torch.no_grad():
+        u, shift = net(source, condition)
+    h, directions, scales = condition.h.double(), net.directions.double(), net.scales.double()
+    for i, site in enumerate(sites()):
+        w = source.w[:, generator.w_index(site)].double()
+        c = ((w - generator.w_mean.double()) @ directions) / scales
+        move = 0.5 * (branch(net.shared, c, h) + 0.25 * branch(net.own[i], c, h))
+        moved = linear(generator.layer(site).affine, w + (move * scales) @ directions.T)
+        assert torch.allclose(u[site.name].double(), moved, atol=2e-5), site.name
+        assert torch.allclose(shift[:, i].double(), move.norm(dim=1), rtol=1e-4)
+
+
+def test_more_components_than_w_has_numbers_are_refused():
+    for components in (0, 513):
+        with pytest.raises(ValueError, match=f"components is {components}; allowed: 1 to 512"):
+            principal_directions(toy.generator(), MapperConfig(components=components))
+
+
+@pytest.mark.parametrize("name", ["samples", "hidden"])
+def test_sizes_of_nothing_are_refused(name):
+    with pytest.raises(ValueError, match=f"method.mapper.{name} is 0; give at least 1"):
+        MapperConfig(**{name: 0})
+
+
+def test_the_generator_is_no_part_of_what_is_trained():
+    net = mapper("w_principal")
+    assert not {id(p) for p in net.parameters()} & {id(p) for p in toy.generator().parameters()}
+    assert set(dict(net.named_buffers())) == {"directions", "scales"}

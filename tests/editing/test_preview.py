@@ -1,0 +1,73 @@
+"""The preview head: the generator's own tail at low resolution."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from where2edit.editing import preview_head as preview
+from where2edit.files import assets
+from where2edit.generators import GENERATORS
+from where2edit.generators.base import Canvas, GeneratorConfig
+
+SITE = "128.conv1"
+
+
+@pytest.fixture(scope="module")
+def generator():
+    return GENERATORS.get("mobilestylegan")()
+
+
+@pytest.fixture(scope="module")
+def head(generator):
+    return preview.from_generator(generator, SITE)
+
+
+def test_the_untrained_head_is_the_tail_on_flat_features(generator, head):
+    """With constant features and averaged noise the tail makes a flat picture away from the border: the head's."""
+    quiet = GENERATORS.get("mobilestylegan")()
+    for block in quiet.blocks.values():
+        if hasattr(block, "noise"):
+            block.noise.fill_(block.noise.mean())
+    styles = quiet.styles(quiet.w(quiet.sample_z([0])))
+    low = quiet.source(quiet.w(quiet.sample_z([0])), upto=SITE).features[SITE].mean((2, 3), keepdim=True)
+    low[:, 64:] = 0  # the bands that an enlargement adds are not flat
+    features = low.expand(-1, -1, 128, 128).contiguous()
+    with torch.no_grad():
+        ours = head(features, styles)[0, :, 64, 64]
+        block = quiet.step(quiet.site("256.up"), Canvas(features), styles["256.up"])
+        assert block.features[0, :, 100:140, 100:140].std((1, 2)).max() < 1e-4
+        image = quiet.tail(Canvas(features), styles, after=SITE)[0, :, 400:600, 400:600]
+    # The bands of the 512 px enlargement are not zero, so that pixels differ, but not by much on average.
+    assert (image.mean((1, 2)) - ours).abs().max() < 0.25
+
+
+def test_a_short_fit_improves_and_the_file_gives_the_same_head_back(generator, tmp_path):
+    config = preview.PreviewHeadConfig(canvases=3, steps=60, batch=2, crop=32, lr=1e-4)
+    canvases = preview.collect(generator, config)
+    head = preview.from_generator(generator, SITE)
+    before = preview.quality(head, canvases, range(2))
+    preview.fit(head, canvases, config)
+    after = preview.quality(head, canvases, range(2))
+    assert before > 22 and after > before
+    preview.save(head, tmp_path / "head.safetensors", {"generator": generator.name})
+    again = preview.load(tmp_path / "head.safetensors")
+    assert preview.quality(again, canvases, range(2)) == pytest.approx(after, abs=0.05)
+    assert not any(p.requires_grad for p in again.parameters())
+
+
+@pytest.mark.parametrize("name, site, decibel", [("preview-mobile", SITE, 30), ("preview-mobile-64", "64.conv1", 27)])
+def test_the_shipped_heads_on_canvases_they_never_saw(name, site, decibel, generator):
+    head = preview.load(assets.shipped(f"pretrained_models/{name}.safetensors"))
+    config = preview.PreviewHeadConfig(site=site, canvases=3, seed=99)
+    assert preview.quality(head, preview.collect(generator, config), range(3)) >= decibel
+
+
+def test_what_has_no_preview_is_refused(tmp_path):
+    toy = GENERATORS.get("stylegan2")(GeneratorConfig(name="stylegan2", resolution=128, channel_multiplier=1))
+    with pytest.raises(ValueError, match="has no preview"):
+        preview.from_generator(toy, SITE)
+    save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match="expected where2edit.preview"):
+        preview.load(tmp_path / "other.safetensors")

@@ -1,0 +1,528 @@
+"""The evaluation end to end on the toy profile with stand-in networks: resume, processes, controls, reports."""
+
+import copy
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from argparse import Namespace
+from dataclasses import replace
+
+import pytest
+import torch
+from metric_cases import make_tools
+from toy_cases import openai_net
+
+from where2edit.commands import evaluate as command
+from where2edit.editor import profile as profiles
+from where2edit.editor import sheets
+from where2edit.editor.editor import Editor
+from where2edit.evaluation import protocols, report, workers
+from where2edit.evaluation import tools as evaluation_tools
+from where2edit.evaluation.figures import average
+from where2edit.evaluation.goals import outcome
+from where2edit.evaluation.metrics.intervals import Interval
+from where2edit.evaluation.protocols import Goal, Prompt, Protocol, Row
+from where2edit.evaluation.rows import Rows
+from where2edit.evaluation.runner import Runner, trunk
+from where2edit.evaluation.samples import Plan, Store, lanes
+from where2edit.facetext.phrases import EDITOR_PROMPTS, NAMES
+from where2edit.methods import METHODS
+from where2edit.methods.base import MethodConfig
+from where2edit.text_image import TEXT_IMAGE
+
+ROWS = (Row("no-op", "no-op"), Row("full-image", "full-image"), Row("ours"))
+ORACLE = Row("oracle", "oracle-mask")
+PROMPTS = (Prompt("blond hair", ("hair",)), Prompt("red lips", ("lips",)), Prompt("big nose", ("nose",)))
+
+
+def protocol(**changes):
+    base = Protocol(
+        name="small",
+        title="Small",
+        prompts_from="ours",
+        prompts=PROMPTS,
+        rows=ROWS,
+        metrics=("fid_vs_unedited", "success_train_encoder", "id_arcface", "changed_outside_mask", "psnr_outside_hair"),
+        tests=("id_arcface",),
+        paper={"ours": {"id_arcface": 0.84}, "StyleCLIP": {"id_arcface": 0.79}},
+    )
+    return replace(base, **changes)
+
+
+def options(**changes):
+    usual = {"n": 4, "paper": False, "batch": 2, "seed": 500, "row": [], "processes": 1}
+    return Namespace(**usual | dict.fromkeys(("heldout", "real", "inception_logits")) | changes)
+
+
+@pytest.fixture(scope="module")
+def toy():
+    """The toy profile with a threshold that its untrained attention passes on some regions, and its encoder."""
+    profile = profiles.load("configs/toy.yaml", ["blending.threshold=0.5"])
+    torch.manual_seed(0)
+    return profile, profiles.build_encoder(profile)
+
+
+def run(toy, folder, chosen=None, rows=ROWS, **changes):
+    profile, encoder = toy
+    tools = make_tools(train_encoder=encoder)
+    return command.evaluate(profile, chosen or [protocol(rows=rows)], folder, encoder, tools, options(**changes))
+
+
+def contents(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def same_commit():
+    """The commit is a label of every figure; someone may commit while the tests run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "commit", lambda: "0" * 40)
+        yield
+
+
+@pytest.fixture(scope="module")
+def finished(toy, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    run(toy, folder)
+    return folder
+
+
+def figures(folder, name="figures.jsonl"):
+    lines = [json.loads(line) for line in (folder / name).read_text().splitlines()]
+    return {(line["row"], line["metric"], line["prompt"], line["strength"]): line for line in lines}
+
+
+def test_no_op_wins_what_it_should_and_loses_the_rest(finished):
+    found = {key[:2]: line["value"] for key, line in figures(finished).items()}
+    assert abs(found["no-op", "fid_vs_unedited"]) < 1e-6 and found["no-op", "success_train_encoder"] == 0
+    assert found["no-op", "id_arcface"] == pytest.approx(1) and found["no-op", "psnr_outside_hair"] == 100
+    assert found["full-image", "fid_vs_unedited"] > 1e-3 and found["full-image", "id_arcface"] < 1
+    assert found["full-image", "changed_outside_mask"] is None
+    assert found["no-op", "changed_outside_mask"] == 0
+    assert not found["ours", "changed_outside_mask"], "0, or no pixel out of reach"
+
+
+def test_report_labels_and_paper_column(finished):
+    page = (finished / "report.md").read_text()
+    assert "Generator `stylegan2`, text-image encoder `toy`" in page and "the editor is untrained" in page
+    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line[:1] == "|"]
+    column = table[0].index("id_arcface ↑")
+    assert table[0][column + 1] == "paper"
+    by_row = {row[0]: row for row in table[2:]}
+    assert by_row["StyleCLIP"][column : column + 2] == ["–", "0.79"]
+    assert by_row["ours"][column + 1] == "0.84" and by_row["no-op"][column + 1] == ""
+    assert "Null hypothesis that *ours* is not better than *no-op*: id_arcface p = " in page
+    assert (finished / "small-sheet.png").is_file()
+    line = figures(finished)["ours", "id_arcface", None, None]
+    assert {"low", "high", "n", "seed", "config", "weights", "commit", "encoder", "generator", "profile"} <= line.keys()
+
+
+def test_a_stopped_run_ends_with_the_same_bytes(toy, tmp_path, finished, monkeypatch):
+    whole, write = Runner._chunk, Store.write
+    calls = []
+
+    def dies(self, *rest):
+        calls.append(rest)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        write(self, *rest)
+
+    monkeypatch.setattr(Store, "write", dies)
+    with pytest.raises(KeyboardInterrupt):
+        run(toy, tmp_path)
+    assert not (tmp_path / "report.md").exists()
+    monkeypatch.setattr(Store, "write", write)
+    made = []
+    monkeypatch.setattr(Runner, "_chunk", lambda self, *rest: made.append(whole(self, *rest)) or made[-1])
+    run(toy, tmp_path)
+    assert sum(made) == (6 - 3) * 2
+    assert contents(tmp_path) == contents(finished)
+
+
+def test_forked_processes_end_with_the_same_bytes(toy, tmp_path, finished, capfd):
+    run(toy, tmp_path, processes=2)
+    assert contents(tmp_path) == contents(finished)
+    assert sorted(line[:14] for line in capfd.readouterr().out.splitlines()) == ["chunk 1 of 2: ", "chunk 2 of 2: "]
+
+
+def test_a_process_that_fails_is_reported(tmp_path, capfd):
+    def work(number, processes):
+        (tmp_path / f"{number} of {processes}").touch()
+        if number:
+            raise RuntimeError("out of luck")
+
+    with pytest.raises(OSError, match="ended with code 1 .*the same command goes on"):
+        workers.share(work, 2)
+    assert len(list(tmp_path.iterdir())) == 2 and "out of luck" in capfd.readouterr().err
+    assert workers.how_many(3, "cpu") == 3 and workers.how_many(None, "cuda:0") == 1
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        workers.how_many(0, "cpu")
+
+
+WITH_TORCHRUN = """
+import sys, torch
+from pathlib import Path
+sys.path[:0] = ["tests", "tests/evaluation"]
+import test_evaluation as t
+from where2edit.core import distributed
+from where2edit.editor import profile as profiles
+from where2edit.commands.train import start_processes
+t.command.commit = lambda: "0" * 40
+start_processes("cpu")
+profile = profiles.load("configs/toy.yaml", ["blending.threshold=0.5"])
+torch.manual_seed(0)
+t.run((profile, profiles.build_encoder(profile)), Path(sys.argv[1]))
+distributed.leave()
+"""
+
+
+def test_gloo_processes_end_with_the_same_bytes(tmp_path, finished):
+    (tmp_path / "run.py").write_text(WITH_TORCHRUN)
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([os.getcwd(), *sys.path])}
+    subprocess.run([*start, str(tmp_path / "run.py"), str(tmp_path / "out")], env=environment, check=True, timeout=300)
+    assert contents(tmp_path / "out") == contents(finished)
+
+
+def test_prompts_are_embedded_one_by_one(toy, tmp_path):
+    """In a batch the last bits of an embedding depend on its neighbours, and so on the order of the work."""
+    runner = Runner(tmp_path, profiles.build_conditions(*toy), make_tools(), 0.7)
+    asked, text = [], runner.conditions.encoder.text
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner.conditions.encoder, "text", lambda prompts: asked.append(prompts) or text(prompts))
+        runner.prepare([(protocol(), Plan(4), []), (protocol(prompts=PROMPTS[:2]), Plan(4), [])])
+        runner.conditions.of([prompt.text for prompt in PROMPTS], 0.1)
+    assert asked == [[prompt.text] for prompt in PROMPTS]
+
+
+def test_a_larger_n_keeps_what_is_there(toy, tmp_path, finished, monkeypatch):
+    run(toy, tmp_path, n=2)
+    made, chunk = [], Runner._chunk
+    monkeypatch.setattr(Runner, "_chunk", lambda self, *rest: made.append(chunk(self, *rest)) or made[-1])
+    run(toy, tmp_path, n=4)
+    assert made == [0, 6]
+    assert contents(tmp_path) == contents(finished)
+
+
+def test_a_damaged_file_is_measured_again(toy, tmp_path, finished):
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    victim = next((tmp_path / "samples" / "small").glob("ours-*/all-000002.safetensors"))
+    victim.write_bytes(victim.read_bytes()[:100])
+    run(toy, tmp_path)
+    assert contents(tmp_path) == contents(finished)
+
+
+def test_another_seed_or_weight_is_another_store(toy, tmp_path, finished):
+    run(toy, tmp_path, seed=501, n=1)
+    stores = [{p.parent.name for p in (f / "samples" / "small").rglob("*.safetensors")} for f in (tmp_path, finished)]
+    assert not stores[0] & stores[1]
+
+
+def test_paper_mode_crosses_prompts_and_averages_them(toy, tmp_path):
+    run(toy, tmp_path, n=2, paper=True, rows=ROWS[2:])
+    found = figures(tmp_path)
+    for metric in ("fid_vs_unedited", "success_train_encoder", "id_arcface"):
+        parts = [found["ours", metric, prompt.text, None] for prompt in PROMPTS]
+        whole = found["ours", metric, None, None]
+        assert whole["value"] == pytest.approx(sum(part["value"] for part in parts) / 3) and whole["n"] == 6
+        assert [part["n"] for part in parts] == [2, 2, 2]
+    assert average([None]) is None
+    assert average([Interval(1, 0, 2, 4), Interval(3, 2, 4, 4)]).low == pytest.approx(2 - 2**0.5 / 2)
+
+
+def test_a_crossed_protocol_prints_prompts_and_goals(toy, tmp_path):
+    prompts = tuple(
+        replace(p, concept=concept, tags=tags)
+        for p, concept, tags in zip(PROMPTS, ("Smiling", "-Smiling", "Big_Nose"), (("a",), ("a", "b"), ()), strict=True)
+    )
+    goals = (
+        Goal("id_arcface", at_least=0.0, tag="a"),
+        Goal("judge_unasked", at_most=-1.0, share=0.5),
+        Goal("success_judge_lacking", at_least=0.0, tag="b"),
+    )
+    names = ("judge_unasked", "id_arcface", "success_judge_lacking")
+    chosen = protocol(name="prompts", crossed=True, prompts=prompts, goals=goals, metrics=names, tests=(), n=2)
+    run(toy, tmp_path, [chosen], n=None)
+    page = (tmp_path / "report.md").read_text()
+    assert "Every prompt on each of 2 sources" in page
+    found = figures(tmp_path)
+    per_prompt = [found["ours", "id_arcface", p.text, None]["value"] for p in prompts]
+    assert f"| id_arcface at least 0, mean over a prompts | {sum(per_prompt[:2]) / 2:.4g} | yes |" in page
+    assert "| judge_unasked at most -1, 50% of all prompts | 0% | NO | blond hair, red lips, big nose |" in page
+    line = next(line for line in page.splitlines() if line.startswith("| big nose |"))
+    assert report.number("judge_unasked", found["ours", "judge_unasked", "big nose", None]["value"]) in line
+    lacking = [found["ours", "success_judge_lacking", p.text, None] for p in prompts]
+    assert {line["n"] for line in lacking} != {2}, "only sources that lack the attribute count"
+
+
+def test_goals_by_hand():
+    prompts = tuple(Prompt(text, (), None, ("t",) * (text != "d")) for text in "abcd")
+    found = {"a": 0.8, "b": 0.5, "d": 0.0}
+    values = {("id_arcface", text): Interval(value, 0, 1, 5) for text, value in found.items()}
+    table = protocol(prompts=prompts)
+    mean = outcome(Goal("id_arcface", at_least=0.65, tag="t"), table, values)
+    assert mean.measured == pytest.approx(0.65) and mean.met and mean.below == ("b",) and mean.unknown == ("c",)
+    each = outcome(Goal("id_arcface", at_least=0.65, tag="t", share=0.6), table, values)
+    assert each.measured == 0.5 and not each.met
+    assert outcome(Goal("id_arcface", at_most=0.8), table, values).met
+    nothing = outcome(Goal("id_facenet", at_least=0), table, values)
+    assert nothing.measured is None and not nothing.met and len(nothing.unknown) == 4
+
+
+def test_the_editor_protocol_tries_every_editor_prompt():
+    asked = {prompt.text: prompt.concept for prompt in protocols.load("editor").prompts}
+    assert asked == {text: name if true else f"-{name}" for text, (name, true) in EDITOR_PROMPTS.items()}
+
+
+def test_one_row_only():
+    assert [row.label for row in command.only(protocol(), ["ours"]).rows] == ["ours"]
+    assert command.only(protocol(), []) == protocol()
+    with pytest.raises(ValueError, match="no row 'our'; did you mean 'ours'"):
+        command.only(protocol(), ["our"])
+
+
+def test_strength_sequence_and_time(toy, tmp_path):
+    chained = ("drift", "id_arcface", "difference_outside_region")
+    chosen = [
+        protocol(name="curve", kind="strength", strengths=(0.0, 0.4), n=1, metrics=("lpips", "id_arcface"), tests=()),
+        protocol(name="chain", kind="sequential", n=1, metrics=chained, rows=(*ROWS[:2], ORACLE, *ROWS[2:])),
+        protocol(name="clock", kind="time", n=1, metrics=("run_time",), tests=(), rows=ROWS[2:]),
+    ]
+    pages = run(toy, tmp_path, chosen)
+    assert [page.name for page in pages] == ["report.md", "times.md"]
+    found = figures(tmp_path)
+    assert found["ours", "lpips", None, 0.0]["value"] < 1e-6 < found["ours", "lpips", None, 0.4]["value"]
+    assert found["no-op", "drift", None, None]["value"] == 0 and found["oracle", "drift", None, None]["value"] == 0
+    assert found["oracle", "id_arcface", None, None]["value"] < 1
+    assert found["no-op", "id_arcface", None, None]["value"] == pytest.approx(1)
+    assert found["full-image", "difference_outside_region", None, None]["value"] > 0
+    assert figures(tmp_path, "times.jsonl")["ours", "run_time", None, None]["value"] > 0
+    assert (tmp_path / "curve.png").is_file() and "| ours | 0.4 |" in (tmp_path / "report.md").read_text()
+
+
+def test_masks_do_not_render(toy, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("the masks protocol needs no edited image")
+
+    names = ("mask_iou", "mask_precision", "mask_recall")
+    monkeypatch.setattr(METHODS.get("full-image"), "render", refuse)
+    rows = (*ROWS[:2], ORACLE, *ROWS[2:])
+    run(toy, tmp_path, [protocol(name="masks", kind="masks", metrics=names, tests=("mask_iou",), rows=rows)])
+    found = {key[:2]: line["value"] for key, line in figures(tmp_path).items()}
+    assert found["no-op", "mask_iou"] == 0 and found["full-image", "mask_recall"] == 1
+    assert found["oracle", "mask_recall"] == 1 and found["oracle", "mask_iou"] > found["full-image", "mask_iou"]
+    assert (tmp_path / "masks.png").is_file() and (tmp_path / "masks-sheet.png").is_file()
+
+
+def test_missing_tools_and_rows_are_named(toy, tmp_path):
+    absent = Row("W/O Clus", weights="{profile}/nowhere.safetensors", trained_with=("losses.x.weight=0",))
+    rows = (*ROWS[:1], absent, *ROWS[2:])
+    profile, encoder = toy
+    tools = make_tools(train_encoder=encoder)
+    for name in ("heldout_encoder", "real_features"):
+        tools._ready.pop(name)
+    metrics = ("success_heldout_encoder", "fid_vs_real", "id_facenet")
+    command.evaluate(profile, [protocol(rows=rows, metrics=metrics, tests=())], tmp_path, encoder, tools, options())
+    page = (tmp_path / "report.md").read_text()
+    assert "`success_heldout_encoder` was left out: name a text-image encoder" in page
+    assert "Row *W/O Clus* was left out: its weights toy/nowhere.safetensors are not here. Train it: `python " in page
+    assert "scripts/train.py --config configs/toy.yaml --out toy losses.x.weight=0`." in page and "id_facenet" in page
+
+
+def test_a_heldout_encoder_of_any_kind(toy, tmp_path):
+    """CLIP from a small archive of OpenAI's layout, on the toy profile."""
+    state = {name: value for name, value in openai_net().state_dict().items() if name != "attn_mask"}
+    torch.save(state, tmp_path / "small.pt")
+    profile, encoder = toy
+    chosen = [protocol(metrics=("success_heldout_encoder", "cosine_after_heldout_encoder"), tests=(), rows=ROWS[::2])]
+    named = options(heldout=f"clip:{tmp_path / 'small.pt'}")
+    tools = evaluation_tools.build_tools(profile, encoder, "cpu", named, tmp_path)
+    command.evaluate(profile, chosen, tmp_path, encoder, tools, named)
+    found = {key[:2]: line for key, line in figures(tmp_path).items()}
+    assert found["no-op", "success_heldout_encoder"]["value"] == 0
+    assert found["no-op", "success_heldout_encoder"]["heldout"] == named.heldout
+    text = TEXT_IMAGE.get("clip")(evaluation_tools.heldout_config(named.heldout)).text([p.text for p in PROMPTS])
+    assert torch.equal(tools["heldout_encoder"].text([p.text for p in PROMPTS]), text)
+    assert f"held-out encoder `{named.heldout}`" in (tmp_path / "report.md").read_text()
+    before = evaluation_tools.heldout_digest(named.heldout)
+    torch.save(state | {"logit_scale": torch.tensor(1.0)}, tmp_path / "small.pt")
+    assert evaluation_tools.heldout_digest(named.heldout) != before, "another file is another held-out encoder"
+
+
+def test_another_encoder_or_judge_is_another_store(toy, tmp_path):
+    profile, encoder = toy
+    known = set()
+    for change in (None, "train_encoder", "judge"):
+        tools = make_tools(train_encoder=encoder)
+        if change:
+            network = copy.deepcopy(tools[change])
+            for value in network.state_dict().values():
+                value.add_(1)
+            tools.give(change, network)
+        rows = Rows(profile, profiles.build_frozen(profile, encoder), tools, options())
+        contestants, left_out = rows.build(protocol(), Plan(2))
+        known |= {str(contestant.depends_on) for contestant in contestants}
+        assert not left_out and rows.build(protocol(), Plan(2))[0][-1].method is contestants[-1].method
+    assert len(known) == 3 * len(ROWS)
+
+
+FAULTS = """
+import resource, sys
+from where2edit.core.memory import keep_freed_memory
+import torch
+if sys.argv[1] == "keep":
+    assert keep_freed_memory()
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(40):  # glibc lets the first ones creep through the heap
+    torch.ones(10_000_000)
+before = faults()
+for _ in range(5):
+    torch.ones(10_000_000)
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator")
+def test_freed_memory_is_kept():
+    """Five tensors of 40 MB, each freed: 50,000 pages are fetched again and again, or none."""
+    start = [sys.executable, "-c", FAULTS]
+    plain, kept = (int(subprocess.check_output([*start, how], text=True)) for how in ("plain", "keep"))
+    assert kept < 1000 and kept < plain / 10
+
+
+def test_a_source_without_its_tail_edits_the_same(frozen, toy):
+    method = METHODS.get("where2edit")(frozen, toy[0].method).eval()
+    w = method.latents(frozen.generator.sample_z([3, 4]), 0.7)
+    whole, part = method.source(w), trunk(method, w)
+    assert torch.equal(part.image, whole.image) and len(part.features) < len(whole.features)
+    condition = profiles.build_conditions(*toy).of(["blond hair", "red lips"], 0.3)
+    assert torch.equal(method(whole, condition).image, method(part, condition).image)
+
+
+def test_names_of_heldout_encoders(toy, tmp_path):
+    read = evaluation_tools.heldout_config
+    assert (read("clip").model, read("clip").weights) == ("ViT-B-32-quickgelu", None)
+    assert (read("clip:ViT-B-16:openai").model, read("clip:ViT-B-16:openai").weights) == ("ViT-B-16", "openai")
+    assert read("facetext:mine.safetensors").weights == "mine.safetensors"
+    for wrong in ("clip:a:b:c", "clip:"):
+        with pytest.raises(ValueError, match="write NAME, NAME:MODEL"):
+            read(wrong)
+    with pytest.raises(ValueError, match="'clop'.*did you mean 'clip'"):
+        read("clop")
+    with pytest.raises(ValueError, match="is the encoder of the training itself"):
+        evaluation_tools.build_tools(*toy, "cpu", options(heldout="toy"), tmp_path)
+
+
+@pytest.fixture(scope="module")
+def frozen(toy):
+    profile, encoder = toy
+    return profiles.build_frozen(profile, encoder)
+
+
+def edit(name, toy, frozen, prompts, **attributes):
+    method = METHODS.get(name)(frozen, toy[0].method).eval()
+    for key, value in attributes.items():
+        setattr(method, key, value)
+    source = method.source(frozen.generator.w(frozen.generator.sample_z([1, 2])))
+    condition = profiles.build_conditions(*toy).of(prompts, 0.3)
+    with torch.no_grad():
+        return source, method(source, condition)
+
+
+def test_controls(toy, frozen):
+    prompts = ["blond hair", "red lips"]
+    source, nothing = edit("no-op", toy, frozen, prompts)
+    assert torch.equal(nothing.image, source.image) and not nothing.mask.any()
+    _, everywhere = edit("full-image", toy, frozen, prompts)
+    assert (everywhere.mask == 1).all() and not torch.equal(everywhere.image, source.image)
+    parser = make_tools()["face_parsing"]
+    regions = {"blond hair": ("hair",), "red lips": ("lips",)}
+    _, oracle = edit("oracle-mask", toy, frozen, prompts, regions=regions, parser=parser)
+    assert oracle.mask[0, 0, :4].all() and not oracle.mask[0, 0, 4:].any()
+    assert oracle.mask[1, 0, 11].sum() == 4 and oracle.mask[1].sum() == 4
+    with pytest.raises(ValueError, match="does not know the region of .*a hat"):
+        edit("oracle-mask", toy, frozen, ["a hat", "blond hair"], regions=regions, parser=parser)
+
+
+def test_contact_sheet(tmp_path):
+    editor = Editor.load("configs/toy.yaml", ["blending.threshold=0.5"])
+    page = sheets.contact_sheet(editor, [0, 1], ["blond hair", "red lips"], 32)
+    with_masks = sheets.contact_sheet(editor, [0], ["blond hair", "red lips"], 32, masks=True)
+    assert page.width > 3 * 32 and page.height > 2 * 32 and with_masks.height > 2 * 32
+    assert page.tobytes() == sheets.contact_sheet(editor, [0, 1], ["blond hair", "red lips"], 32).tobytes()
+    assert sheets.save(page, tmp_path / "new" / "a.jpg").read_bytes()[:2] == b"\xff\xd8"
+    assert sheets.save(page, tmp_path / "a.png").is_file()
+    with pytest.raises(ValueError, match="a .png or a .jpg"):
+        sheets.save(page, tmp_path / "a.gif")
+
+
+def test_application_sheets_show_the_edits_of_the_editor():
+    editor, cell = Editor.load("configs/toy.yaml", ["blending.threshold=0.5"]), 32
+    page = sheets.two_prompt_sheet(editor, [0, 1], [("old", "grey hair"), ("a beard", "a smile")], cell)
+    assert (
+        page.tobytes()
+        != sheets.two_prompt_sheet(editor, [0, 1], [("old", "a hat"), ("a beard", "a hat")], cell).tobytes()
+    )
+    chain = sheets.sequence_sheet(editor, [0, 1], ["blond hair", "red lips", "old"], cell)
+    assert chain.width > page.width and chain.height == page.height
+    style = sheets.reference_sheet(editor, 0, [2, 3], ["blond hair", "red lips"], cell)
+    assert style.tobytes() != sheets.reference_sheet(editor, 0, [2, 4], ["blond hair", "red lips"], cell).tobytes()
+
+
+def test_lanes_pair_and_cross():
+    spread = lanes(protocol(), Plan(5), range(2, 5))
+    assert [p.text for p in spread[0].prompts] == ["big nose", "blond hair", "red lips"]
+    assert spread[0].index.tolist() == [2, 3, 4]
+    crossed = lanes(protocol(), Plan(5, crossed=True), range(2, 5))
+    numbers = sorted(i for lane in crossed for i in lane.index.tolist())
+    assert numbers == list(range(6, 15)) and {lane.prompts for lane in crossed} == {(p,) * 3 for p in PROMPTS}
+    strengths = lanes(protocol(kind="strength", strengths=(0.1, 0.2)), Plan(5), range(0, 2))
+    assert [lane.tag for lane in strengths] == ["s0.1", "s0.2"]
+
+
+@pytest.mark.parametrize("name", protocols.names())
+def test_shipped_protocols_are_whole(name):
+    table = protocols.load(name)
+    assert table.name == name and table.rows[-1].method == protocols.METHOD
+    assert any(row.method != protocols.METHOD for row in table.rows)
+    assert set(table.tests) <= set(table.metrics)
+    for row in table.rows:
+        METHODS.get(row.method if row.method != protocols.METHOD else "where2edit")
+    assert {prompt.concept.removeprefix("-") for prompt in table.prompts if prompt.concept} <= set(NAMES)
+    for numbers in table.paper.values():
+        assert set(numbers) <= set(table.metrics)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"metrics": ("id_arcfase",)}, "unknown metric 'id_arcfase'; did you mean 'id_arcface'"),
+        ({"prompts": (Prompt("x", ("hairs",)),)}, "unknown face region 'hairs'; did you mean 'hair'"),
+        ({"prompts": PROMPTS + PROMPTS[:1]}, "names a prompt twice"),
+        ({"rows": ROWS + ROWS[:1]}, "different labels"),
+        ({"strengths": (0.1,)}, "strengths belong to kind"),
+        ({"goals": (Goal("id_arcface", at_least=1, tag="hair"),)}, "no prompt with such a tag"),
+    ],
+)
+def test_protocol_errors(changes, message):
+    with pytest.raises(ValueError, match=message):
+        protocol(**changes)
+
+
+def test_command_errors(tmp_path):
+    assert protocols.load("2").name == "table2"
+    everything = [table.name for table in protocols.select(["all", "masks"])]
+    assert sorted([*everything, "editor"]) == sorted(protocols.names()) and everything[0] == "table1"
+    assert [table.name for table in protocols.select(["editor", "1"])] == ["editor", "table1"]
+    with pytest.raises(ValueError, match="unknown table 'mask'; did you mean 'masks'"):
+        protocols.load("mask")
+    with pytest.raises(ValueError, match="holds 0 pictures"):
+        evaluation_tools.real_features(tmp_path, make_tools(), tmp_path)
+    with pytest.raises(ValueError, match="at least 1"):
+        command.plan_of(protocol(), options(n=-1))
+    assert report.number("success_train_encoder", 0.9872) == "98.72 %"
+    assert MethodConfig().name == "where2edit"

@@ -1,0 +1,1 @@
+"""The code behind the scripts, one module per command."""

@@ -1,0 +1,39 @@
+"""What every script shares: user errors become one sentence and exit code 2, and freed memory is kept."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from where2edit.core.memory import keep_freed_memory
+
+
+def run(main: Callable[[], int | None]) -> None:
+    """Call `main` and exit with its code; ValueError and OSError are printed as one sentence, exit code 2.
+
+    Ctrl-C exits 130. Anything else is a defect of ours and keeps its traceback.
+    """
+    keep_freed_memory()
+    try:
+        code = main()
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = 2
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        code = 130
+    sys.exit(code or 0)
+
+
+def writable(folder: Path) -> Path:
+    """Make a folder and see that files can be written there, before any work is done for it. Raises ValueError."""
+    probe = folder / f".{os.getpid()}.partial"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(f"the folder {folder} is not writable ({error.strerror}); choose another with --out") from None
+    return folder

@@ -1,0 +1,139 @@
+"""What scripts/edit.py does with its options."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+
+from where2edit.commands.cli import writable
+from where2edit.commands.seeds import parse_seeds
+from where2edit.core import config as configs
+from where2edit.editor import profile as profiles
+from where2edit.editor.editor import Editor, Result, Step
+from where2edit.editor.profile import Profile
+from where2edit.editor.recipes import (
+    SWEEP,
+    Recipe,
+    digests,
+    large_first,
+    perform,
+    read,
+    split_description,
+    weights_digest,
+)
+
+STEERS = ("prompt", "long", "reference", "where", "mask", "threshold", "coverage", "seed", "seeds", "latent")
+STEERS += ("strength", "sweep", "overrides")
+
+
+def main(options: Namespace) -> int:
+    """Edit as asked, print what was done, and return the exit code: 1 if --assert-local found a leak."""
+    check(options)
+    if options.replay is not None:
+        recipes = [read(options.replay)]
+        profile = configs.build(Profile, recipes[0].config)
+        check_inputs(recipes[0], profile, options.weights)
+    else:
+        profile = profiles.load(options.config, options.overrides)
+        recipes = requested(options, profile)
+    writable(options.out)
+    if not (options.weights or profile.method.weights):
+        print("warning: no trained editor (--weights): these are the edits of an untrained one", file=sys.stderr)
+    editor = Editor(profile, options.device, options.weights)
+    leaked = False
+    for recipe in recipes:
+        if options.replay is None and options.long:
+            recipe = large_first(editor, recipe)
+        paths, results = perform(editor, recipe, options.out)
+        print("\n".join([*(sentence(result) for result in results), f"  {paths[-2]}", f"  {paths[-1]}"]))
+        leaked |= any(not result.edit.certificate[0].local for result in results)
+    return int(leaked and options.assert_local)
+
+
+def requested(options: Namespace, profile: Profile) -> list[Recipe]:
+    """One recipe per source. Raises ValueError when nothing is asked for."""
+    prompts = split_description(options.long) if options.long else options.prompt
+    if options.reference and not prompts:
+        prompts = [options.where] if options.where else []
+    if not prompts:
+        raise ValueError('say what should change, for example --prompt "blond hair"')
+    if options.sweep and len(prompts) > 1:
+        raise ValueError(f"--sweep shows the strengths of one prompt, got {len(prompts)}")
+    steps = tuple(
+        Step(
+            prompt,
+            options.where,
+            options.strength,
+            threshold(options),
+            options.reference,
+            options.mask,
+            options.mask_mode,
+        )
+        for prompt in prompts
+    )
+    seeds = parse_seeds(options.seeds if options.seeds is not None else str(options.seed or 0))
+    base = {
+        "config": configs.as_dict(profile),
+        "weights_sha256": weights_digest(profile, options.weights),
+        "steps": steps,
+        "inputs": digests([options.reference, options.mask, options.latent]),
+        "sweep": SWEEP if options.sweep else (),
+    }
+    return [Recipe(**base, latent=options.latent)] if options.latent else [Recipe(**base, seed=seed) for seed in seeds]
+
+
+def check(options: Namespace) -> None:
+    """Raises ValueError for options that contradict each other, or of which one would have no effect."""
+    values = {name: getattr(options, name) for name in STEERS}
+    # 0 and "" are given too: what is left out is None, an empty list or an unset flag.
+    given = [name for name, value in values.items() if not (value is None or value is False or value == [])]
+    if options.replay is not None and given:
+        raise ValueError(f"--replay reads everything from the recipe; leave out {', '.join(given)}")
+    if options.long and options.prompt:
+        raise ValueError("--long and --prompt exclude each other; put everything into one of them")
+    if len({"seed", "seeds", "latent"} & set(given)) > 1:
+        raise ValueError("give one of --seed, --seeds and --latent")
+    if options.sweep and options.strength is not None:
+        raise ValueError("--sweep goes through strengths of its own; leave out --strength")
+    if options.mask is None and options.mask_mode == "multiply":
+        raise ValueError("--mask-mode multiply multiplies the attention with a mask; give one with --mask")
+    if options.mask is not None and options.mask_mode == "replace" and {"where", "threshold", "coverage"} & set(given):
+        raise ValueError("--mask alone says where to edit; leave out --where, --threshold and --coverage, or multiply")
+
+
+def threshold(options: Namespace) -> float | None:
+    """--threshold, or what --coverage c means in the released demo: 1 - c/4."""
+    if options.coverage is None:
+        return options.threshold
+    if options.threshold is not None:
+        raise ValueError("--coverage and --threshold say the same thing; give one of them")
+    if not 0 <= options.coverage <= 1:
+        raise ValueError(f"--coverage is {options.coverage}; allowed: 0 to 1 (default 0.8, larger edits more)")
+    return 1 - options.coverage / 4
+
+
+def check_inputs(recipe: Recipe, profile: Profile, weights: str | None) -> None:
+    """Refuse to replay with another editor, or with other pictures and latents, than those that made the recipe."""
+    here = weights_digest(profile, weights)
+    if here != recipe.weights_sha256:
+        raise ValueError(
+            f"the recipe was made with editor weights {recipe.weights_sha256[:12] or 'none'}, "
+            f"here are {here[:12] or 'none'}; give the right file with --weights"
+        )
+    changed = [path for path, digest in digests(list(recipe.inputs)).items() if digest != recipe.inputs[path]]
+    if changed:
+        raise ValueError(f"{changed[0]} has changed since the recipe was made; put the old file back")
+
+
+def sentence(result: Result) -> str:
+    """One result in one line."""
+    certificate = result.edit.certificate[0]
+    text = (
+        f"{result.step.prompt}: cosine {result.before:.3f} -> {result.after:.3f}, mask {certificate.mask_area:.1%}, "
+        f"{certificate.changed:.1%} of the pixels changed, leak {certificate.leak_max:g}"
+    )
+    if certificate.mask_area == 0:
+        return f"{text}; nothing was edited: the attention found no region for these words, try --where or --coverage 1"
+    if result.step.strength == 0:
+        return f"{text}; strength 0 leaves everything as it is"
+    return text if result.understood else f"{text}; the encoder sees no gain: it may not understand these words"

@@ -1,0 +1,113 @@
+"""A training run from its config: folders, processes, progress sheets and the published weights."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+import yaml
+
+from where2edit.commands.cli import writable
+from where2edit.core import config as configs
+from where2edit.core import distributed
+from where2edit.editing.conditions import Conditions
+from where2edit.editor import profile as profiles
+from where2edit.editor.profile import Profile
+from where2edit.files import pictures, tensorfile
+from where2edit.methods.base import Method
+from where2edit.text_image.base import TextImage
+from where2edit.training.aiming import aim
+from where2edit.training.dyeing import dye
+from where2edit.training.losses.base import build_loss
+from where2edit.training.prompts import PromptSampler, read_phrases
+from where2edit.training.state import stored_step
+from where2edit.training.trainer import STATE, Trainer
+
+SHEET_PROMPTS = ("blond hair", "purple hair", "a big smile", "red lipstick", "eyeglasses", "a beard", "an old person")
+SHEET_SEEDS = (0, 1, 2)
+
+
+def train(
+    config: str | Path, overrides: list[str], out: Path, device: str | None = None, init: str | None = None
+) -> str:
+    """Train as the config says; returns one line on where the editor lies. torchrun starts many processes.
+
+    The folder holds config.yaml, state.safetensors (to resume), train.jsonl, sheets and, in the end,
+    editor.safetensors.
+    """
+    profile = profiles.load(config, overrides)
+    # The run of another config is refused before anything is built or written.
+    begun = stored_step(writable(out) / STATE, configs.digest(profile)) > 0
+    device = start_processes(device)
+    encoder = profiles.build_encoder(profile, device)
+    frozen = profiles.build_frozen(profile, encoder, device)
+    method = profiles.build_method(profile, frozen, init)
+    conditions = profiles.build_conditions(profile, encoder)
+    losses = {name: (entry, build_loss(name, entry, encoder)) for name, entry in profile.losses.items() if entry.weight}
+    phrases = read_phrases(profiles.corpus(profile), profile.training.seed)
+    prompts = PromptSampler(phrases, conditions, profile.data.distinct)
+    trainer = Trainer(
+        profile.training,
+        method,
+        prompts,
+        losses,
+        out,
+        profile.method.strength,
+        configs.digest(profile),
+        lambda path: progress_sheet(method, conditions, profile, path),
+    )
+    if not (begun or init):
+        prepare(method, encoder, profile)
+    if distributed.rank() == 0:
+        (out / "config.yaml").write_text(yaml.safe_dump(configs.as_dict(profile), sort_keys=False), encoding="utf-8")
+    trainer.run()
+    if distributed.rank() == 0:
+        publish(method, profile, out / "editor.safetensors")
+    distributed.leave()
+    return f"{out / 'editor.safetensors'} after {trainer.step} steps; sheets and train.jsonl beside it"
+
+
+def prepare(method: Method, encoder: TextImage, profile: Profile) -> None:
+    """What a fresh mapper learns before its first step: where the words point, and colours that no face has."""
+    mapper, training = profile.method.mapper, profile.training
+    if mapper.aim:
+        aim(method, encoder, mapper.aim, training.seed, training.use_preview_head)
+    if mapper.dyes:
+        dye(method, encoder, mapper.dyes, profile.method.strength, training.seed, training.use_preview_head)
+
+
+def start_processes(device: str | None) -> str:
+    """Join torchrun's process group where there is one, and name this process's device."""
+    local = int(os.environ.get("LOCAL_RANK", 0))
+    device = device or (f"cuda:{local}" if torch.cuda.is_available() else "cpu")
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not distributed.active():
+        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    return device
+
+
+def publish(method: Method, profile: Profile, path: Path) -> None:
+    """Write what others need to edit: trained tensors in float16 and the config in the metadata."""
+    metadata = {
+        "config": json.dumps(configs.as_dict(profile)),
+        "config_digest": configs.digest(profile),
+        "encoder": profile.text_image.name,
+        "generator": profile.generator.name,
+    }
+    tensorfile.write(path, profiles.editor_tensors(method), "editor", metadata)
+
+
+@torch.no_grad()
+def progress_sheet(method: Method, conditions: Conditions, profile: Profile, path: Path) -> None:
+    """Source, and edit and mask for fixed prompts, for fixed seeds."""
+    generator, rows, use_preview_head = method.frozen.generator, [], profile.training.use_preview_head
+    prompts = list(SHEET_PROMPTS)
+    condition = conditions.of(prompts, profile.method.strength, per_source=len(prompts))
+    for seed in SHEET_SEEDS:
+        source = method.source(generator.w(generator.sample_z([seed]), profile.training.truncation), use_preview_head)
+        edit = method(source, condition, use_preview_head)
+        masks = [pictures.overlay_mask(image, mask) for image, mask in zip(edit.image, edit.mask, strict=True)]
+        rows += [[source.image[0], *edit.image], [None, *masks]]
+    pictures.save_png(pictures.sheet(rows, column_labels=("source", *prompts), cell=160), path)

@@ -1,0 +1,177 @@
+"""YAML that holds only differences -> frozen dataclasses (design section 6).
+
+A file may name another with `base: other.yaml` (relative to itself). Overrides are `section.key=value`, the value is
+YAML.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+import sys
+import types
+import typing
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from where2edit.core.registry import Registry, nearest
+
+T = TypeVar("T")
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that refuses a key written twice in one mapping."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
+    keys = [loader.construct_object(key) for key, _ in node.value]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise ValueError(f"key {key!r} stands twice (line {node.start_mark.line + 1}); keep one of them")
+    return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+# YAML 1.1 reads 1e-3 as a string because it has no dot; everyone who writes it means a number.
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def read_yaml(path: str | Path) -> dict:
+    """The mapping in a YAML file. Raises ValueError naming the file for anything that is not one."""
+    path = Path(path)
+    if not path.is_file():
+        known = [p.name for p in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
+        raise ValueError(f"no config file at {path}; {nearest(path.name, known)}")
+    try:
+        tree = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not valid YAML: {str(error).replace(chr(10), ' ')}") from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ValueError(f"{path} holds a {type(tree).__name__}; a config is a mapping of section: values")
+    return tree
+
+
+def merge(base: dict, changes: dict) -> dict:
+    """`base` with `changes` laid over it, mapping by mapping; lists and scalars are replaced whole."""
+    merged = dict(base)
+    for key, value in changes.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def read_tree(path: str | Path, _seen: tuple[Path, ...] = ()) -> dict:
+    """A YAML file laid over its `base`, recursively. Raises ValueError on a cycle."""
+    path = Path(path).resolve()
+    if path in _seen:
+        raise ValueError(f"{path} names itself as its base through {' -> '.join(p.name for p in _seen)}")
+    tree = read_yaml(path)
+    base = tree.pop("base", None)
+    return merge(read_tree(path.parent / str(base), (*_seen, path)), tree) if base else tree
+
+
+def override(tree: dict, assignments: list[str] | tuple[str, ...]) -> dict:
+    """Lay `a.b=value` assignments over a tree; the value is parsed as YAML."""
+    for assignment in assignments:
+        key, sign, value = assignment.partition("=")
+        if not sign or not key.strip():
+            raise ValueError(f"override {assignment!r} is not key=value; write for example training.steps=200")
+        try:
+            leaf: Any = yaml.load(value, _Loader)
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            reason = str(error).replace("\n", " ")
+            raise ValueError(f"override {assignment!r}: {value!r} is not a YAML value ({reason})") from None
+        for part in reversed(key.strip().split(".")):
+            leaf = {part: leaf}
+        tree = merge(tree, leaf)
+    return tree
+
+
+def build(kind: type[T], tree: Any, where: str = "") -> T:
+    """Check `tree` against the annotations of the frozen dataclass `kind` and build it.
+
+    An unknown key answers with the nearest known one; a value of the wrong type says what is allowed.
+    """
+    if not isinstance(tree, dict):
+        raise ValueError(f"{where or 'config'} must be a mapping, got {tree!r}")
+    hints = typing.get_type_hints(kind)
+    for key in tree:
+        if key not in hints:
+            name = f"{where}.{key}" if where else str(key)
+            raise ValueError(f"unknown key {name!r}; {nearest(str(key), hints)}")
+    values = {key: _convert(hints[key], value, f"{where}.{key}".strip(".")) for key, value in tree.items()}
+    missing = [
+        f.name
+        for f in dataclasses.fields(kind)
+        if f.name not in values and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise ValueError(f"{where or 'config'} lacks {', '.join(missing)}")
+    return kind(**values)
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    """`value` as the annotated type: dataclass, X | None, tuple[X, ...], dict[str, X], Literal, Any or a scalar."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return value
+    if dataclasses.is_dataclass(hint):
+        return build(hint, value, where)
+    if origin in (types.UnionType, typing.Union):
+        return None if value is None else _convert(next(a for a in args if a is not type(None)), value, where)
+    if origin is typing.Literal:
+        if value not in args:
+            raise ValueError(f"{where} is {value!r}; {nearest(str(value), map(str, args))}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"{where} must be a list, got {value!r}")
+        if args[-1] is not Ellipsis and len(value) != len(args):
+            raise ValueError(f"{where} must have {len(args)} values, got {len(value)}: {value!r}")
+        return tuple(_convert(args[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise ValueError(f"{where} must be a mapping, got {value!r}")
+        return {str(key): _convert(args[1], item, f"{where}.{key}") for key, item in value.items()}
+    return _scalar(hint, value, where)
+
+
+def _scalar(hint: Any, value: Any, where: str) -> Any:
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if not -sys.float_info.max <= value <= sys.float_info.max:
+            raise ValueError(f"{where} is {value}; give a finite number")
+        return float(value)
+    if isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
+        return value
+    raise ValueError(f"{where} must be {hint.__name__}, got {type(value).__name__} {value!r}")
+
+
+def load(kind: type[T], path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> T:
+    """The config `kind` from a YAML file and `key=value` overrides. Raises ValueError with one sentence."""
+    return build(kind, override(read_tree(path), overrides))
+
+
+def build_options(registry: Registry, name: str, values: dict[str, Any], where: str) -> Any:
+    """The options of a registered thing from a mapping of a config; `where` is the mapping's own key, for errors.
+
+    Raises ValueError for an unknown name, an unknown option and a value of the wrong type.
+    """
+    return build(registry.options_of(name), values, where)
+
+
+def as_dict(config: Any) -> dict:
+    """Every resolved value of a config, ready for YAML or JSON."""
+    return json.loads(json.dumps(dataclasses.asdict(config)))
+
+
+def digest(config: Any) -> str:
+    """First 12 hex digits of the sha256 of the resolved config; stands in reports and weights."""
+    return hashlib.sha256(json.dumps(as_dict(config), sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,84 @@
+"""One process or many: the few calls that training needs, each the identity when torch.distributed is not in use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from where2edit.core.devices import resolve_device
+
+SEED_STRIDE = 1_000_003  # a prime above every number of steps, so that two runs with neighbouring seeds share no step
+
+
+def active() -> bool:
+    return dist.is_available() and dist.is_initialized()
+
+
+def rank() -> int:
+    return dist.get_rank() if active() else 0
+
+
+def world() -> int:
+    return dist.get_world_size() if active() else 1
+
+
+def mean(values: dict[str, float], device: torch.device) -> dict[str, float]:
+    """The mean of every rank's figures, name by name."""
+    if world() == 1:
+        return values
+    # NCCL reduces on its own device only; figures are for people, so that float32 is enough.
+    figures = torch.tensor(list(values.values()), device=device)
+    dist.all_reduce(figures)
+    return dict(zip(values, (figures / world()).tolist(), strict=True))
+
+
+def leave() -> None:
+    """End this process's part in the group, where there is one."""
+    if active():
+        dist.destroy_process_group()
+
+
+def gather(x: Tensor, dim: int = 0) -> Tensor:
+    """Concatenate every rank's `x` along `dim`; every rank gets the gradient of all."""
+    if world() == 1:
+        return x
+    from torch.distributed.nn.functional import all_gather
+
+    return torch.cat(all_gather(x.contiguous()), dim=dim)
+
+
+def start_processes(device: str = "auto") -> str:
+    """Join torchrun's process group where there is one, and name this process's device (see `resolve_device`)."""
+    device = resolve_device(device)
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not active():
+        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    return device
+
+
+def sum_over_processes(x: Tensor) -> Tensor:
+    """The sum of every rank's `x`, written into `x` itself, which is returned."""
+    if world() > 1:
+        dist.all_reduce(x)
+    return x
+
+
+def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Replace each gradient by its mean over processes, in one message; parameters without a gradient are left out.
+
+    This is what DistributedDataParallel does, without its search for unused parameters.
+    """
+    with_gradient = [p for p in parameters if p.grad is not None]
+    if world() == 1 or not with_gradient:
+        return
+    flat = sum_over_processes(torch.cat([p.grad.flatten() for p in with_gradient])) / world()
+    for p, gradient in zip(with_gradient, flat.split([p.numel() for p in with_gradient]), strict=True):
+        p.grad.copy_(gradient.view_as(p))
+
+
+def step_seed(seed: int, step: int) -> int:
+    """The seed of everything random in one step (or one batch) of a run with this seed."""
+    return seed * SEED_STRIDE + step

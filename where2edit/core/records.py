@@ -1,0 +1,110 @@
+"""The records that flow between the parts (design section 5).
+
+Legend: B batch, L number of w codes, C channels of a site, D embedding width, R output resolution, r blend resolution.
+Images are NCHW float in [-1,1]; masks and attention are in [0,1]; region labels are int64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+
+def _rows(value, rows):
+    """Index the batch of a tensor or of every tensor in a dict; None stays None."""
+    if value is None:
+        return None
+    if isinstance(value, dict):
+        return {name: _rows(item, rows) for name, item in value.items()}
+    return value[rows] if torch.is_tensor(value) else value
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is edited: latents, styles and everything the generator wrote on the way to the source image."""
+
+    w: Tensor  # [B,L,512]
+    styles: dict[str, Tensor]  # site -> [B,C]
+    features: dict[str, Tensor]  # site -> [B,C,h,w]; "constant" is the learned input
+    rgb: dict[str, Tensor] = field(default_factory=dict)  # site -> cumulative [B,3,h,w]; empty without an RGB skip
+    image: Tensor | None = None  # [B,3,R,R]; None when only the trunk was walked
+
+    def __len__(self) -> int:
+        return len(self.w)
+
+    def with_(self, **changes) -> Source:
+        """A copy with some fields replaced."""
+        return replace(self, **changes)
+
+    def take(self, rows) -> Source:
+        """The samples `rows` (a slice, a list or an index tensor) as a new Source."""
+        names = ("w", "styles", "features", "rgb", "image")
+        return Source(**{name: _rows(getattr(self, name), rows) for name in names})
+
+    def repeat(self, times: int) -> Source:
+        """Every sample `times` times in a row, as expanded views where B is 1."""
+        rows = torch.arange(len(self), device=self.w.device).repeat_interleave(times)
+        if len(self) > 1:
+            return self.take(rows)
+
+        def expand(x):
+            if isinstance(x, dict):
+                return {name: expand(item) for name, item in x.items()}
+            return None if x is None else x.expand(times, *x.shape[1:])
+
+        names = ("w", "styles", "features", "rgb", "image")
+        return Source(**{name: expand(getattr(self, name)) for name in names})
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What should change: one embedding per edit, and how strongly."""
+
+    h: Tensor  # [B,D] embedding that drives the mapper (Eq. 2)
+    h_attention: Tensor  # [B,D] embedding that drives the attention (Eq. 3); equal to h but in two-prompt editing
+    strength: float = 0.1  # the paper's alpha (Eq. 1)
+    prompts: tuple[str, ...] = ()
+    per_source: int = 1  # edits of one source stand in a row: the m prompts of Eq. 4
+
+    def __len__(self) -> int:
+        return len(self.h)
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Which pixels an edit touched, measured on the two images (design contract 3). Shares are of all R*R pixels."""
+
+    mask_area: float  # share of mask cells above 0
+    halo: int  # output pixels past the mask that the generator can reach
+    allowed_area: float  # share of pixels inside mask + halo
+    changed: float  # share of pixels that differ at all
+    leak_max: float  # largest |edited - source| outside mask + halo; exactly 0 for a local method
+    leak_mean: float  # mean |edited - source| outside mask + halo
+
+    @property
+    def local(self) -> bool:
+        return self.leak_max == 0.0
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One batch of edits and everything that explains them."""
+
+    styles: dict[str, Tensor]  # u: site -> [B,C]
+    mask: Tensor  # M [B,1,r,r]: what blends
+    attention: Tensor | None = None  # a [B,1,r,r] before region averaging
+    region_attention: Tensor | None = None  # a-bar [B,1,r,r] after region averaging, before threshold and blur
+    regions: Tensor | None = None  # labels [B,r,r] in [0,num_regions)
+    num_regions: int = 0
+    region_shares: Tensor | None = None  # share of each part of a face in a region [num_regions,23]
+    features: dict[str, Tensor] = field(default_factory=dict)  # blended, by site
+    rgb: dict[str, Tensor] = field(default_factory=dict)  # blended, by site
+    image: Tensor | None = None  # [B,3,R,R]
+    shift: Tensor | None = None  # length of the shift of each edited site [B,S], in the mapper's own coordinates
+    certificate: tuple[Certificate, ...] = ()
+
+    def with_(self, **changes) -> Edit:
+        """A copy with some fields replaced."""
+        return replace(self, **changes)

@@ -1,0 +1,69 @@
+"""Named factories: a file in a registry's package that decorates its class is found by itself (design contract 8)."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """End of an error sentence: the closest known name, then all of them."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    return f"{hint}Known: {', '.join(known) or 'none'}"
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """The options of a registered thing that has none."""
+
+
+class Registry:
+    """Maps names to factories and to their options; importing every module of `package` on first use fills it."""
+
+    def __init__(self, kind: str, package: str):
+        self.kind, self.package = kind, package
+        self._factories: dict[str, Callable] = {}
+        self._options: dict[str, type] = {}
+        self._complete = False
+
+    def register(self, name: str, options: type = NoOptions) -> Callable:
+        """Decorator that files a class or function under `name`, with the frozen dataclass of its own options.
+
+        Raises ValueError when the name is taken.
+        """
+
+        def decorate(factory: Callable) -> Callable:
+            if name in self._factories:
+                raise ValueError(f"{self.kind} '{name}' is registered twice: {self._factories[name]} and {factory}")
+            self._factories[name], self._options[name] = factory, options
+            return factory
+
+        return decorate
+
+    def _import_all(self) -> None:
+        if not self._complete:
+            package = importlib.import_module(self.package)
+            for module in pkgutil.iter_modules(package.__path__):
+                importlib.import_module(f"{self.package}.{module.name}")
+            self._complete = True
+
+    def names(self) -> list[str]:
+        self._import_all()
+        return sorted(self._factories)
+
+    def get(self, name: str) -> Callable:
+        """The factory of `name`. Raises ValueError with the nearest known name."""
+        self._import_all()
+        if name not in self._factories:
+            raise ValueError(f"unknown {self.kind} '{name}'; {nearest(name, self._factories)}")
+        return self._factories[name]
+
+    def options_of(self, name: str) -> type:
+        """The frozen dataclass of the options of `name`. Raises ValueError with the nearest known name."""
+        self.get(name)
+        return self._options[name]

@@ -1,0 +1,46 @@
+"""Prompts -> Conditions: embeddings at the length that the mapper was trained with, each computed once.
+
+Legend: n sources, m prompts of each, D embedding width.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from where2edit.core.records import Condition
+from where2edit.text_image.base import TextImage
+
+
+class Conditions:
+    """Embeds prompts once and builds Conditions.
+
+    raw: h as the encoder makes it (the released code) instead of length sqrt(D), at which its numbers are about N(0,1).
+    """
+
+    def __init__(self, encoder: TextImage, raw: bool = False):
+        self.encoder, self.raw = encoder, raw
+        self._known: dict[str, Tensor] = {}
+
+    @torch.no_grad()
+    def embed(self, prompts: list[str]) -> Tensor:
+        """Prompts -> h [N,D]. Raises ValueError for an empty prompt."""
+        new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._known]
+        if any(not prompt.strip() for prompt in new):
+            raise ValueError("an empty prompt says nothing; write what should change, for example 'blond hair'")
+        if new:
+            self._known |= zip(new, self.scaled(self.encoder.text(new)), strict=True)
+        return torch.stack([self._known[prompt] for prompt in prompts])
+
+    def scaled(self, h: Tensor) -> Tensor:
+        """Embeddings of text or images [N,D] at the length that the mapper was trained with."""
+        h = h.to(torch.get_default_dtype())  # an encoder may run in half precision
+        return h if self.raw else F.normalize(h, dim=1) * math.sqrt(h.shape[1])
+
+    def of(self, prompts: list[str], strength: float, where: list[str] | None = None, per_source: int = 1) -> Condition:
+        """The condition of given prompts; `where` are attention prompts of two-prompt editing."""
+        h = self.embed(prompts)
+        return Condition(h, h if where is None else self.embed(where), strength, tuple(prompts), per_source)

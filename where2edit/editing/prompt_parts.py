@@ -1,0 +1,78 @@
+"""Which parts of a face a prompt names, by its words: where the edit must show, and where it may.
+
+NamedParts are groups of face parsing and bands of skin (region_shares). Words of several entries add up: "bangs and red
+lipstick" names hair and lips. Words about the whole person name the head, unless they only say whose part it is: "a
+woman with bangs" names bangs, "an old man with bangs" both.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+
+
+@dataclass(frozen=True)
+class NamedParts:
+    """Where an edit must show, and where it may."""
+
+    must: frozenset[str]
+    may: frozenset[str] = frozenset()
+
+    def __or__(self, other: NamedParts) -> NamedParts:
+        return NamedParts(self.must | other.must, self.may | other.may)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Words (alternatives of a regular expression) and the parts that they name, separated by blanks."""
+
+    words: str
+    must: str
+    may: str = ""
+
+    def parts(self) -> NamedParts:
+        return NamedParts(frozenset(self.must.split()), frozenset(self.may.split()))
+
+    def names(self, text: str) -> bool:
+        return re.search(rf"\b({self.words})\b", text) is not None
+
+
+WORDS = (
+    Entry(r"hair|haired|locks|curls|blonde?|brunette|redhead|highlights", "hair"),
+    Entry(r"curl\w*|wavy|straight(?: \w+)? hair", "hair", "ears neck"),
+    Entry(r"bangs|fringe|bald|balding|hairless|receding hairline", "hair", "forehead brows"),
+    Entry(r"sideburns", "", "hair cheeks jaw ears"),
+    Entry(r"hat|cap|beanie", "hair forehead"),
+    Entry(r"smil\w*|grin\w*|laugh\w*|teeth", "mouth", "cheeks jaw"),
+    Entry(r"mouth", "mouth", "jaw"),
+    Entry(r"open(?:ed)? mouth|mouth(?: \w+)? open", "mouth jaw"),
+    Entry(r"sad|angry|serious|neutral|surprised|happy", "mouth", "face"),
+    Entry(r"lipstick|lips", "lips", "mouth"),
+    Entry(r"makeup|make-up", "lips eyes", "face"),
+    Entry(r"cheeks?|cheekbones", "cheeks", "jaw"),
+    Entry(r"rosy|blush\w*|flushed", "cheeks nose jaw"),
+    Entry(r"eyebrows?|brows?", "brows", "eyes"),
+    Entry(r"(?:bushy|thick) (?:eye)?brows?", "brows eyes", "nose sockets cheeks"),
+    Entry(r"eyes?|eyelashes|eyeshadow", "eyes", "sockets"),
+    Entry(r"eyeglasses|glasses|sunglasses", "eyes sockets brows glasses nose", "cheeks ears"),
+    Entry(r"nose", "nose", "cheeks"),
+    Entry(r"ears?|earrings?", "ears", "earrings hair neck"),
+    Entry(r"beard\w*|stubble|(?:un)?shave[nd]?|five o'clock shadow", "jaw", "mouth cheeks neck"),
+    Entry(r"goatee|m(?:o?u)stache", "mouth jaw"),
+    Entry(r"skin|pale|tanned|freckles|wrinkles", "skin nose", "face neck ears"),
+    Entry(r"chubby|double chin|oval|fat|thin face", "jaw cheeks", "face neck ears hair"),
+    Entry(r"necklace|necktie|tie", "", "neck cloth"),
+    Entry(r"young|old|elderly|aged|child|attractive|beautiful", "face hair", "neck ears"),
+)
+WHO = Entry(r"(?:wo)?m[ae]n|(?:fe)?male|boy|girl", "face hair", "neck ears")
+
+
+def named_parts(prompt: str) -> NamedParts | None:
+    """The parts that a prompt names; None where it names none."""
+    text = prompt.lower()
+    found = [entry.parts() for entry in WORDS if entry.names(text)]
+    if not found and WHO.names(text):
+        return WHO.parts()
+    return reduce(or_, found) if found else None

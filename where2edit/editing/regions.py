@@ -1,0 +1,163 @@
+"""Structured regions: k-means on the activations of one generator site (Clus in Eq. 3, released recipe).
+
+Legend: B batch, C channels of the site, r its resolution, k regions, D = C + 2(C/16) with the position channels.
+The released "layer 13" is the site "64.conv1" (design section 4).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from where2edit.core.config import build
+from where2edit.files import tensorfile
+from where2edit.generators.base import Generator
+from where2edit.ops.extension import Impl, check_impl
+from where2edit.ops.kmeans import kmeans
+
+FORMAT = "regions"  # of a file of fitted centres
+BATCH = 4  # images walked at a time while the features are collected
+
+
+@dataclass(frozen=True)
+class RegionConfig:
+    """How regions are fitted; the defaults are the released recipe."""
+
+    k: int = 20  # 10 or 20 in the paper (Fig. 2)
+    site: str = "64.conv1"
+    samples: int = 100  # generated images
+    truncation: float = 0.7
+    seed: int = 42  # of the k-means; the images take the seeds seed, seed + 1, ...
+    upsample: int = 2  # bilinear refinement of the features before the fit
+    n_init: int = 10  # k-means++ restarts
+    positions: bool = True  # cluster features with their coordinates (released); False: activations alone, as printed
+    impl: Impl = "auto"  # reference: scikit-learn
+
+    def __post_init__(self):
+        for name in ("k", "samples", "upsample", "n_init"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"regions.{name} is {getattr(self, name)}; give at least 1")
+        check_impl(self.impl)
+
+
+def positional(features: Tensor) -> Tensor:
+    """features [B,C,h,w] -> [B,C+2(C/16),h,w]: C/16 copies of x, then of y, from -1 to 1 over the pixels."""
+    batch, channels, height, width = features.shape
+    copies = channels // 16
+    y, x = (torch.linspace(-1, 1, size).to(features) for size in (height, width))
+    x = x.expand(batch, copies, height, width)
+    y = y[:, None].expand(batch, copies, height, width)
+    return torch.cat([features, x, y], dim=1)
+
+
+def points(features: Tensor, config: RegionConfig) -> Tensor:
+    """What is clustered: features [B,C,h,w], with their positions unless the config leaves them out -> [B,D,h,w]."""
+    return positional(features) if config.positions else features
+
+
+@torch.no_grad()
+def collect(generator: Generator, config: RegionConfig) -> Tensor:
+    """The site's features with positions over `samples` generated images, channels last [samples,r,r,D]."""
+    site = generator.site(config.site)
+    if site.rgb:
+        features = ", ".join(s.name for s in generator.sites if not s.rgb)
+        raise ValueError(f"regions.site '{config.site}' writes RGB; regions need features: {features}")
+    dim = site.channels + (2 * (site.channels // 16) if config.positions else 0)
+    shape = (config.samples, site.resolution, site.resolution, dim)
+    cells = generator.w_mean.new_empty(shape)
+    for start in tqdm(range(0, config.samples, BATCH), desc="features", unit="batch", leave=False):
+        seeds = range(config.seed + start, config.seed + min(start + BATCH, config.samples))
+        source = generator.source(generator.w(generator.sample_z(seeds), config.truncation), upto=config.site)
+        cells[start : start + BATCH] = points(source.features[config.site], config).permute(0, 2, 3, 1)
+    return cells
+
+
+@torch.no_grad()
+def fit(generator: Generator, config: RegionConfig) -> Regions:
+    """Cluster the pixels of generated images: the released recipe, refined features with positions, k-means.
+
+    Fitting on refined features and labelling native ones agree because both run from -1 to 1 over the image.
+    """
+    result = kmeans(collect(generator, config), config.k, config.upsample, config.n_init, config.seed, config.impl)
+    return Regions(result.centres, config, generator.name, result.inertia)
+
+
+def fit_or_load(generator: Generator, config: RegionConfig, path: str | Path) -> Regions:
+    """The regions at `path` where they were fitted with this config on this generator; otherwise fit and save them."""
+    if Path(path).is_file():
+        regions = Regions.load(path)
+        if (regions.config, regions.generator) == (config, generator.name):
+            return regions.to(generator.w_mean.device)
+    regions = fit(generator, config)
+    regions.save(path)
+    return regions
+
+
+class Regions(nn.Module):
+    """Fitted centres that label every pixel of an image.
+
+    Buffers: centres [k,D]; shares [k,23], the share of each part of a face in a region (region_shares.py), or
+    None. `inertia` is the sum of squared distances over the refined points of the fit.
+    """
+
+    centres: Tensor
+    shares: Tensor | None
+
+    def __init__(
+        self, centres: Tensor, config: RegionConfig, generator: str, inertia: float, shares: Tensor | None = None
+    ):
+        super().__init__()
+        if centres.ndim != 2 or len(centres) != config.k:
+            raise ValueError(f"centres must be [k={config.k},D], got {list(centres.shape)}")
+        self.register_buffer("centres", centres)
+        self.register_buffer("shares", shares)
+        self.config, self.generator, self.inertia = config, generator, inertia
+
+    @property
+    def num_regions(self) -> int:
+        return len(self.centres)
+
+    @torch.no_grad()
+    def label(self, features: Tensor) -> Tensor:
+        """features [B,C,r,r] of the fitted site, before any edit -> labels [B,r,r] in [0,k), the nearest centre."""
+        cells = points(features.to(self.centres.dtype), self.config)
+        if cells.shape[1] != self.centres.shape[1]:
+            allowed = f"{self.centres.shape[1]} with positions, as at '{self.config.site}' of '{self.generator}'"
+            raise ValueError(f"features have {cells.shape[1]} channels with positions; the regions need {allowed}")
+        # |x|^2 is the same for every centre, so that it is left out of |x|^2 - 2 x.c + |c|^2.
+        scores = self.centres.square().sum(1)[:, None] - 2 * self.centres @ cells.flatten(2)  # [B,k,r*r]
+        return scores.argmin(1).view(len(features), *features.shape[2:])
+
+    def save(self, path: str | Path) -> Path:
+        """Write centres, shares and metadata (config, generator, inertia) as safetensors, whole or not at all."""
+        metadata = {
+            "config": json.dumps(asdict(self.config)),
+            "generator": self.generator,
+            "inertia": repr(self.inertia),
+        }
+        return tensorfile.write(path, self.state_dict(), FORMAT, metadata)
+
+    @classmethod
+    def load(cls, path: str | Path, generator: Generator | None = None) -> Regions:
+        """Read saved regions; with `generator`, onto its device, refusing those that were fitted on another one."""
+        try:
+            tensors, metadata = tensorfile.read(path, FORMAT)
+        except ValueError:
+            state = "holds no regions; remove it and" if Path(path).is_file() else "does not exist;"
+            raise ValueError(f"{path} {state} fit regions with scripts/cluster.py") from None
+        config = build(RegionConfig, json.loads(metadata["config"]), "regions")
+        inertia = float(metadata["inertia"])
+        regions = cls(
+            tensors["centres"], config, metadata["generator"], inertia, tensors.get("shares", tensors.get("names"))
+        )
+        if generator is None:
+            return regions
+        if generator.name != regions.generator:
+            fitted = f"'{regions.generator}', not '{generator.name}'"
+            raise ValueError(f"{path} was fitted on generator {fitted}; fit it again with scripts/cluster.py")
+        return regions.to(generator.w_mean.device)

@@ -1,0 +1,151 @@
+"""The editor: set a source once, edit it many times; every edit comes with its certificate.
+
+Legend: L w codes, D embedding width, r blend resolution, R output resolution. One source at a time.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from where2edit.core.records import Condition, Edit, Source
+from where2edit.editing.blending import certify, halo, make_mask
+from where2edit.editing.sequences import Painted, carry_on, paint_over
+from where2edit.editor import profile as profiles
+from where2edit.editor.profile import Profile
+
+MAX_WORDS = 60  # of one prompt; longer descriptions are split and applied one by one
+NOISE_GAIN = 0.01  # a rise of the cosine below this is what re-encoding alone can make
+
+
+@dataclass(frozen=True)
+class Step:
+    """One edit as a user asks for it; a recipe is a list of these."""
+
+    prompt: str
+    where: str | None = None  # attention prompt of two-prompt editing: where / what
+    strength: float | None = None  # the paper's alpha; None: the profile's. Negative reverses
+    threshold: float | None = None  # attention below it is not edited; None: the profile's 0.8
+    reference: str | None = None  # path of an image whose embedding drives the mapping (regional style transfer)
+    mask: str | None = None  # path of the user's own mask: white is edited
+    mask_mode: str = "replace"  # or "multiply" with the attention's
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one step did."""
+
+    step: Step
+    edit: Edit
+    before: float  # cosine of image and prompt, by the profile's encoder
+    after: float
+
+    @property
+    def understood(self) -> bool:
+        """Whether the encoder sees more of the prompt (less of it, where the strength is negative) than noise could."""
+        gain = self.after - self.before
+        return (-gain if (self.step.strength or 0) < 0 else gain) > NOISE_GAIN
+
+
+class Editor:
+    """A trained method on generated faces: `Editor.load(config)`, `source(seed)`, `edit(source, Step(...))`."""
+
+    def __init__(self, profile: Profile, device: torch.device | str = "cpu", weights: str | None = None):
+        self.profile, self.device = profile, torch.device(device)
+        self.encoder = profiles.build_encoder(profile, device)
+        self.frozen = profiles.build_frozen(profile, self.encoder, device)
+        self.method = profiles.build_method(profile, self.frozen, weights or profile.method.weights).eval()
+        self.conditions = profiles.build_conditions(profile, self.encoder)
+        self.halo = halo(self.frozen.generator, self.frozen.blend_site)
+
+    @classmethod
+    def load(cls, config: str | Path, overrides: list[str] | tuple[str, ...] = (), **options) -> Editor:
+        """The editor of a config file."""
+        return cls(profiles.load(config, overrides), **options)
+
+    @torch.no_grad()
+    def source(self, seed: int | None = None, w: Tensor | None = None) -> Source:
+        """A generated face: of a seed, or of latents w [1,L,512] or [1,512]."""
+        generator = self.frozen.generator
+        if w is None:
+            w = generator.w(generator.sample_z([seed]), self.profile.generator.truncation)
+        elif w.ndim == 2:
+            w = w[:, None].expand(-1, generator.num_w, -1)
+        return self.method.source(w.to(self.device))
+
+    @torch.no_grad()
+    def edit(self, source: Source, step: Step, earlier: tuple[Painted, ...] = ()) -> Result:
+        """Edit one source. `earlier` edits of a sequence are kept where the new mask covers them."""
+        condition = self.condition(step)
+        edit = self.method.propose(source, condition)
+        edit = edit.with_(mask=self.mask(edit, step))
+        edit = paint_over(self.method.render, source, self.method.render(source, edit), earlier)
+        edit = edit.with_(certificate=certify(source.image, edit.image, edit.mask, self.halo))
+        return Result(step, edit, self.score(source.image, condition), self.score(edit.image, condition))
+
+    @torch.no_grad()
+    def sequence(self, source: Source, steps: list[Step]) -> list[Result]:
+        """Apply steps one after another; each works on the blended canvas of the one before."""
+        results: list[Result] = []
+        earlier: tuple[Painted, ...] = ()
+        for step in steps:
+            results.append(self.edit(source, step, earlier))
+            earlier += (Painted.of(source, results[-1].edit),)
+            source = carry_on(source, results[-1].edit)
+        return results
+
+    def condition(self, step: Step) -> Condition:
+        """The condition of one step. Raises ValueError for prompts, strengths and references that make no sense."""
+        for text in filter(None, (step.prompt, step.where)):
+            if (words := len(text.split())) > MAX_WORDS:
+                raise ValueError(f"a prompt has {words} words, at most {MAX_WORDS} are read; use --long to split it")
+        strength = self.profile.method.strength if step.strength is None else step.strength
+        if not math.isfinite(strength) or abs(strength) > 1:
+            raise ValueError(
+                f"strength is {strength}; give a number from -1 to 1 (default {self.profile.method.strength})"
+            )
+        condition = self.conditions.of([step.prompt], strength, None if step.where is None else [step.where])
+        if step.reference is not None:
+            h = self.reference(Path(step.reference))
+            condition = replace(condition, h=h)
+        return condition
+
+    def reference(self, path: Path) -> Tensor:
+        """The embedding of a reference image, scaled as those of prompts are: [1,D]."""
+        from where2edit.files.pictures import load_image
+
+        h = self.encoder.image(load_image(path).to(self.device)).float()
+        return h if self.conditions.raw else F.normalize(h, dim=1) * math.sqrt(h.shape[1])
+
+    def mask(self, edit: Edit, step: Step) -> Tensor:
+        """The mask [1,1,r,r] of a step: the attention's at its threshold, the user's own, or their product."""
+        blending = self.profile.blending
+        if step.threshold is not None:
+            blending = replace(blending, threshold=step.threshold)
+        mask = make_mask(edit.region_attention, blending)
+        if step.mask is None:
+            return mask
+        own = self.user_mask(Path(step.mask)).to(mask)
+        return own if step.mask_mode == "replace" else own * mask
+
+    def user_mask(self, path: Path) -> Tensor:
+        """A picture of the output's size as a mask [1,1,r,r]: the mean brightness of each cell."""
+        from where2edit.files.pictures import load_image
+
+        picture = load_image(path)
+        size = self.frozen.generator.resolution
+        if picture.shape[2:] != (size, size):
+            got = "x".join(map(str, reversed(picture.shape[2:])))
+            raise ValueError(f"the mask {path} is {got} px; it must have the output's size, {size}x{size}")
+        cells = self.frozen.generator.site(self.frozen.blend_site).resolution
+        return F.interpolate((picture.mean(1, keepdim=True) + 1) / 2, size=(cells, cells), mode="area")
+
+    def score(self, image: Tensor, condition: Condition) -> float:
+        """Cosine of an image with what the condition asks for."""
+        embedded = F.normalize(self.encoder.image(image).float(), dim=1)
+        return (embedded * F.normalize(condition.h, dim=1)).sum().item()

@@ -1,0 +1,98 @@
+"""Sheets of edits, chosen by seeds and a list, not by hand: faces by prompts, and the paper's three applications."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from torch import Tensor
+
+from where2edit.backbones.preprocess import resize
+from where2edit.editor.editor import Editor, Step
+from where2edit.files import pictures
+from where2edit.files.atomic import atomic_write
+
+PROMPTS = ("blond hair", "black hair", "purple hair", "curly hair", "bangs", "a big smile", "lipstick", "rosy cheeks")
+PROMPTS += ("bushy eyebrows", "eyeglasses", "a beard", "old")
+QUALITY = 90  # of a JPEG
+
+
+def contact_sheet(
+    editor: Editor, seeds: list[int], prompts: list[str], cell: int = 256, masks: bool = False
+) -> Image.Image:
+    """Each seed's face, then one edit of it for every prompt; with `masks` a second line shows what was edited.
+
+    Edits are made at full resolution and shrunk to `cell` pixels.
+    """
+    rows, labels = [], []
+    for seed in seeds:
+        source = editor.source(seed)
+        line, below = [source.image], [None]
+        for prompt in prompts:
+            edit = editor.edit(source, Step(prompt)).edit
+            line.append(edit.image)
+            below.append(pictures.overlay_mask(source.image, edit.mask))
+        for images in (line, below) if masks else (line,):
+            rows.append(_shrunk(images, cell))
+            labels.append(f"seed {seed}" if images is line else "")
+    return pictures.sheet(rows, labels, ("source", *prompts), cell)
+
+
+def sequence_sheet(editor: Editor, seeds: list[int], prompts: list[str], cell: int = 256) -> Image.Image:
+    """Each seed's face, then what becomes of it when the prompts are applied one after another (Fig. 10)."""
+    rows = []
+    for seed in seeds:
+        source = editor.source(seed)
+        results = editor.sequence(source, [Step(prompt) for prompt in prompts])
+        rows.append(_shrunk([source.image, *(result.edit.image for result in results)], cell))
+    return pictures.sheet(rows, [f"seed {seed}" for seed in seeds], ("source", *(f"+ {p}" for p in prompts)), cell)
+
+
+def reference_sheet(
+    editor: Editor, seed: int, references: list[int], wheres: list[str], cell: int = 256
+) -> Image.Image:
+    """Regional style transfer (Fig. 11): the target, the generated faces that it follows, one row for each region.
+
+    A region is an attention prompt; what changes there comes from the reference picture's embedding.
+    """
+    target, rows = editor.source(seed), []
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder) / f"{number}.png" for number in references]
+        faces = [editor.source(number).image for number in references]
+        for face, file in zip(faces, files, strict=True):
+            pictures.save_png(face[0], file)
+        rows.append(_shrunk([target.image, *faces], cell))
+        for where in wheres:
+            edits = [editor.edit(target, Step(where, where, reference=str(file))).edit for file in files]
+            mask = pictures.overlay_mask(target.image, edits[0].mask)
+            rows.append(_shrunk([mask, *(edit.image for edit in edits)], cell))
+    labels = ("target", *(f"like seed {number}" for number in references))
+    return pictures.sheet(rows, ("", *wheres), labels, cell)
+
+
+def two_prompt_sheet(editor: Editor, seeds: list[int], pairs: list[tuple[str, str]], cell: int = 256) -> Image.Image:
+    """Two-prompt editing (Fig. 12): columns of (what, where), what appears and the prompt that says where."""
+    rows = []
+    for seed in seeds:
+        source = editor.source(seed)
+        edits = [editor.edit(source, Step(what, where)).edit for what, where in pairs]
+        rows.append(_shrunk([source.image, *(edit.image for edit in edits)], cell))
+    labels = ("source", *(f"{what} / {where}" for what, where in pairs))
+    return pictures.sheet(rows, [f"seed {seed}" for seed in seeds], labels, cell)
+
+
+def _shrunk(images: list[Tensor | None], cell: int) -> list[Tensor | None]:
+    """Images [1,3,R,R] -> [3,cell,cell] in [-1,1]; None stays None."""
+    return [None if image is None else resize(image, cell).clamp(-1, 1)[0] for image in images]
+
+
+def save(sheet: Image.Image, path: Path) -> Path:
+    """Write a sheet as PNG, or as JPEG where the name says so. Raises ValueError for another ending."""
+    if path.suffix == ".png":
+        return pictures.save_png(sheet, path)
+    if path.suffix not in (".jpg", ".jpeg"):
+        raise ValueError(f"a sheet is a .png or a .jpg, got {path}")
+    with atomic_write(path) as file:
+        sheet.save(file, format="JPEG", quality=QUALITY)
+    return path

@@ -1,0 +1,22 @@
+"""Drift: what a chain of edits did to pixels that no edit of it may reach."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from where2edit.evaluation.metrics import METRICS
+from where2edit.evaluation.metrics.base import Case, Metric
+
+
+@METRICS.register("drift")
+class Drift(Metric):
+    """`source` is the image before the first edit, `edit.image` that after the last, `edit.mask` the union of masks."""
+
+    higher_is_better = False
+    protocol = "mean |last - first image| outside every mask + halo of a chain of edits, images in [-1,1]"
+
+    def measure(self, case: Case) -> Tensor:
+        outside = case.outside_mask
+        mean = (case.difference * outside).flatten(1).sum(1) / outside.flatten(1).sum(1).clamp(min=1)
+        return torch.where(outside.flatten(1).any(1), mean, torch.nan)

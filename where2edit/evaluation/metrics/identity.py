@@ -1,0 +1,33 @@
+"""Identity preservation: cosine of face embeddings before and after the edit (the paper's ID)."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from where2edit.evaluation.metrics import METRICS
+from where2edit.evaluation.metrics.base import Case, Metric
+
+
+class Identity(Metric):
+    """Mean cosine of the two embeddings: 1 for equal images, about 0 for two persons."""
+
+    higher_is_better = True
+
+    def measure(self, case: Case) -> Tensor:
+        return (case.before.embedding(self.needs[0]) * case.after.embedding(self.needs[0])).sum(1)
+
+
+@METRICS.register("id_arcface")
+class IdArcFace(Identity):
+    """The released code's kind of network; its own is IR-SE50, ours MobileFaceNet."""
+
+    needs = ("arcface",)
+    protocol = "mean cosine of ArcFace (MobileFaceNet, WebFace600K) embeddings of source and edited image, FFHQ crop"
+
+
+@METRICS.register("id_facenet")
+class IdFaceNet(Identity):
+    """The paper's kind of network."""
+
+    needs = ("facenet",)
+    protocol = "mean cosine of FaceNet (Inception-ResNet-v1) embeddings of source and edited image, FFHQ crop"

@@ -1,0 +1,37 @@
+"""Inception Score (Salimans et al. 2016): exp of the mean KL divergence between p(class | image) and p(class)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from where2edit.evaluation.metrics import METRICS
+from where2edit.evaluation.metrics.base import Case, Metric
+
+SPLITS = 10
+
+
+@METRICS.register("inception_score")
+class InceptionScore(Metric):
+    """Mean over 10 splits in order of sample number (fewer than 10 samples: one split for each).
+
+    The paper describes it and tabulates none; it says how ImageNet-like and varied images are, so little about faces.
+    """
+
+    higher_is_better = True
+    needs = ("inception", "inception_logits")
+    protocol = "Inception Score of edited images, 10 splits; TensorFlow Inception logits without bias"
+    width = 1008
+    of_set = True
+
+    def measure(self, case: Case) -> Tensor:
+        return case.after.tools["inception_logits"](case.after.embedding("inception"))
+
+    def figure(self, values: Tensor) -> float:
+        parts = values.log_softmax(1).tensor_split(min(SPLITS, len(values)))
+        return float(torch.stack([_score(part) for part in parts]).mean())
+
+
+def _score(log_p: Tensor) -> Tensor:
+    marginal = log_p.exp().mean(0).log()
+    return (log_p.exp() * (log_p - marginal)).sum(1).mean().exp()

@@ -1,0 +1,123 @@
+"""Success by the judge: an attribute classifier that neither encoder nor editor ever saw (backbones.judge).
+
+A prompt names one concept of the judge, or its absence with a leading "-"; prompts without a concept do not count.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from where2edit.core.registry import nearest
+from where2edit.evaluation.metrics import METRICS
+from where2edit.evaluation.metrics.base import Case, Metric, Tools
+from where2edit.evaluation.metrics.implied import exempt
+
+NAMED = 3  # unasked attributes that a report names
+
+
+def probabilities(case: Case) -> Tensor:
+    """Probability of what each prompt asks for, before and after the edit: [B,2]; nan without a concept."""
+    names = case.before.tools["judge"].names
+    rows = [_column(concept, names) for concept in case.concepts]
+    values = []
+    for view in (case.before, case.after):
+        p = view.judged.sigmoid()
+        values.append(torch.stack([_asked(p[i], row) for i, row in enumerate(rows)]))
+    return torch.stack(values, 1)
+
+
+def _column(concept: str | None, names: tuple[str, ...]) -> tuple[int, bool] | None:
+    """Which output a concept is and whether it should be absent; None stays None."""
+    if concept is None:
+        return None
+    name = concept.removeprefix("-")
+    if name not in names:
+        raise ValueError(f"the judge knows no concept '{name}'; {nearest(name, names)}")
+    return names.index(name), concept.startswith("-")
+
+
+def _asked(p: Tensor, row: tuple[int, bool] | None) -> Tensor:
+    if row is None:
+        return torch.full((), torch.nan).to(p)
+    column, absent = row
+    return 1 - p[column] if absent else p[column]
+
+
+class Judged(Metric):
+    higher_is_better = True
+    needs = ("judge",)
+    width = 2
+
+    def measure(self, case: Case) -> Tensor:
+        if len(case.concepts) != len(case):
+            raise ValueError(f"{type(self).__name__} needs a concept (or None) for each of {len(case)} prompts")
+        with torch.no_grad():
+            return probabilities(case)
+
+
+@METRICS.register("success_judge")
+class SuccessJudge(Judged):
+    protocol = "share of edits after which the judge finds the named attribute likelier than before"
+
+    def scores(self, values: Tensor) -> Tensor:
+        return (values[:, 1] > values[:, 0]).double()
+
+
+@METRICS.register("judge_gain")
+class JudgeGain(Judged):
+    protocol = "mean gain of the judge's probability of the named attribute"
+
+    def scores(self, values: Tensor) -> Tensor:
+        return values[:, 1] - values[:, 0]
+
+
+class Lacking(Judged):
+    """Only images that lacked what was asked for: its probability was below one half before the edit."""
+
+    def measure(self, case: Case) -> Tensor:
+        values = super().measure(case)
+        return torch.where(values[:, :1] < 0.5, values, torch.nan)
+
+
+@METRICS.register("success_judge_lacking")
+class SuccessJudgeLacking(Lacking, SuccessJudge):
+    protocol = "share of the images lacking the named attribute (judge below 0.5) in which its probability rises"
+
+
+@METRICS.register("judge_gain_lacking")
+class JudgeGainLacking(Lacking, JudgeGain):
+    protocol = "mean gain of the judge's probability of the named attribute in images lacking it (below 0.5)"
+
+
+@METRICS.register("judge_unasked")
+class JudgeUnasked(Judged):
+    """One number per concept of the judge: its signed change, or infinity where it was asked for or is implied."""
+
+    higher_is_better = False
+    protocol = (
+        "mean |change| of the judge's probabilities of all concepts that were neither asked for nor are implied "
+        "(metrics/implied.py)"
+    )
+
+    def __init__(self, tools: Tools | None = None):
+        self.names: tuple[str, ...] = tools["judge"].names if tools and tools.has("judge") else ()
+        self.width = len(self.names)
+        super().__init__(tools)
+
+    def measure(self, case: Case) -> Tensor:
+        super().measure(case)  # an unknown concept is an error here too
+        change = case.after.judged.sigmoid() - case.before.judged.sigmoid()
+        asked = [[name in exempt(concept) for name in self.names] for concept in case.concepts]
+        return change.masked_fill(torch.tensor(asked, device=change.device), torch.inf)
+
+    def scores(self, values: Tensor) -> Tensor:
+        counts = values.isfinite()
+        return values.abs().masked_fill(~counts, 0).sum(1) / counts.sum(1)
+
+    def detail(self, values: Tensor) -> str:
+        """The concepts that change most, with their mean signed change."""
+        counts = values.isfinite()
+        mean = values.masked_fill(~counts, 0).sum(0) / counts.sum(0).clamp(min=1)
+        worst = mean.abs().argsort(descending=True)[:NAMED].tolist()
+        return ", ".join(f"{self.names[i]} {float(mean[i]):+.2f}" for i in worst)

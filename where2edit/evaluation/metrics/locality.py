@@ -1,0 +1,75 @@
+"""Locality: what changes where nothing should, outside mask + halo (a promise) and outside the named region (a goal).
+
+Legend: B batch, R resolution. Differences are the largest channel of |edited - source|.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from where2edit.evaluation.metrics import METRICS
+from where2edit.evaluation.metrics.base import CHANGED, Case, Metric
+
+
+def share(where: Tensor, among: Tensor) -> Tensor:
+    """Share of the pixels of `among` [B,R,R] at which `where` is true: [B]; nan where `among` is empty."""
+    return (where & among).flatten(1).sum(1) / among.flatten(1).sum(1)
+
+
+@METRICS.register("changed_outside_mask")
+class ChangedOutsideMask(Metric):
+    """Exactly 0 for a local method; a mask that reaches every pixel leaves nothing to count."""
+
+    higher_is_better = False
+    protocol = "share of pixels outside mask + halo that differ from the source at all (in the last bit)"
+
+    def measure(self, case: Case) -> Tensor:
+        return share(case.difference > 0, case.outside_mask)
+
+
+@METRICS.register("leak_outside_mask")
+class LeakOutsideMask(Metric):
+    higher_is_better = False
+    protocol = "largest |edited - source| outside mask + halo, images in [-1,1], mean over samples"
+
+    def measure(self, case: Case) -> Tensor:
+        leak = (case.difference * case.outside_mask).flatten(1).amax(1)
+        return torch.where(case.outside_mask.flatten(1).any(1), leak, torch.nan)
+
+
+@METRICS.register("changed_outside_region")
+class ChangedOutsideRegion(Metric):
+    higher_is_better = False
+    needs = ("face_parsing",)
+    reads_regions = True
+    protocol = "share of pixels outside the region that the prompt names that change by more than one of 255 levels"
+
+    def measure(self, case: Case) -> Tensor:
+        return share(case.difference > CHANGED, case.outside_region)
+
+
+@METRICS.register("difference_outside_region")
+class DifferenceOutsideRegion(Metric):
+    higher_is_better = False
+    needs = ("face_parsing",)
+    reads_regions = True
+    protocol = "mean |edited - source| outside the region that the prompt names, images in [-1,1]"
+
+    def measure(self, case: Case) -> Tensor:
+        outside = case.outside_region
+        return (case.difference * outside).flatten(1).sum(1) / outside.flatten(1).sum(1)
+
+
+@METRICS.register("difference_inside_share")
+class DifferenceInsideShare(Metric):
+    """Does not depend on how strong the edit is; edits that change nothing do not count."""
+
+    higher_is_better = True
+    needs = ("face_parsing",)
+    reads_regions = True
+    protocol = "share of the summed |edited - source| that lies inside the region that the prompt names"
+
+    def measure(self, case: Case) -> Tensor:
+        total = case.difference.flatten(1).sum(1)
+        return (case.difference * ~case.outside_region).flatten(1).sum(1) / total

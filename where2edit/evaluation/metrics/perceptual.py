@@ -1,0 +1,35 @@
+"""Perceptual distance (LPIPS): of the whole image, and outside the region that the prompt names."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from where2edit.evaluation.metrics import METRICS
+from where2edit.evaluation.metrics.base import LPIPS_SIZE, Case, Metric
+from where2edit.evaluation.metrics.fidelity import masked_mean
+
+
+@METRICS.register("lpips")
+class Lpips(Metric):
+    higher_is_better = False
+    needs = ("lpips",)
+    protocol = f"mean LPIPS (VGG16, v0.1) of source and edited image at {LPIPS_SIZE} px"
+
+    def measure(self, case: Case) -> Tensor:
+        return case.perceptual[0]
+
+
+@METRICS.register("lpips_outside_region")
+class LpipsOutsideRegion(Metric):
+    """The map reaches past the edited pixels by the network's receptive field: a perfect edit scores above 0."""
+
+    higher_is_better = False
+    needs = ("lpips", "face_parsing")
+    reads_regions = True
+    protocol = f"mean LPIPS map (VGG16, v0.1) at {LPIPS_SIZE} px outside the parsed region that the prompt names"
+
+    def measure(self, case: Case) -> Tensor:
+        size = (LPIPS_SIZE, LPIPS_SIZE)
+        outside = F.interpolate(case.outside_region[:, None].float(), size, mode="nearest")[:, 0] > 0
+        return masked_mean(case.perceptual[1][:, None], outside)

@@ -1,0 +1,88 @@
+"""What a run of scripts/train_facetext.py or scripts/train_judge.py is made of, and the pace of its steps."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from where2edit.facetext.face_batches import Mix
+
+
+@dataclass(frozen=True)
+class Material:
+    """What is generated and parsed before training, once, into the work folder."""
+
+    size: int = 112  # pixels of every stored face
+    parsed: int = 2500  # training photos with a label map, evenly spread
+    parser_size: int = 256  # resolution of the face parsing of photos
+    generated: int = 800  # faces from seed 100000 on
+    validation: int = 500  # faces from seed 90000 on; they serve the report only
+
+
+@dataclass(frozen=True)
+class Refine:
+    """The last steps of a run: concepts that fell short come up oftener, and the words stay where they are."""
+
+    start: int = 0  # step at which it begins and the rate climbs once more; 0 never
+    rate: float = 0.5  # share of the rates that its cosine starts from
+    average: float = 0.99  # decay of the averaged weights
+    keep: float = 0.0  # share of the weights from before these steps in what is published
+    concepts: tuple[str, ...] = ()
+    times: float = 5.0  # how much oftener a caption is about one of them than about any other concept
+    within: float = 0.85  # share of their weight balanced inside Male x Young
+
+    def at(self, step: int) -> bool:
+        return 0 < self.start <= step
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Length and pace of a run."""
+
+    seed: int = 0
+    steps: int = 1200
+    rate: float = 0.004  # of the pretrained part, per step as a share of each tensor's root mean square
+    head_rate: float = 1e-3  # of what starts from nothing, absolute
+    slow_rate: float = 1e-4  # of the text head, which has been taught its concepts before
+    weight_decay: float = 0.02
+    warmup: float = 0.08  # share of the steps in which the rate climbs; a cosine follows
+    restart: int = 0  # step at which the rate climbs once more, for a second cosine; 0 never
+    restart_rate: float = 0.6  # share of the rates that the second cosine starts from
+    refine: Refine = field(default_factory=Refine)
+    small_size: int = 88  # pixels in the first part
+    small_share: float = 0.35  # share of the steps at the small size
+    average: float = 0.995  # decay of the averaged weights, which are the ones that are kept
+    attack_every: int = 4  # every so many steps half of the pictures are perturbed against the network; 0 never
+    attack_from: float = 0.4  # share of the steps before the first of these
+    attack_size: float = 0.016  # largest change per pixel, of the range of 2
+    save_every: int = 50
+    bfloat16: bool = (
+        False  # mixed precision: several times faster for dense convolutions on recent CPUs, not for facetext's
+    )
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """A run of scripts/train_facetext.py or scripts/train_judge.py."""
+
+    material: Material = field(default_factory=Material)
+    schedule: Schedule = field(default_factory=Schedule)
+    mix: Mix = field(default_factory=Mix)
+    captions: int = 160  # captions a step (facetext)
+    composites: int = 4000  # captions of several concepts in the bank (facetext)
+    affirmed: float = 0.7  # share of single captions that affirm (facetext)
+    within_groups: float = 0.6  # share of the weight balanced inside Male x Young
+    frozen_blocks: int = 3  # first blocks of the image tower that stay as ImageNet left them
+
+
+def rate_at(step: int, schedule: Schedule) -> float:
+    """Share of the full learning rate: linear warm-up, then a cosine to 1 %; the same again after each restart."""
+    refine, parts = schedule.refine, [(0, 1.0)]
+    parts += [(at, rate) for at, rate in ((schedule.restart, schedule.restart_rate), (refine.start, refine.rate)) if at]
+    (begin, full), after = parts[0], [*parts[1:], (schedule.steps, 0.0)]
+    while step >= after[0][0]:
+        begin, full = after.pop(0)
+    progress = (step + 1 - begin) / (after[0][0] - begin)
+    if progress < schedule.warmup:
+        return full * progress / schedule.warmup
+    return full * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (progress - schedule.warmup) / (1 - schedule.warmup))))

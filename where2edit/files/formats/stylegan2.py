@@ -1,0 +1,199 @@
+"""StyleGAN2 checkpoints: rosinality's `.pt` (key g_ema) and NVIDIA's `.pkl` (stylegan2-ada-pytorch, stylegan3).
+
+Both store N(0,1) weights that are scaled at run time, in the same orientation, so that conversion is renaming and
+reshaping only. NVIDIA leaves the run-time scale of demodulated convolutions out; it cancels, up to the 1e-8 under the
+root.
+
+Legend: I inputs, O outputs, r resolution.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from where2edit.core.registry import nearest
+from where2edit.files.formats.readers import Record, read_checkpoint, read_nvidia_pickle
+from where2edit.files.formats.table import ConversionTable, Drop, Take, highest, section, width
+
+MEAN_SAMPLES = 4096  # mapped samples behind w_mean where the file has none
+LAST_WIDE = 32  # resolution up to which every layer has 512 channels
+TRAINING_ONLY = ("g", "d", "g_optim", "d_optim", "args", "ada_aug_p", "iter", "latent_avg")
+FIR_DROPPED = "the blur [1,3,3,1], a constant of ours, after a check that it is the same"
+
+# Names in the file and here, shape in the file and here ("": the same). `{s}` and `{t}` are the layer in either.
+_ROSINALITY_CONVOLUTION = (
+    ("{s}.conv.weight", "{t}.weight", "1 O I 3 3", "O I 3 3"),
+    ("{s}.conv.modulation.weight", "{t}.affine.weight", "I 512", ""),
+    ("{s}.conv.modulation.bias", "{t}.affine.bias", "I", ""),
+    ("{s}.noise.weight", "{t}.noise_strength", "1", "scalar"),
+    ("{s}.activate.bias", "{t}.bias", "O", ""),
+)
+_ROSINALITY_RGB = (
+    ("{s}.conv.weight", "{t}.weight", "1 3 I 1 1", "3 I 1 1"),
+    ("{s}.conv.modulation.weight", "{t}.affine.weight", "I 512", ""),
+    ("{s}.conv.modulation.bias", "{t}.affine.bias", "I", ""),
+    ("{s}.bias", "{t}.bias", "1 3 1 1", "3"),
+)
+_NVIDIA_CONVOLUTION = (
+    ("{s}.weight", "{t}.weight", "O I 3 3", ""),
+    ("{s}.bias", "{t}.bias", "O", ""),
+    ("{s}.affine.weight", "{t}.affine.weight", "I 512", ""),
+    ("{s}.affine.bias", "{t}.affine.bias", "I", ""),
+    ("{s}.noise_const", "{t}.noise", "r r", "1 1 r r"),
+    ("{s}.noise_strength", "{t}.noise_strength", "scalar", ""),
+)
+_NVIDIA_RGB = (
+    ("{s}.weight", "{t}.weight", "3 I 1 1", ""),
+    ("{s}.bias", "{t}.bias", "3", ""),
+    ("{s}.affine.weight", "{t}.affine.weight", "I 512", ""),
+    ("{s}.affine.bias", "{t}.affine.bias", "I", ""),
+)
+
+
+def channels(resolution: int, multiplier: int) -> int:
+    """Channels written at a resolution by config E (multiplier 1) and F (2)."""
+    return 512 if resolution <= LAST_WIDE else 16384 // resolution * multiplier
+
+
+def resolutions(last: int) -> list[int]:
+    return [2**n for n in range(2, int(math.log2(last)) + 1)]
+
+
+def _layer(rules: tuple, source: str, target: str, **sizes: int) -> list[Take]:
+    """The rules of one layer with its names and sizes filled in."""
+
+    def shape(text: str) -> tuple[int, ...]:
+        return () if text == "scalar" else tuple(sizes[x] if x in sizes else int(x) for x in text.split())
+
+    return [Take(s.format(s=source), t.format(t=target), shape(a), shape(b) if b else None) for s, t, a, b in rules]
+
+
+def _mapping(source: Callable[[int], str]) -> list[Take]:
+    layers = [(source(i), f"mapping_network.{i}") for i in range(8)]
+    weights = [Take(f"{s}.weight", f"{t}.weight", (512, 512)) for s, t in layers]
+    return weights + [Take(f"{s}.bias", f"{t}.bias", (512,)) for s, t in layers]
+
+
+def rosinality_table(resolution: int, multiplier: int, noise: bool = True) -> ConversionTable:
+    """Names of rosinality's `Generator`; `noise=False` for files without the fixed noise maps."""
+    take = [Take("input.input", "constant", (1, 512, 4, 4)), *_mapping(lambda i: f"style.{i + 1}")]
+    for n, r in enumerate(resolutions(resolution)):
+        here, below = channels(r, multiplier), channels(r // 2, multiplier)
+        layers = {"conv1": (f"convs.{2 * n - 1}" if n else "conv1", here, 2 * n)}
+        if n:
+            layers["conv0"] = (f"convs.{2 * n - 2}", below, 2 * n - 1)
+        for role, (name, inputs, index) in layers.items():
+            target = f"synthesis_network.{r}.{role}"
+            take += _layer(_ROSINALITY_CONVOLUTION, name, target, I=inputs, O=here)
+            if noise:
+                take.append(Take(f"noises.noise_{index}", f"{target}.noise", (1, 1, r, r)))
+        take += _layer(_ROSINALITY_RGB, f"to_rgbs.{n - 1}" if n else "to_rgb1", f"synthesis_network.{r}.rgb", I=here)
+    drop = (Drop("convs.*.conv.blur.kernel", FIR_DROPPED), Drop("to_rgbs.*.upsample.kernel", FIR_DROPPED))
+    return ConversionTable(f"StyleGAN2 {resolution} (rosinality)", tuple(take), drop)
+
+
+def nvidia_table(resolution: int, multiplier: int) -> ConversionTable:
+    """Names of `Generator` in stylegan2-ada-pytorch, and of the StyleGAN2 generator in stylegan3."""
+    take = [
+        Take("synthesis.b4.const", "constant", (512, 4, 4), (1, 512, 4, 4)),
+        Take("mapping.w_avg", "w_mean", (512,)),
+        *_mapping(lambda i: f"mapping.fc{i}"),
+    ]
+    for r in resolutions(resolution):
+        here, below = channels(r, multiplier), channels(r // 2, multiplier)
+        for role, inputs in (("conv0", below), ("conv1", here)) if r > 4 else (("conv1", here),):
+            name, target = f"synthesis.b{r}.{role}", f"synthesis_network.{r}.{role}"
+            take += _layer(_NVIDIA_CONVOLUTION, name, target, I=inputs, O=here, r=r)
+        take += _layer(_NVIDIA_RGB, f"synthesis.b{r}.torgb", f"synthesis_network.{r}.rgb", I=here)
+    return ConversionTable(
+        f"StyleGAN2 {resolution} (NVIDIA)", tuple(take), (Drop("synthesis.*resample_filter", FIR_DROPPED),)
+    )
+
+
+def convert_rosinality(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Our state dict and its sizes from a `.pt` with `g_ema`."""
+    tree = read_checkpoint(path)
+    state = section(tree, "g_ema", str(path), TRAINING_ONLY)
+    blocks = max(highest(state, "to_rgbs."), highest(state, "convs.") // 2)
+    resolution = _resolution(4 * 2 ** (blocks + 1), path)
+    wide = width(state, "convs.6.conv.weight", 512, axis=1)
+    noise = highest(state, "noises.noise_") >= 0
+    tensors = rosinality_table(resolution, _multiplier(wide), noise).convert(state, str(path))
+    _check_blur(state, (".blur.kernel", ".upsample.kernel"), path)
+    sizes = _sizes(resolution, wide)
+    if not noise:
+        tensors |= _seeded_noise(resolution)
+        sizes["noise"] = "the file has no noise maps; drawn from seed 0"
+    mean = tree.get("latent_avg")
+    if mean is None:
+        mean = _mapped_mean(tensors)
+        sizes["w_mean"] = f"the file has no latent_avg; mean of {MEAN_SAMPLES} samples of seed 0"
+    elif not torch.is_tensor(mean) or mean.numel() != 512:
+        found = list(mean.shape) if torch.is_tensor(mean) else type(mean).__name__
+        raise ValueError(f"{path} holds 'latent_avg' {found}, but StyleGAN2 has [512]")
+    return tensors | {"w_mean": mean.reshape(512)}, sizes
+
+
+def convert_nvidia(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Our state dict and its sizes from NVIDIA's `.pkl`; of the networks in it only G_ema is read."""
+    tree = read_nvidia_pickle(path)
+    if not isinstance(tree.get("G_ema"), Record):
+        raise ValueError(f"{path} has no network 'G_ema'; {nearest('G_ema', map(str, tree))}")
+    state = tree["G_ema"].tensors()
+    last = max((2**n for n in range(2, 11) if any(name.startswith(f"synthesis.b{2**n}.") for name in state)), default=0)
+    resolution = _resolution(last, path)
+    wide = width(state, "synthesis.b64.conv1.weight", 512)
+    tensors = nvidia_table(resolution, _multiplier(wide)).convert(state, str(path))
+    _check_blur(state, ("resample_filter",), path)
+    return tensors, _sizes(resolution, wide)
+
+
+def _resolution(resolution: int, path: str | Path) -> int:
+    if not 8 <= resolution <= 1024:
+        raise ValueError(f"{path} does not hold a StyleGAN2 generator of 8 to 1024 px")
+    return resolution
+
+
+def _multiplier(wide: int) -> int:
+    """1 where the 64 px layers have 256 channels (config E), else 2."""
+    return 1 if wide == 256 else 2
+
+
+def _sizes(resolution: int, wide: int) -> dict[str, str]:
+    return {"resolution": str(resolution), "channel_multiplier": str(_multiplier(wide))}
+
+
+def _check_blur(state: Mapping[str, Any], endings: tuple[str, ...], path: str | Path) -> None:
+    """The blur is built into our generator: a file with another one would give other images."""
+    taps = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
+    for name in (n for n in state if n.endswith(endings)):
+        kernel = state[name]
+        expected = torch.outer(taps, taps).to(kernel)
+        if kernel.shape != expected.shape or not torch.allclose(kernel / kernel.sum(), expected, atol=1e-3):
+            raise ValueError(f"{path} holds '{name}' other than the blur [1,3,3,1] of StyleGAN2")
+
+
+def _seeded_noise(resolution: int) -> dict[str, Tensor]:
+    """The fixed noise maps of every convolution from seed 0, in execution order."""
+    random, maps = torch.Generator().manual_seed(0), {}
+    for r in resolutions(resolution):
+        for role in ("conv0", "conv1") if r > 4 else ("conv1",):
+            maps[f"synthesis_network.{r}.{role}.noise"] = torch.randn(1, 1, r, r, generator=random)
+    return maps
+
+
+def _mapped_mean(tensors: Mapping[str, Tensor]) -> Tensor:
+    """The mean w of MEAN_SAMPLES mapped z: equalised linear layers at learning rate 0.01 with scaled leaky ReLUs."""
+    z = torch.randn(MEAN_SAMPLES, 512, generator=torch.Generator().manual_seed(0))
+    x = z * (z.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+    for i in range(8):
+        weight, bias = (tensors[f"mapping_network.{i}.{name}"] for name in ("weight", "bias"))
+        x = F.leaky_relu(F.linear(x, weight * (0.01 / math.sqrt(512)), bias * 0.01), 0.2) * math.sqrt(2)
+    return x.mean(0)

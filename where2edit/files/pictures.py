@@ -1,0 +1,231 @@
+"""Tensors <-> pictures: PNG files, labelled sheets, overlays and visible differences.
+
+Legend: B batch, H x W pixels. Images are [B,3,H,W] or [3,H,W] float in [-1,1]; everything here returns new values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
+from torch import Tensor
+from torch.nn import functional as F
+
+from where2edit.files.atomic import atomic_write
+
+MOST_PIXELS = 120_000_000  # larger files are refused before they are decoded
+INK, PAPER = (20, 20, 20), (255, 255, 255)
+
+
+def to_uint8(images: Tensor) -> np.ndarray:
+    """Images [B,3,H,W] in [-1,1] -> uint8 array [B,H,W,3]; values outside are clipped, not-a-number is refused."""
+    if images.ndim != 4 or images.shape[1] != 3:
+        raise ValueError(f"images must be [B,3,H,W], got {list(images.shape)}; one image needs images[None]")
+    images = images.detach().float().cpu()
+    if not torch.isfinite(images).all():
+        raise ValueError("images hold values that are not finite; a picture of them would be wrong")
+    return images.add(1).mul(127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def to_picture(image: Tensor) -> Image.Image:
+    """One image [3,H,W] or [1,3,H,W] in [-1,1] -> 8-bit RGB picture."""
+    return Image.fromarray(to_uint8(image[None] if image.ndim == 3 else image)[0])
+
+
+def save_png(image: Tensor | Image.Image, path: str | Path) -> Path:
+    """Write one image [3,H,W] (or [1,3,H,W], or a picture) as PNG: the same pixels give the same bytes.
+
+    The folder is made; the file appears whole or not at all. Raises OSError when the place cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"{path} does not end in .png; pictures are written as PNG because it loses nothing")
+    if torch.is_tensor(image) and image.ndim == 4 and len(image) != 1:
+        raise ValueError(f"save_png writes one image, got {list(image.shape)}; take one or build a sheet")
+    picture = to_picture(image) if torch.is_tensor(image) else image.convert("RGB")
+    # A copy without metadata, so that nothing of where a picture came from lands in the bytes.
+    picture = Image.fromarray(np.asarray(picture))
+    with atomic_write(path) as file:
+        picture.save(file, format="PNG", compress_level=6)
+    return path
+
+
+def load_image(path: str | Path, size: int | None = None) -> Tensor:
+    """Read a picture -> [1,3,H,W] in [-1,1]; with `size` its central square, resized to [1,3,size,size].
+
+    The camera's rotation tag is obeyed, transparency is laid on white. Raises ValueError for what is not a picture.
+    """
+    path = Path(path)
+    if size is not None and size < 1:
+        raise ValueError(f"size must be at least 1 pixel, got {size}")
+    if not path.is_file():
+        raise ValueError(f"no picture at {path}; give the path of a PNG, JPEG or WebP file")
+    try:
+        picture = _rgb(_open(path), path)
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
+        raise ValueError(f"{path} cannot be read as a picture ({error}); give a whole PNG, JPEG or WebP file") from None
+    if size is not None:
+        picture = ImageOps.fit(picture, (size, size), Image.Resampling.LANCZOS)
+    pixels = torch.from_numpy(np.array(picture, dtype=np.uint8))  # [H,W,3]
+    return pixels.permute(2, 0, 1)[None].float().div(127.5).sub(1)
+
+
+def _open(path: Path) -> Image.Image:
+    picture = Image.open(path)
+    if picture.width * picture.height > MOST_PIXELS:
+        raise ValueError(f"{path} has {picture.width}x{picture.height} pixels; at most {MOST_PIXELS} are read")
+    return ImageOps.exif_transpose(picture)
+
+
+def _rgb(picture: Image.Image, path: Path) -> Image.Image:
+    """Any mode as 8-bit RGB. 16-bit grey is scaled (a plain conversion would clip it); float pictures are refused."""
+    if picture.mode.startswith("I;16"):
+        picture = Image.fromarray((np.asarray(picture).astype(np.float64) / 257).round().astype(np.uint8))
+    if picture.mode in ("I", "F"):
+        raise ValueError(f"{path} has pixels of mode '{picture.mode}' without a known range; save it with 8 bits")
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", picture.size, PAPER + (255,)), picture).convert("RGB")
+    return picture.convert("RGB")
+
+
+def palette(number: int) -> Tensor:
+    """`number` colours that are easy to tell apart -> [number,3] in [-1,1]; colour i does not depend on `number`."""
+    grid = torch.cartesian_prod(*[torch.linspace(-1, 1, 6)] * 3)
+    grid = grid[grid.amax(1) - grid.amin(1) > 1]  # greys are left out: they look like parts of the picture
+    if not 0 <= number <= len(grid):
+        raise ValueError(f"palette has {len(grid)} colours, got a request for {number}")
+    picked = [grid[-1]]
+    distance = torch.full((len(grid),), float("inf"))
+    while len(picked) < number:
+        # Greedy farthest point: each colour is the one least like all before it.
+        distance = torch.minimum(distance, (grid - picked[-1]).norm(dim=1))
+        picked.append(grid[distance.argmax()])
+    return torch.stack(picked)[:number]
+
+
+def overlay_regions(image: Tensor, labels: Tensor, opacity: float = 0.6) -> Tensor:
+    """Paint region labels over images, one colour per label.
+
+    image: [3,H,W] or [B,3,H,W]; labels: integers [h,w] or [B,h,w], enlarged by nearest neighbour. Same shape back.
+    """
+    batch, labels = _batch(image), labels if labels.ndim == 3 else labels[None]
+    if labels.ndim != 3 or len(labels) != len(batch) or labels.is_floating_point() or labels.min() < 0:
+        got = f"{labels.dtype} {list(labels.shape)}"
+        raise ValueError(f"labels must be integers >= 0 of shape [{len(batch)},h,w], got {got}")
+    colours = palette(int(labels.max()) + 1).to(batch)[labels.to(batch.device).long()]  # [B,h,w,3]
+    colours = F.interpolate(colours.permute(0, 3, 1, 2), size=batch.shape[2:], mode="nearest")
+    return torch.lerp(batch, colours, opacity).reshape(image.shape)
+
+
+def overlay_mask(
+    image: Tensor, mask: Tensor, colour: Sequence[float] = (1.0, -1.0, -1.0), opacity: float = 0.6
+) -> Tensor:
+    """Tint images with `colour` (three values in [-1,1]; red by default) where the mask is on, in proportion to it.
+
+    image: [3,H,W] or [B,3,H,W]; mask in [0,1]: [h,w], [1,h,w] or [B,1,h,w], enlarged by nearest neighbour.
+    """
+    batch = _batch(image)
+    mask = mask.reshape(-1, 1, *mask.shape[-2:]).to(batch)
+    if len(mask) not in (1, len(batch)):
+        raise ValueError(f"mask must be [{len(batch)},1,h,w], got {list(mask.shape)}")
+    weight = F.interpolate(mask, size=batch.shape[2:], mode="nearest").clamp(0, 1) * opacity
+    tint = torch.as_tensor(colour, dtype=batch.dtype, device=batch.device).reshape(1, 3, 1, 1)
+    return torch.lerp(batch, tint.expand_as(batch), weight.expand_as(batch)).reshape(image.shape)
+
+
+def difference(a: Tensor, b: Tensor, gain: float = 4.0, floor: float = 0.25) -> Tensor:
+    """|a - b| as grey images in [-1,1]: black where equal, at least `floor` of white where they differ at all.
+
+    a, b: [3,H,W] or [B,3,H,W] in [-1,1]. The largest channel counts, amplified `gain` times; the floor makes a
+    difference of one rounding step as visible as a leak must be.
+    """
+    if a.shape != b.shape:
+        raise ValueError(f"difference needs two images of one shape, got {list(a.shape)} and {list(b.shape)}")
+    distance = (_batch(a) - _batch(b)).abs().amax(dim=1, keepdim=True)  # [B,1,H,W] in [0,2]
+    level = torch.where(distance > 0, (distance * gain / 2).clamp(floor, 1.0), torch.zeros_like(distance))
+    return (level * 2 - 1).expand(-1, 3, -1, -1).reshape(a.shape)
+
+
+def _batch(image: Tensor) -> Tensor:
+    batch = image if image.ndim == 4 else image[None]
+    if batch.ndim != 4 or batch.shape[1] != 3:
+        raise ValueError(f"image must be [3,H,W] or [B,3,H,W], got {list(image.shape)}")
+    return batch
+
+
+def sheet(
+    rows: list[list[Tensor | None]],
+    row_labels: Sequence[str] = (),
+    column_labels: Sequence[str] = (),
+    cell: int = 256,
+) -> Image.Image:
+    """A labelled grid of images [3,H,W] in [-1,1]; None leaves a cell empty, long labels are wrapped.
+
+    `cell` is the side of one square in pixels; other shapes are fitted into it. Labels may be left out entirely.
+    """
+    columns = max((len(row) for row in rows), default=0)
+    for labels, count, kind in ((row_labels, len(rows), "row"), (column_labels, columns, "column")):
+        if labels and len(labels) != count:
+            raise ValueError(f"sheet has {count} {kind}s but {len(labels)} {kind} labels; give one for each or none")
+    if not columns or cell < 16:
+        raise ValueError(f"sheet needs one image or more and cells of at least 16 px, got {columns} columns of {cell}")
+    font, gap = ImageFont.load_default(max(11, cell // 14)), max(2, cell // 64)
+    heads = [wrap(text, font, cell - 2 * gap) for text in column_labels]
+    sides = [wrap(text, font, cell - 2 * gap) for text in row_labels]
+    left = max((_extent(lines, font)[0] for lines in sides), default=0) + (3 * gap if sides else 0)
+    top = max((_extent(lines, font)[1] for lines in heads), default=0) + (3 * gap if heads else 0)
+    tall = [max(cell, _extent(sides[i], font)[1] + 2 * gap if sides else 0) for i in range(len(rows))]
+    page = Image.new("RGB", (left + columns * (cell + gap) + gap, top + sum(tall) + gap * (len(rows) + 1)), PAPER)
+    draw, y = ImageDraw.Draw(page), top + gap
+    for column, lines in enumerate(heads):
+        place = (left + gap + column * (cell + gap) + cell // 2, top - gap)
+        draw.multiline_text(place, "\n".join(lines), INK, font, anchor="md", align="center")
+    for index, row in enumerate(rows):
+        if sides:
+            draw.multiline_text((2 * gap, y + tall[index] // 2), "\n".join(sides[index]), INK, font, anchor="lm")
+        for column, image in enumerate(row):
+            if image is not None:
+                _paste(page, image, left + gap + column * (cell + gap), y + (tall[index] - cell) // 2, cell)
+        y += tall[index] + gap
+    return page
+
+
+def _paste(page: Image.Image, image: Tensor, x: int, y: int, cell: int) -> None:
+    picture = to_picture(image)
+    scale = cell / max(picture.size)
+    size = tuple(max(1, round(side * scale)) for side in picture.size)
+    # Enlarged cells stay blocky on purpose: smoothing would invent detail in small images and masks.
+    method = Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.NEAREST
+    picture = picture if size == picture.size else picture.resize(size, method)
+    page.paste(picture, (x + (cell - size[0]) // 2, y + (cell - size[1]) // 2))
+
+
+def wrap(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    """`text` in lines of at most `width` pixels, broken between words, and inside a word only if it is too long."""
+    lines: list[str] = []
+    for paragraph in str(text).splitlines() or [""]:
+        line = ""
+        for word in paragraph.split():
+            while word:
+                joined = f"{line} {word}".strip()
+                if font.getlength(joined) <= width:
+                    line, word = joined, ""
+                elif line:
+                    lines.append(line)
+                    line = ""
+                else:
+                    fits = max(1, sum(font.getlength(word[: n + 1]) <= width for n in range(len(word))))
+                    lines.append(word[:fits])
+                    word = word[fits:]
+        lines.append(line)
+    return lines
+
+
+def _extent(lines: list[str], font: ImageFont.FreeTypeFont) -> tuple[int, int]:
+    """Width and height in pixels of some lines of text."""
+    box = ImageDraw.Draw(Image.new("RGB", (1, 1))).multiline_textbbox((0, 0), "\n".join(lines), font)
+    return int(box[2]) + 1, int(box[3]) + 1

@@ -1,0 +1,32 @@
+"""FEAT's attention regulariser (Hou et al. 2022), which the ablation without clusters is trained with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from where2edit.core.records import Condition, Edit, Source
+from where2edit.text_image.base import TextImage
+from where2edit.training.losses import LOSSES
+
+
+@dataclass(frozen=True)
+class Options:
+    smoothness: float = 1.0  # weight of the differences between neighbours; 0 leaves the area alone
+
+
+@LOSSES.register("attention_area")
+class AttentionArea:
+    """Mean attention, and the root mean square difference of neighbours down and across, over edits and pixels."""
+
+    Options = Options
+
+    def __init__(self, encoder: TextImage, options: Options):
+        self.options = options
+
+    def __call__(self, source: Source, edit: Edit, condition: Condition) -> Tensor:
+        a = edit.attention  # [B,1,r,r]
+        down, across = a.diff(dim=2).square().mean(), a.diff(dim=3).square().mean()
+        # The small number keeps the root's gradient finite where the attention is flat.
+        return a.mean() + self.options.smoothness * ((down + 1e-12).sqrt() + (across + 1e-12).sqrt())

@@ -1,0 +1,71 @@
+"""L_clip (Eq. 4): each edit must be nearer to its own prompt than to the other prompts of the same image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from where2edit.core.distributed import gather, rank
+from where2edit.core.records import Condition, Edit, Source
+from where2edit.text_image.base import TextImage
+from where2edit.training.losses import LOSSES
+from where2edit.training.losses.views import shared_view
+
+
+@dataclass(frozen=True)
+class Options:
+    temperature: float = 0.01  # tau
+    relative: bool = False  # cosines of the edit minus those of its source; False is Eq. 4 as the released code runs it
+    direct: float = 0.0  # weight of the mean rise of the cosine to the edit's own prompt
+    ceiling: float = 1.0  # cosine above which that rise earns nothing: real photos that fit reach no further
+    views: int = 0  # random looks at each image; 0: the image as it is
+
+
+@LOSSES.register("clip_contrastive")
+class ClipContrastive:
+    """InfoNCE over the m prompts of one image, image -> prompt only, mean over edits.
+
+    The printed Eq. 4 repeats the matched pair in its denominator; the released code, and this, use the ordinary one:
+    sum over i of exp(cos(h_edit^j, h^i) / tau). Prompts are gathered over processes, so that 1 x m equals 2 x m/2.
+    """
+
+    Options = Options
+
+    def __init__(self, encoder: TextImage, options: Options):
+        self.encoder, self.options = encoder, options
+
+    def __call__(self, source: Source, edit: Edit, condition: Condition) -> Tensor:
+        m, n = condition.per_source, len(source)
+        prompts = gather(F.normalize(condition.h, dim=1).view(n, m, -1), dim=1)  # [n,M,D], M over all processes
+        if prompts.shape[1] < 2:
+            raise ValueError(
+                "a batch of 1 prompt makes the contrastive loss exactly zero; use at least 2 prompts per image"
+            )
+        before, after = self._cosines(source.image, edit.image.unflatten(0, (n, m)), prompts)
+        logits = after - before if self.options.relative else after
+        target = rank() * m + torch.arange(m, device=logits.device).expand(n, m)
+        loss = F.cross_entropy(logits.flatten(0, 1) / self.options.temperature, target.flatten())
+        own = target[..., None]
+        rise = after.gather(2, own).clamp_max(self.options.ceiling) - before.expand_as(after).gather(2, own)
+        return loss - self.options.direct * rise.mean()
+
+    def _cosines(self, sources: Tensor, edits: Tensor, prompts: Tensor) -> tuple[Tensor, Tensor]:
+        """sources [n,3,H,W], edits [n,m,3,H,W], prompts [n,M,D] -> cosines before [n,1,M] and after [n,m,M]."""
+        images = torch.cat([sources[:, None], edits], dim=1)
+        embedded = 0
+        for looked_at in self._looks(images.flatten(0, 1), len(sources)):
+            embedded = embedded + F.normalize(self.encoder.image(looked_at), dim=1)
+        cosines = torch.einsum("nad,nid->nai", embedded.unflatten(0, images.shape[:2]), prompts)
+        cosines = cosines / max(self.options.views, 1)
+        return cosines[:, :1].detach(), cosines[:, 1:]
+
+    def _looks(self, images: Tensor, groups: int) -> Iterator[Tensor]:
+        """The image as it is, or `views` random looks: the first low-passed, the others with noise."""
+        if self.options.views == 0:
+            yield images
+        for view in range(self.options.views):
+            yield shared_view(images, groups, low_pass=view == 0, noise=view > 0)

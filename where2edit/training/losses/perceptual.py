@@ -1,0 +1,37 @@
+"""L_perc (Eq. 7): the edit keeps the local structure of its source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from where2edit.core.records import Condition, Edit, Source
+from where2edit.text_image.base import TextImage
+from where2edit.training.losses import LOSSES
+
+
+@dataclass(frozen=True)
+class Options:
+    size: int = 224  # pixels that VGG sees
+    normalise: bool = False  # ImageNet normalisation; the released code leaves it out
+
+
+@LOSSES.register("perceptual")
+class Perceptual:
+    """Mean square difference of VGG16's relu2_2 between edit and source."""
+
+    Options = Options
+
+    def __init__(self, encoder: TextImage, options: Options):
+        from where2edit.backbones.vgg import PerceptualFeatures
+
+        self.features = PerceptualFeatures.load(size=options.size, normalise=options.normalise)
+
+    def __call__(self, source: Source, edit: Edit, condition: Condition) -> Tensor:
+        self.features.to(edit.image.device)
+        with torch.no_grad():
+            before = self.features(source.image)
+        return F.mse_loss(self.features(edit.image), before.repeat_interleave(condition.per_source, 0))

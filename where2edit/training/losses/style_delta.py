@@ -1,0 +1,31 @@
+"""L_map (Eq. 6): how far the styles of the edit are from those of the source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from where2edit.core.records import Condition, Edit, Source
+from where2edit.text_image.base import TextImage
+from where2edit.training.losses import LOSSES
+
+
+@dataclass(frozen=True)
+class Options:
+    squared: bool = False  # True: sum over sites of the squared norm, Eq. 6 as printed; False: mean norm, as released
+
+
+@LOSSES.register("style_delta")
+class StyleDelta:
+    """Mean over edits of the length of the shift, over edited sites; a Mahalanobis length in the w_principal space."""
+
+    Options = Options
+
+    def __init__(self, encoder: TextImage, options: Options):
+        self.options = options
+
+    def __call__(self, source: Source, edit: Edit, condition: Condition) -> Tensor:
+        if self.options.squared:
+            return edit.shift.square().sum(1).mean()
+        return edit.shift.mean()

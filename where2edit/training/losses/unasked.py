@@ -1,0 +1,52 @@
+"""What the words did not name stays: the embedding must not move along prompts that are unrelated to the edit's own.
+
+Ours, not the paper's. An encoder that learnt from photos ties lipstick to women and grey hair to age; an editor that is
+trained against it changes sex and age with the lipstick. The anchors name those axes; where an anchor is close to the
+prompt (or to its opposite) it is asked for, and exempt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from where2edit.core.records import Condition, Edit, Source
+from where2edit.text_image.base import TextImage
+from where2edit.training.losses import LOSSES
+
+
+@dataclass(frozen=True)
+class Options:
+    anchors: tuple[str, ...] = (
+        "a man",
+        "a woman",
+        "a young person",
+        "an old person",
+        "a smiling person",
+        "a chubby face",
+    )
+    exempt: float = 0.3  # |cosine| between prompt and anchor at which the anchor no longer counts
+
+
+@LOSSES.register("unasked")
+class Unasked:
+    """Mean square change of the cosine to each anchor, weighted by relu(1 - |cos(prompt, anchor)| / exempt)."""
+
+    Options = Options
+
+    def __init__(self, encoder: TextImage, options: Options):
+        self.encoder, self.options = encoder, options
+        with torch.no_grad():
+            self.anchors = F.normalize(encoder.text(list(options.anchors)), dim=1)
+
+    def __call__(self, source: Source, edit: Edit, condition: Condition) -> Tensor:
+        anchors = self.anchors.to(condition.h)
+        with torch.no_grad():
+            before = F.normalize(self.encoder.image(source.image), dim=1) @ anchors.T
+            related = (F.normalize(condition.h, dim=1) @ anchors.T).abs() / self.options.exempt
+        after = F.normalize(self.encoder.image(edit.image), dim=1) @ anchors.T
+        change = after - before.repeat_interleave(condition.per_source, 0)
+        return ((1 - related).relu() * change.square()).mean()

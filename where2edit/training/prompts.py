@@ -1,0 +1,103 @@
+"""The caption corpus -> training prompts, by the released sampling (its off-by-one faults left out).
+
+Layout of Multi-Modal-CelebA-HQ: a folder of text files, one per image, one caption per line.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+from where2edit.editing.conditions import Conditions
+
+ATTEMPTS = 50  # draws before a prompt is taken although it is close to another
+SINGLE_SHARE = 0.841  # a prompt is one phrase with this probability, else "phrase and phrase"
+LINES_PER_FILE = 2
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """The `data` section."""
+
+    captions: str = "celeba-caption"  # folder, relative to the project
+    distinct: float = 0.7  # cosine that the m prompts of one image stay below; 1: no check, as in the released code
+
+    def __post_init__(self):
+        if not 0 < self.distinct <= 1:
+            raise ValueError(f"data.distinct is {self.distinct}; allowed: above 0, up to 1 (any prompt)")
+
+
+def split_caption(caption: str) -> list[str]:
+    """Phrases of one caption: split at commas and periods, a leading "and" dropped, blanks left out."""
+    pieces = (re.sub(r"^and\s+", "", piece.strip()) for piece in re.split(r"[,.]", caption))
+    return [piece for piece in pieces if piece]
+
+
+def read_phrases(folder: str | Path, seed: int = 0) -> list[str]:
+    """All phrases of two random captions per file, in the order of the file names; the same seed gives the same list.
+
+    Raises ValueError for a missing folder and for one without any text.
+    """
+    files = sorted(Path(folder).rglob("*.txt")) if Path(folder).is_dir() else []
+    if not files:
+        raise ValueError(f"no caption files (*.txt) in {folder}; celeba-caption/README.md shows the layout")
+    random, phrases = torch.Generator().manual_seed(seed), []
+    for file in files:
+        lines = [line for line in _text(file).splitlines() if line.strip()]
+        for _ in range(LINES_PER_FILE if lines else 0):
+            phrases += split_caption(lines[int(torch.randint(len(lines), (), generator=random))])
+    if not phrases:
+        raise ValueError(f"the {len(files)} caption files in {folder} hold no text; one caption per line is expected")
+    return phrases
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(f"{file} is not UTF-8 text; captions are plain text, one per line") from None
+
+
+def sample_prompt(phrases: list[str], random: torch.Generator) -> str:
+    """One training prompt: a phrase, or with probability 0.159 two of them joined by "and"."""
+
+    def phrase() -> str:
+        return phrases[int(torch.randint(len(phrases), (), generator=random))]
+
+    return phrase() if torch.rand((), generator=random) < SINGLE_SHARE else f"{phrase()} and {phrase()}"
+
+
+class PromptSampler:
+    """Draws the training prompts of each step from the phrases of a corpus.
+
+    distinct: the cosine that any two prompts of one image stay below, so that they name different attributes; 1 allows
+    any pair, as in the released code.
+    """
+
+    def __init__(self, phrases: list[str], conditions: Conditions, distinct: float = 0.7):
+        self.phrases, self.conditions, self.distinct = phrases, conditions, distinct
+
+    def draw(self, n: int, m: int, random: torch.Generator) -> list[list[str]]:
+        """m prompts for each of n sources, pairwise about different attributes."""
+        return [self._draw_distinct(m, random) for _ in range(n)]
+
+    def _draw_distinct(self, m: int, random: torch.Generator) -> list[str]:
+        chosen: list[str] = []
+        for _ in range(m):
+            for _ in range(ATTEMPTS):
+                prompt = sample_prompt(self.phrases, random)
+                if not chosen or self._largest_cosine(chosen, prompt) < self.distinct:
+                    break
+            chosen.append(prompt)
+        return chosen
+
+    def _largest_cosine(self, chosen: list[str], prompt: str) -> float:
+        """The largest cosine between `prompt` and those chosen before; -1 where any prompt is allowed."""
+        if self.distinct >= 1:
+            return -1.0
+        before, new = (F.normalize(self.conditions.embed(texts), dim=1) for texts in (chosen, [prompt]))
+        return float((before @ new.T).max())

@@ -1,0 +1,84 @@
+"""Recolour parts of a parsed face: hair, lips, skin and cheeks, as tensor functions of pictures and label maps.
+
+Colours move in CIE Lab, by one shift for the whole region, so that texture and shading stay; edges are soft because the
+region's mask is blurred.
+
+Legend: B pictures, s pixels. Pictures are [B,3,s,s] in [0,1], label maps int [B,s,s], masks [B,1,s,s] in [0,1], Lab
+colours (L from 0 to 100, a, b).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from where2edit.backbones.face_parsing import region_mask
+from where2edit.ops.colour import lab_to_rgb, rgb_to_lab
+
+HAIR = {  # Lab colours: the six that CelebA lacks, then the natural ones
+    "Purple_Hair": (38, 38, -40), "Blue_Hair": (40, 5, -42), "Green_Hair": (48, -38, 28), "Red_Hair": (38, 48, 32),
+    "Pink_Hair": (64, 40, -4), "Orange_Hair": (56, 36, 50), "Blond_Hair": (70, 5, 33), "Black_Hair": (13, 0, 0),
+    "Brown_Hair": (30, 9, 15), "Gray_Hair": (64, 0, 2),
+}  # fmt: skip
+LIPS = {"Red_Lips": (40, 54, 24), "Pink_Lips": (58, 42, 0), "Purple_Lips": (32, 34, -16)}
+EYES = {"Blue_Eyes": (48, -4, -28), "Green_Eyes": (46, -22, 16), "Brown_Eyes": (24, 10, 14)}
+
+
+def soft_mask(labels: Tensor, *regions: str, blur: int = 3) -> Tensor:
+    """Mask of the named regions with its edge blurred over `blur` pixels (odd)."""
+    mask = region_mask(labels, *regions)[:, None].float()
+    return F.avg_pool2d(mask, blur, 1, blur // 2, count_include_pad=False)
+
+
+def region_colour(images: Tensor, mask: Tensor) -> Tensor:
+    """Mean Lab colour [B,3] under a mask."""
+    return (rgb_to_lab(images) * mask).sum((2, 3)) / mask.sum((2, 3)).clamp_min(1e-3)
+
+
+def tint(images: Tensor, mask: Tensor, shift: Tensor) -> Tensor:
+    """Shift the Lab colour by [B,3] under a mask."""
+    changed = lab_to_rgb(rgb_to_lab(images) + shift[:, :, None, None])
+    return images + (changed - images) * mask
+
+
+def recolour(images: Tensor, mask: Tensor, target: Tensor, amount: Tensor, lift: Tensor) -> Tensor:
+    """Bring the mean colour under a mask towards Lab `target` [B,3]: chroma by `amount` [B], lightness by `lift`
+    [B].
+    """
+    weight = torch.stack([lift, amount, amount], 1)
+    return tint(images, mask, weight * (target - region_colour(images, mask)))
+
+
+def cheeks(labels: Tensor) -> Tensor:
+    """Two soft blobs on the skin beside the nose's lower end [B,1,s,s]."""
+    size = labels.shape[-1]
+    nose, skin = region_mask(labels, "nose"), soft_mask(labels, "skin")
+    x, y, width, height = extent(nose)
+    across, down = pixel_grid(size, labels.device)
+    blobs = sum(
+        torch.exp(
+            -(((across - x - side * 2.6 * width) / (1.3 * width)) ** 2)
+            - ((down - y - 0.6 * height) / (1.3 * width)) ** 2
+        )
+        for side in (-1, 1)
+    )
+    return blobs[:, None] * skin
+
+
+def pixel_grid(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    line = torch.arange(size, device=device, dtype=torch.float32)
+    return line[None, None, :], line[None, :, None]
+
+
+def extent(mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Centre and half extents (twice the standard deviation) of bool masks [B,s,s], each [B,1,1] in pixels."""
+    across, down = pixel_grid(mask.shape[-1], mask.device)
+    weight = mask.float()
+    total = weight.sum((1, 2), keepdim=True).clamp_min(1)
+    x, y = ((weight * axis).sum((1, 2), keepdim=True) / total for axis in (across, down))
+    width, height = (
+        2 * ((weight * (axis - centre) ** 2).sum((1, 2), keepdim=True) / total).sqrt().clamp_min(1.0)
+        for axis, centre in ((across, x), (down, y))
+    )
+    return x, y, width, height

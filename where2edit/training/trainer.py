@@ -1,0 +1,236 @@
+"""One training loop for one CPU, one GPU and many processes (Eq. 8). It knows losses by name and nothing of any method.
+
+Everything random is drawn from (seed, step), so that a resumed run equals an uninterrupted one bit for bit on a CPU.
+All processes edit the same sources with their own share of the prompts; contrastive negatives are gathered.
+
+Legend: n sources per step, m prompts per source over all processes, W processes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from tqdm import tqdm
+
+from where2edit.core import distributed
+from where2edit.core.records import Condition, Source
+from where2edit.methods.base import Method
+from where2edit.training.losses.base import Loss, LossConfig
+from where2edit.training.prompts import PromptSampler
+from where2edit.training.run_log import RunLog
+from where2edit.training.state import load_state, save_state
+
+STATE = "state.safetensors"  # in the run's folder: what a resumed run starts from
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The `training` section."""
+
+    steps: int = 10_000
+    sources: int = 1  # n
+    prompts: int = 8  # m
+    accumulate: int = 1  # backward passes that the n sources of a step are spread over, to save memory
+    lr: float = 0.01
+    warmup: float = 0.05  # share of the run with a linearly growing rate
+    decay: float = 0.25  # share of the run, at its end, with a cosine decay
+    use_preview_head: bool = False  # look at the preview head's picture instead of the full image
+    amp: bool = False  # bfloat16 where autocast knows that it is safe
+    truncation: float = 0.7
+    seed: int = 200
+    snapshot_every: int = 1000
+    sheet_every: int = 1000
+    tensorboard: bool = True  # also log for TensorBoard, where it is installed
+
+    def __post_init__(self):
+        for name in ("steps", "sources", "prompts", "accumulate", "snapshot_every", "sheet_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"training.{name} is {getattr(self, name)}; give at least 1")
+        if self.prompts < 2:
+            raise ValueError(
+                "training.prompts=1 makes the contrastive loss exactly zero; use at least 2 prompts per image"
+            )
+        if self.sources % self.accumulate:
+            raise ValueError(
+                f"training.sources={self.sources} cannot be spread over training.accumulate={self.accumulate} passes; "
+                "make sources a multiple of accumulate"
+            )
+        for name in ("warmup", "decay"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"training.{name} is {getattr(self, name)}; give a share of the run from 0 to 1")
+        if not self.lr > 0:
+            raise ValueError(f"training.lr is {self.lr}; give a positive rate")
+
+
+def learning_rate(config: TrainingConfig, step: int) -> float:
+    """Linear warm-up, flat, cosine decay to 0, with t = step/steps.
+
+    lr [1/2 - 1/2 cos(pi min(1, (1-t)/decay))] min(1, t/warmup); step 0 has rate 0.
+    """
+    t = step / config.steps
+    decay = 0.5 - 0.5 * math.cos(math.pi * min(1.0, (1 - t) / config.decay)) if config.decay else 1.0
+    return config.lr * decay * (min(1.0, t / config.warmup) if config.warmup else 1.0)
+
+
+class Trainer:
+    """Trains one method; the same call on the same folder goes on where the last one stopped."""
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        method: Method,
+        prompts: PromptSampler,
+        losses: dict[str, tuple[LossConfig, Loss]],
+        folder: Path,
+        strength: float,
+        fingerprint: str,
+        sheet: Callable[[Path], None] | None = None,
+    ):
+        self.config, self.method, self.prompts = config, method, prompts
+        self.losses, self.folder, self.strength = losses, folder, strength
+        self.fingerprint, self.sheet = fingerprint, sheet
+        if not losses:
+            raise ValueError("no loss has a weight; give losses.clip_contrastive.weight=1")
+        if config.prompts % distributed.world():
+            raise ValueError(
+                f"training.prompts={config.prompts} cannot be shared by {distributed.world()} processes; "
+                "make it a multiple of their number"
+            )
+        if config.use_preview_head and method.frozen.preview_head is None:
+            raise ValueError(
+                "training.use_preview_head needs a preview head: set preview_head.weights, "
+                "or training.use_preview_head=false"
+            )
+        method.schedule(1.0)  # releases everything that will ever be trained
+        self.parameters = [p for p in method.parameters() if p.requires_grad]
+        if not self.parameters:
+            raise ValueError(f"{type(method).__name__} has nothing to train; choose another method.name")
+        self.optimizer = torch.optim.Adam(self.parameters, lr=config.lr)
+        self.device = self.parameters[0].device
+        self.step = 0
+
+    def run(self, until: int | None = None) -> None:
+        """Train to the end, or to step `until`; writes train.jsonl, snapshots and sheets into the run's folder."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.step = load_state(self.state_path, self.method, self.optimizer, self.fingerprint)
+        log = RunLog(self.folder, self.step, self.config.tensorboard) if self._first else None
+        last = min(until or self.config.steps, self.config.steps)
+        progress = tqdm(
+            range(self.step, last), initial=self.step, total=self.config.steps, desc="train", disable=not self._first
+        )
+        for _ in progress:
+            values = self.train_step()
+            self.step += 1
+            self._log(log, values)
+            progress.set_postfix({name: f"{value:.3f}" for name, value in values.items() if name in ("total", "mask")})
+            if self.step % self.config.snapshot_every == 0 or self.step == last:
+                self.save()
+            if self.sheet and self._first and (self.step % self.config.sheet_every == 0 or self.step == last):
+                self.method.eval()
+                self.sheet(self.folder / f"sheet-{self.step:06d}.png")
+        if log:
+            log.close()
+
+    @property
+    def state_path(self) -> Path:
+        return self.folder / STATE
+
+    @property
+    def _first(self) -> bool:
+        return distributed.rank() == 0
+
+    def train_step(self) -> dict[str, float]:
+        """One step of Adam on the sum of the weighted losses; returns what is logged, the mean over all processes."""
+        torch.manual_seed(self.config.seed * 1_000_003 + self.step)
+        self.method.train()
+        self.method.schedule(self.step / self.config.steps)
+        self.optimizer.zero_grad(set_to_none=True)
+        passes = [self._backward(source, condition) for source, condition in self.batches()]
+        values = {name: sum(each[name] for each in passes) / len(passes) for name in passes[0]}
+        values = distributed.mean(values, self.device)
+        if not math.isfinite(values["total"]):
+            raise ValueError(
+                f"the loss is {values['total']} at step {self.step + 1}; start again in another folder (--out) with a "
+                "lower training.lr, or without training.amp"
+            )
+        self._average_gradients()
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.config, self.step)
+        self.optimizer.step()
+        return values
+
+    def _backward(self, source: Source, condition: Condition) -> dict[str, float]:
+        """Add the gradients of one of the step's passes; returns its losses."""
+        t = self.step / self.config.steps
+        with self._autocast():
+            edit = self.method(source, condition, use_preview_head=self.config.use_preview_head)
+            terms = {name: loss(source, edit, condition) for name, (_, loss) in self.losses.items()}
+            total = sum(config.at(t) * terms[name] for name, (config, _) in self.losses.items())
+        (total / self.config.accumulate).backward()
+        shown = {"total": total, **{f"losses.{name}": value for name, value in terms.items()}}
+        attention = edit.mask if edit.attention is None else edit.attention
+        shown |= {"attention": attention.mean(), "mask": (edit.mask > 0).float().mean()}
+        return {name: value.item() for name, value in shown.items()}
+
+    def batches(self) -> Iterator[tuple[Source, Condition]]:
+        """The step's sources with this process's share of their prompts, in `accumulate` parts.
+
+        Every process has the same sources.
+        """
+        random = torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.step)
+        z = torch.randn(self.config.sources, 512, generator=random).to(self.device)
+        drawn = self.prompts.draw(self.config.sources, self.config.prompts, random)
+        share = self.config.prompts // distributed.world()
+        first = distributed.rank() * share
+        each = self.config.sources // self.config.accumulate
+        for start in range(0, self.config.sources, each):
+            w = self.method.latents(z[start : start + each], self.config.truncation)
+            source = self.method.source(w, use_preview_head=self.config.use_preview_head)
+            mine = [prompt for prompts in drawn[start : start + each] for prompt in prompts[first : first + share]]
+            yield source, self.prompts.conditions.of(mine, self.strength, per_source=share)
+
+    def _autocast(self):
+        return torch.autocast(self.device.type, torch.bfloat16) if self.config.amp else nullcontext()
+
+    def _average_gradients(self) -> None:
+        """The mean over processes, in one message: DistributedDataParallel without its unused-parameter search."""
+        if distributed.world() == 1:
+            return
+        with_gradient = [p for p in self.parameters if p.grad is not None]
+        flat = torch.cat([p.grad.flatten() for p in with_gradient])
+        dist.all_reduce(flat)
+        flat /= distributed.world()
+        for p, grad in zip(with_gradient, flat.split([p.numel() for p in with_gradient]), strict=True):
+            p.grad.copy_(grad.view_as(p))
+
+    def save(self) -> None:
+        if self._first:
+            save_state(self.state_path, self.method, self.optimizer, self.step, self.fingerprint)
+
+    def _log(self, log: RunLog | None, values: dict[str, float]) -> None:
+        if log is None:
+            return
+        log.write(self.step, {"training.lr": learning_rate(self.config, self.step - 1), **values})
+        for warning in early_warnings(self.config, self.step, values):
+            tqdm.write(f"warning: step {self.step}: {warning}")
+
+
+def early_warnings(config: TrainingConfig, step: int, values: dict[str, float]) -> list[str]:
+    """Plain words for a run that is going wrong; at most twenty times, once the attention is trained."""
+    if step % max(10, config.steps // 20) or step < 0.3 * config.steps:
+        return []
+    found = []
+    if values["mask"] < 0.005:
+        found.append("the attention has collapsed to 0: nothing is edited; lower the region_hinge weight")
+    if values["attention"] > 0.98:
+        found.append("the attention is 1 everywhere: the whole image is edited; raise the region_hinge weight")
+    flat = values.get("losses.clip_contrastive", 0.0)
+    if flat > 0.97 * math.log(config.prompts):
+        found.append(f"the contrastive loss is {flat:.2f}, that of guessing; raise the rate or the number of steps")
+    return found
