@@ -17,7 +17,8 @@ import torch
 
 from where2edit.commands.cli import run
 from where2edit.editing.regions import collect
-from where2edit.editor import profile
+from where2edit.editor.build import build_generator
+from where2edit.editor.profile import Profile, load_profile
 from where2edit.ops.kmeans import kmeans
 
 
@@ -29,7 +30,7 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="section.key=value changes of the config")
     args = parser.parse_args()
     if args.impl:
-        return print(json.dumps(measure(profile.load(args.config, args.overrides), args.impl, args.threads)))
+        return print(json.dumps(measure(load_profile(args.config, args.overrides), args.impl, args.threads)))
     results = []
     for impl in ("fast", "reference"):
         command = [sys.executable, __file__, *sys.argv[1:], "--impl", impl]
@@ -38,16 +39,15 @@ def main() -> None:
         results.append(json.loads(out.splitlines()[-1]))
         print(json.dumps(results[-1]), flush=True)
     fast, reference = results
-    print(
-        json.dumps({f"{key}_ratio": reference[key] / fast[key] for key in ("cpu_seconds", "wall_seconds", "inertia")})
-    )
+    ratios = {f"{key}_ratio": reference[key] / fast[key] for key in ("cpu_seconds", "wall_seconds", "inertia")}
+    print(json.dumps(ratios))
 
 
-def measure(config: profile.Profile, impl: str, threads: int) -> dict:
+def measure(config: Profile, impl: str, threads: int) -> dict:
     """Collect the features, then time the k-means alone; the peak memory is that of the whole process."""
     torch.set_num_threads(threads)
     at = config.regions
-    cells = collect(profile.build_generator(config), at)
+    cells = collect(build_generator(config), at)
     cpu, wall = time.process_time(), time.perf_counter()
     result = kmeans(cells, at.k, at.upsample, at.n_init, at.seed, impl)
     facts = {"cpu_seconds": time.process_time() - cpu, "wall_seconds": time.perf_counter() - wall}

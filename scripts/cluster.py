@@ -13,16 +13,16 @@ import torch
 
 from where2edit.commands.cli import run
 from where2edit.editing import region_shares, regions
-from where2edit.editor import profile
+from where2edit.editor.build import build_generator
+from where2edit.editor.profile import load_profile
 from where2edit.files import assets, pictures
 
 FACES = range(1000, 1006)  # seeds of the faces in the sheet; none of them takes part in the fit
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog="example: python scripts/cluster.py --config configs/mobile.yaml --k 10 20 60"
-    )
+    epilog = "example: python scripts/cluster.py --config configs/mobile.yaml --k 10 20 60"
+    parser = argparse.ArgumentParser(description=__doc__, epilog=epilog)
     parser.add_argument("--config", default="configs/mobile.yaml", help="profile (default: %(default)s)")
     parser.add_argument("--k", type=int, nargs="+", help="numbers of regions (default: the profile's)")
     parser.add_argument("--out", type=Path, help="folder of the centres (default: where the profile looks for them)")
@@ -30,8 +30,8 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("overrides", nargs="*", help="section.key=value changes of the config")
     args = parser.parse_args()
-    config = profile.load(args.config, args.overrides)
-    generator = profile.build_generator(config, args.device)
+    config = load_profile(args.config, args.overrides)
+    generator = build_generator(config, args.device)
     fitted = []
     for k in args.k or [config.regions.k]:
         each = replace(config, regions=replace(config.regions, k=k))

@@ -10,7 +10,8 @@ from tqdm import tqdm
 
 from where2edit.commands.cli import run
 from where2edit.commands.seeds import parse_seeds
-from where2edit.editor import profile
+from where2edit.editor.build import build_generator
+from where2edit.editor.profile import load_profile
 from where2edit.files import pictures
 
 
@@ -30,8 +31,8 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="section.key=value changes of the config")
     args = parser.parse_args()
     seeds = parse_seeds(args.seeds)
-    config = profile.load(args.config, args.overrides)
-    generator = profile.build_generator(config, args.device)
+    config = load_profile(args.config, args.overrides)
+    generator = build_generator(config, args.device)
     truncation = config.generator.truncation if args.truncation is None else args.truncation
     faces = []
     with torch.no_grad():

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from where2edit.commands.cli import run
 from where2edit.editing import preview_head
-from where2edit.editor import profile
+from where2edit.editor.build import build_generator
+from where2edit.editor.profile import load_profile
 
 
 def main() -> None:
@@ -21,8 +22,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("pretrained_models/preview-mobile.safetensors"))
     parser.add_argument("overrides", nargs="*", help="section.key=value changes, for example preview_head.steps=100")
     args = parser.parse_args()
-    config = profile.load(args.config, args.overrides)
-    generator = profile.build_generator(config, args.device)
+    config = load_profile(args.config, args.overrides)
+    generator = build_generator(config, args.device)
     head = preview_head.from_generator(generator, config.preview_head.site)
     canvases = preview_head.collect(generator, config.preview_head)
     untrained = preview_head.quality(head, canvases, range(len(canvases.targets)))

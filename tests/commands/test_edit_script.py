@@ -17,6 +17,7 @@ from where2edit.commands import cli
 from where2edit.commands import edit as edits
 from where2edit.core import config as configs
 from where2edit.editor.editor import Editor, Step
+from where2edit.editor.profile import load_profile
 from where2edit.editor.recipes import SWEEP, read, slug, split_description
 from where2edit.files import pictures
 
@@ -84,7 +85,7 @@ def test_one_prompt_leaves_picture_sheet_latent_and_recipe(run, editors, weights
     code, said, _ = run("--prompt", "a beard", "--seed", 3)
     stem, out = "seed0003-a-beard", tmp_path / "out"
     assert code == 0 and sorted(files(out)) == [f"{stem}{end}" for end in END]
-    editor = next(iter([editors(edits.profiles.load(CONFIG), "cpu", weights)]))
+    editor = next(iter([editors(load_profile(CONFIG), "cpu", weights)]))
     result = editor.edit(editor.source(3), Step("a beard"))
     as_png = torch.from_numpy(pictures.to_uint8(result.edit.image))[0].permute(2, 0, 1)
     assert torch.equal(((pixels(out / f"{stem}-step1.png")[0] + 1) * 127.5).round().byte(), as_png)
@@ -169,7 +170,7 @@ def test_every_option_of_the_script_is_covered():
 def test_a_long_description_is_applied_large_areas_first(run, editors, weights, tmp_path):
     run("--long", "a big smile, eyeglasses and blond hair", "--seed", 1)
     (path,) = (tmp_path / "out").glob("*.json")
-    editor = editors(edits.profiles.load(CONFIG), "cpu", weights)
+    editor = editors(load_profile(CONFIG), "cpu", weights)
     source = editor.source(1)
     prompts = ["big smile", "eyeglasses", "blond hair"]
     area = {prompt: editor.edit(source, Step(prompt)).edit.mask.mean().item() for prompt in prompts}
@@ -191,7 +192,7 @@ def test_a_description_is_split_into_attributes(text, attributes):
 
 def test_a_leak_is_an_error_only_when_that_is_asked_for(run, editors, weights, monkeypatch, tmp_path):
     inputs(tmp_path)
-    editor = editors(edits.profiles.load(CONFIG), "cpu", weights)
+    editor = editors(load_profile(CONFIG), "cpu", weights)
     monkeypatch.setattr(editor, "halo", 0)  # a certificate that promises more than the generator can keep
     code, said, _ = run("--prompt", "a beard", "--mask", "mask.png", "--assert-local")
     assert code == 1 and "leak 0\n" not in said

@@ -16,9 +16,10 @@ from metric_cases import make_tools
 from toy_cases import openai_net
 
 from where2edit.commands import evaluate as command
-from where2edit.editor import profile as profiles
 from where2edit.editor import sheets
+from where2edit.editor.build import build_conditions, build_encoder, build_frozen
 from where2edit.editor.editor import Editor
+from where2edit.editor.profile import load_profile
 from where2edit.evaluation import protocols, report, workers
 from where2edit.evaluation import tools as evaluation_tools
 from where2edit.evaluation.figures import average
@@ -60,9 +61,9 @@ def options(**changes):
 @pytest.fixture(scope="module")
 def toy():
     """The toy profile with a threshold that its untrained attention passes on some regions, and its encoder."""
-    profile = profiles.load("configs/toy.yaml", ["blending.threshold=0.5"])
+    profile = load_profile("configs/toy.yaml", ["blending.threshold=0.5"])
     torch.manual_seed(0)
-    return profile, profiles.build_encoder(profile)
+    return profile, build_encoder(profile)
 
 
 def run(toy, folder, chosen=None, rows=ROWS, **changes):
@@ -168,13 +169,14 @@ from pathlib import Path
 sys.path[:0] = ["tests", "tests/evaluation"]
 import test_evaluation as t
 from where2edit.core import distributed
-from where2edit.editor import profile as profiles
+from where2edit.editor.build import build_conditions, build_encoder, build_frozen
+from where2edit.editor.profile import load_profile
 from where2edit.commands.train import start_processes
 t.command.commit = lambda: "0" * 40
 start_processes("cpu")
-profile = profiles.load("configs/toy.yaml", ["blending.threshold=0.5"])
+profile = load_profile("configs/toy.yaml", ["blending.threshold=0.5"])
 torch.manual_seed(0)
-t.run((profile, profiles.build_encoder(profile)), Path(sys.argv[1]))
+t.run((profile, build_encoder(profile)), Path(sys.argv[1]))
 distributed.leave()
 """
 
@@ -189,7 +191,7 @@ def test_gloo_processes_end_with_the_same_bytes(tmp_path, finished):
 
 def test_prompts_are_embedded_one_by_one(toy, tmp_path):
     """In a batch the last bits of an embedding depend on its neighbours, and so on the order of the work."""
-    runner = Runner(tmp_path, profiles.build_conditions(*toy), make_tools(), 0.7)
+    runner = Runner(tmp_path, build_conditions(*toy), make_tools(), 0.7)
     asked, text = [], runner.conditions.encoder.text
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runner.conditions.encoder, "text", lambda prompts: asked.append(prompts) or text(prompts))
@@ -362,7 +364,7 @@ def test_another_encoder_or_judge_is_another_store(toy, tmp_path):
             for value in network.state_dict().values():
                 value.add_(1)
             tools.give(change, network)
-        rows = Rows(profile, profiles.build_frozen(profile, encoder), tools, options())
+        rows = Rows(profile, build_frozen(profile, encoder), tools, options())
         contestants, left_out = rows.build(protocol(), Plan(2))
         known |= {str(contestant.depends_on) for contestant in contestants}
         assert not left_out and rows.build(protocol(), Plan(2))[0][-1].method is contestants[-1].method
@@ -399,7 +401,7 @@ def test_a_source_without_its_tail_edits_the_same(frozen, toy):
     w = method.latents(frozen.generator.sample_z([3, 4]), 0.7)
     whole, part = method.source(w), trunk(method, w)
     assert torch.equal(part.image, whole.image) and len(part.features) < len(whole.features)
-    condition = profiles.build_conditions(*toy).of(["blond hair", "red lips"], 0.3)
+    condition = build_conditions(*toy).of(["blond hair", "red lips"], 0.3)
     assert torch.equal(method(whole, condition).image, method(part, condition).image)
 
 
@@ -420,7 +422,7 @@ def test_names_of_heldout_encoders(toy, tmp_path):
 @pytest.fixture(scope="module")
 def frozen(toy):
     profile, encoder = toy
-    return profiles.build_frozen(profile, encoder)
+    return build_frozen(profile, encoder)
 
 
 def edit(name, toy, frozen, prompts, **attributes):
@@ -428,7 +430,7 @@ def edit(name, toy, frozen, prompts, **attributes):
     for key, value in attributes.items():
         setattr(method, key, value)
     source = method.source(frozen.generator.w(frozen.generator.sample_z([1, 2])))
-    condition = profiles.build_conditions(*toy).of(prompts, 0.3)
+    condition = build_conditions(*toy).of(prompts, 0.3)
     with torch.no_grad():
         return source, method(source, condition)
 

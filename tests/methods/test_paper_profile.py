@@ -15,7 +15,8 @@ from where2edit.editing.attention import Attention, AttentionConfig
 from where2edit.editing.conditions import Conditions
 from where2edit.editing.mapper import MapperConfig, StyleSpaceMapper, edited_sites
 from where2edit.editing.regions import RegionConfig, fit
-from where2edit.editor import profile
+from where2edit.editor.build import build_conditions
+from where2edit.editor.profile import load_profile
 from where2edit.generators.stylegan2 import StyleGAN2
 from where2edit.text_image.clip import Clip
 from where2edit.training.losses.attention_area import AttentionArea
@@ -100,7 +101,7 @@ def test_regions_without_positions_label_by_activations_alone():
 
 
 def test_the_paper_profile_holds_the_released_constants():
-    paper = profile.load(CONFIGS / "ffhq.yaml")
+    paper = load_profile(CONFIGS / "ffhq.yaml")
     assert (paper.method.strength, paper.generator.blend_site, paper.generator.truncation) == (0.1, "64.conv1", 0.7)
     assert (paper.blending.threshold, paper.blending.blur, paper.blending.sigma) == (0.8, 5, 1.1)
     assert paper.blending.straight_through and not paper.blending.binary
@@ -114,12 +115,12 @@ def test_the_paper_profile_holds_the_released_constants():
     training = paper.training
     assert (training.steps, training.prompts, training.lr) == (10_000, 8, 0.01)
     assert (training.warmup, training.decay) == (0.05, 0.25)
-    assert profile.build_conditions(paper, toy.encoder()).raw and paper.data.distinct == 1
+    assert build_conditions(paper, toy.encoder()).raw and paper.data.distinct == 1
 
 
 @pytest.mark.parametrize("name", ["no_attention", "no_clusters_small", "no_clusters_large"])
 def test_an_ablation_differs_from_the_paper_in_its_method_and_losses_alone(name):
-    paper, ablation = profile.load(CONFIGS / "ffhq.yaml"), profile.load(CONFIGS / f"ffhq_ablation_{name}.yaml")
+    paper, ablation = load_profile(CONFIGS / "ffhq.yaml"), load_profile(CONFIGS / f"ffhq_ablation_{name}.yaml")
     assert ablation.method.name == f"where2edit-{name.removesuffix('_small').removesuffix('_large').replace('_', '-')}"
     assert replace(ablation, method=paper.method, losses=paper.losses) == paper
     kept = {key for key, loss in ablation.losses.items() if loss.weight and key in paper.losses}

@@ -20,6 +20,9 @@ from where2edit.commands import train as runs
 from where2edit.core import config as configs
 from where2edit.core import distributed
 from where2edit.editing.attention import AttentionConfig
+from where2edit.editor import build
+from where2edit.editor.build import build_frozen, build_method
+from where2edit.editor.profile import load_profile
 from where2edit.training import trainer as training
 from where2edit.training.losses.base import LossConfig, build_loss
 from where2edit.training.run_log import RunLog
@@ -334,7 +337,7 @@ def profile(tmp_path, monkeypatch):
     """configs/toy.yaml on 16 px, with regions and captions in a folder of its own; returns the overrides."""
     (tmp_path / "captions").mkdir()
     (tmp_path / "captions/0.txt").write_text(toy.CAPTION)
-    monkeypatch.setattr(runs.profiles.Regions, "load", lambda path, generator: toy.regions())
+    monkeypatch.setattr(build.Regions, "load", lambda path, generator: toy.regions())
     monkeypatch.setattr(runs, "SHEET_PROMPTS", ("blond hair", "a beard"))
     monkeypatch.setattr(runs, "SHEET_SEEDS", (0,))
     return [*TINY, f"data.captions={tmp_path / 'captions'}"]
@@ -350,8 +353,8 @@ def test_a_run_leaves_config_log_snapshot_sheets_and_editor(profile, tmp_path):
     sheets = ["sheet-000003.png", "sheet-000005.png"]
     files = ["config.yaml", "editor.safetensors", *sheets, "state.safetensors", "train.jsonl"]
     assert sorted(path.name for path in out.iterdir()) == files
-    resolved = runs.profiles.load(CONFIG, profile)
-    assert runs.profiles.load(out / "config.yaml") == resolved
+    resolved = load_profile(CONFIG, profile)
+    assert load_profile(out / "config.yaml") == resolved
     published = load_file(out / "editor.safetensors")
     state = load_file(out / "state.safetensors")
     assert {value.dtype for value in published.values()} == {torch.float16}
@@ -370,14 +373,14 @@ def test_a_run_of_another_config_is_refused_before_anything_is_written(profile, 
 def test_training_starts_from_a_trained_editor(profile, tmp_path):
     runs.train(CONFIG, profile, tmp_path / "first", "cpu")
     editor = str(tmp_path / "first/editor.safetensors")
-    built = runs.profiles.load(CONFIG, profile)
-    frozen = runs.profiles.build_frozen(built, toy.encoder())
-    method = runs.profiles.build_method(built, frozen, editor)
+    built = load_profile(CONFIG, profile)
+    frozen = build_frozen(built, toy.encoder())
+    method = build_method(built, frozen, editor)
     expected = load_file(editor)
     assert all(torch.equal(p.half(), expected[name]) for name, p in method.named_parameters())
     with pytest.raises(ValueError, match=r"does not fit this config: .* tensors differ"):
-        other = runs.profiles.load(CONFIG, [*profile, "method.attention.channels=3"])
-        runs.profiles.build_method(other, frozen, editor)
+        other = load_profile(CONFIG, [*profile, "method.attention.channels=3"])
+        build_method(other, frozen, editor)
 
 
 def test_training_does_not_start_from_the_editor_that_the_profile_edits_with(profile, tmp_path):
@@ -447,7 +450,7 @@ def test_the_script_killed_by_force_and_started_again(tmp_path):
 
 
 def test_the_digest_of_a_config_changes_with_every_value():
-    base = runs.profiles.load(CONFIG)
+    base = load_profile(CONFIG)
     others = [["training.lr=0.006"], ["losses.unasked.weight=0.9"], ["method.mapper.hidden=33"]]
-    digests = {configs.digest(base), *(configs.digest(runs.profiles.load(CONFIG, each)) for each in others)}
+    digests = {configs.digest(base), *(configs.digest(load_profile(CONFIG, each)) for each in others)}
     assert len(digests) == 4 and training.STATE == "state.safetensors"

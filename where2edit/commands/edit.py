@@ -8,9 +8,8 @@ from argparse import Namespace
 from where2edit.commands.cli import writable
 from where2edit.commands.seeds import parse_seeds
 from where2edit.core import config as configs
-from where2edit.editor import profile as profiles
 from where2edit.editor.editor import Editor, Result, Step
-from where2edit.editor.profile import Profile
+from where2edit.editor.profile import Profile, load_profile
 from where2edit.editor.recipes import (
     SWEEP,
     Recipe,
@@ -34,7 +33,7 @@ def main(options: Namespace) -> int:
         profile = configs.build(Profile, recipes[0].config)
         check_inputs(recipes[0], profile, options.weights)
     else:
-        profile = profiles.load(options.config, options.overrides)
+        profile = load_profile(options.config, options.overrides)
         recipes = requested(options, profile)
     writable(options.out)
     if not (options.weights or profile.method.weights):

@@ -16,8 +16,8 @@ from where2edit.commands.train import start_processes
 from where2edit.core import config as configs
 from where2edit.core import distributed
 from where2edit.core.registry import nearest
-from where2edit.editor import profile as profiles
-from where2edit.editor.profile import Profile
+from where2edit.editor.build import build_conditions, build_encoder, build_frozen
+from where2edit.editor.profile import Profile, load_profile
 from where2edit.editor.recipes import weights_digest
 from where2edit.evaluation import protocols, report, workers
 from where2edit.evaluation.metrics.base import Tools
@@ -32,14 +32,14 @@ from where2edit.text_image.base import TextImage
 def main(options: Namespace) -> int:
     """Run the tables that were asked for and print where the report lies."""
     chosen = [only(protocol, options.row) for protocol in protocols.select(options.table)]
-    profile = profiles.load(options.config, options.overrides)
+    profile = load_profile(options.config, options.overrides)
     if options.weights:
         profile = replace(profile, method=replace(profile.method, weights=options.weights))
     folder = writable(options.out or Path("results") / profile.name)
     device = start_processes(options.device)
     if device == "cpu":
         torch.set_num_threads(1)  # also for what is built before the work is shared
-    encoder = profiles.build_encoder(profile, device)
+    encoder = build_encoder(profile, device)
     tools = build_tools(profile, encoder, device, options, folder)
     pages = evaluate(profile, chosen, folder, encoder, tools, options)
     if pages:
@@ -52,12 +52,12 @@ def evaluate(
     profile: Profile, chosen: list[Protocol], folder: Path, encoder: TextImage, tools: Tools, options: Namespace
 ) -> list[Path]:
     """Measure what is missing, then, in the first process, write the report; returns its pages."""
-    conditions = profiles.build_conditions(profile, encoder)
+    conditions = build_conditions(profile, encoder)
     runner = Runner(folder / "samples", conditions, tools, profile.generator.truncation)
     without_preview = replace(
         profile, preview_head=replace(profile.preview_head, weights=None)
     )  # it serves training only
-    frozen = profiles.build_frozen(without_preview, encoder, tools.device)
+    frozen = build_frozen(without_preview, encoder, tools.device)
     rows = Rows(profile, frozen, tools, options)
     tables = [(protocol, plan := plan_of(protocol, options), *rows.build(protocol, plan)) for protocol in chosen]
     measure(runner, [table[:3] for table in tables], workers.how_many(options.processes, str(tools.device)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -14,9 +13,10 @@ from where2edit.commands.cli import writable
 from where2edit.core import config as configs
 from where2edit.core import distributed
 from where2edit.editing.conditions import Conditions
-from where2edit.editor import profile as profiles
-from where2edit.editor.profile import Profile
-from where2edit.files import pictures, tensorfile
+from where2edit.editor.build import build_conditions, build_encoder, build_frozen, build_method
+from where2edit.editor.profile import Profile, load_profile
+from where2edit.editor.weights import publish_editor
+from where2edit.files import pictures
 from where2edit.methods.base import Method
 from where2edit.text_image.base import TextImage
 from where2edit.training.aiming import aim
@@ -38,16 +38,16 @@ def train(
     The folder holds config.yaml, state.safetensors (to resume), train.jsonl, sheets and, in the end,
     editor.safetensors.
     """
-    profile = profiles.load(config, overrides)
+    profile = load_profile(config, overrides)
     # The run of another config is refused before anything is built or written.
     begun = stored_step(writable(out) / STATE, configs.digest(profile)) > 0
     device = start_processes(device)
-    encoder = profiles.build_encoder(profile, device)
-    frozen = profiles.build_frozen(profile, encoder, device)
-    method = profiles.build_method(profile, frozen, init)
-    conditions = profiles.build_conditions(profile, encoder)
+    encoder = build_encoder(profile, device)
+    frozen = build_frozen(profile, encoder, device)
+    method = build_method(profile, frozen, init)
+    conditions = build_conditions(profile, encoder)
     losses = {name: (entry, build_loss(name, entry, encoder)) for name, entry in profile.losses.items() if entry.weight}
-    phrases = read_phrases(profiles.corpus(profile), profile.training.seed)
+    phrases = read_phrases(profile.captions_folder, profile.training.seed)
     prompts = PromptSampler(phrases, conditions, profile.data.distinct)
     trainer = Trainer(
         profile.training,
@@ -65,7 +65,7 @@ def train(
         (out / "config.yaml").write_text(yaml.safe_dump(configs.as_dict(profile), sort_keys=False), encoding="utf-8")
     trainer.run()
     if distributed.rank() == 0:
-        publish(method, profile, out / "editor.safetensors")
+        publish_editor(method, profile, out / "editor.safetensors")
     distributed.leave()
     return f"{out / 'editor.safetensors'} after {trainer.step} steps; sheets and train.jsonl beside it"
 
@@ -86,17 +86,6 @@ def start_processes(device: str | None) -> str:
     if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not distributed.active():
         dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     return device
-
-
-def publish(method: Method, profile: Profile, path: Path) -> None:
-    """Write what others need to edit: trained tensors in float16 and the config in the metadata."""
-    metadata = {
-        "config": json.dumps(configs.as_dict(profile)),
-        "config_digest": configs.digest(profile),
-        "encoder": profile.text_image.name,
-        "generator": profile.generator.name,
-    }
-    tensorfile.write(path, profiles.editor_tensors(method), "editor", metadata)
 
 
 @torch.no_grad()

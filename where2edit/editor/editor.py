@@ -16,8 +16,8 @@ from torch import Tensor
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.editing.blending import certify, halo, make_mask
 from where2edit.editing.sequences import Painted, carry_on, paint_over
-from where2edit.editor import profile as profiles
-from where2edit.editor.profile import Profile
+from where2edit.editor.build import build_conditions, build_encoder, build_frozen, build_method
+from where2edit.editor.profile import Profile, load_profile
 
 MAX_WORDS = 60  # of one prompt; longer descriptions are split and applied one by one
 NOISE_GAIN = 0.01  # a rise of the cosine below this is what re-encoding alone can make
@@ -57,16 +57,16 @@ class Editor:
 
     def __init__(self, profile: Profile, device: torch.device | str = "cpu", weights: str | None = None):
         self.profile, self.device = profile, torch.device(device)
-        self.encoder = profiles.build_encoder(profile, device)
-        self.frozen = profiles.build_frozen(profile, self.encoder, device)
-        self.method = profiles.build_method(profile, self.frozen, weights or profile.method.weights).eval()
-        self.conditions = profiles.build_conditions(profile, self.encoder)
+        self.encoder = build_encoder(profile, device)
+        self.frozen = build_frozen(profile, self.encoder, device)
+        self.method = build_method(profile, self.frozen, weights or profile.method.weights).eval()
+        self.conditions = build_conditions(profile, self.encoder)
         self.halo = halo(self.frozen.generator, self.frozen.blend_site)
 
     @classmethod
     def load(cls, config: str | Path, overrides: list[str] | tuple[str, ...] = (), **options) -> Editor:
         """The editor of a config file."""
-        return cls(profiles.load(config, overrides), **options)
+        return cls(load_profile(config, overrides), **options)
 
     @torch.no_grad()
     def source(self, seed: int | None = None, w: Tensor | None = None) -> Source:

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from where2edit.core import config as configs
 from where2edit.editor.editor import Editor, Result, Step
-from where2edit.editor.profile import Profile, resolve
+from where2edit.editor.profile import Profile
+from where2edit.editor.weights import find_weights
 from where2edit.files import pictures
 from where2edit.files.atomic import atomic_write
 
@@ -59,7 +60,7 @@ def read(path: str | Path) -> Recipe:
 def weights_digest(profile: Profile, weights: str | None) -> str:
     """sha256 of the editor's weights, "" when there are none."""
     weights = weights or profile.method.weights
-    return hashlib.sha256(resolve(weights).read_bytes()).hexdigest() if weights else ""
+    return hashlib.sha256(find_weights(weights).read_bytes()).hexdigest() if weights else ""
 
 
 def digests(paths: list[str | None]) -> dict[str, str]:

@@ -10,8 +10,9 @@ from pathlib import Path
 from torch import nn
 
 from where2edit.core import config as configs
-from where2edit.editor import profile as profiles
+from where2edit.editor.build import build_method
 from where2edit.editor.profile import Profile
+from where2edit.editor.weights import find_weights, load_editor
 from where2edit.evaluation.metrics.base import Tools
 from where2edit.evaluation.protocols import METHOD, Protocol, Row
 from where2edit.evaluation.runner import Contestant
@@ -65,13 +66,13 @@ class Rows:
             raise ValueError(f"its weights {weights} are not here")
         key = digest([configs.as_dict(own), weights])
         if key not in self._known:
-            method = profiles.build_method(own, replace(self.frozen, blending=own.blending))
+            method = build_method(own, replace(self.frozen, blending=own.blending))
             if weights is not None and any(True for _ in method.parameters()):
-                profiles.load_editor(method, profiles.resolve(weights))
+                load_editor(method, find_weights(weights))
             self._known[key] = method.eval().requires_grad_(False)
         method = self._known[key]
         trained = weights is not None and any(True for _ in method.parameters())
-        return method, file_digest(profiles.resolve(weights)) if trained else ""
+        return method, file_digest(find_weights(weights)) if trained else ""
 
 
 def training_command(profile: Profile, row: Row) -> str:

@@ -1,0 +1,65 @@
+"""From a profile to the things that it describes: all wiring of the package on one screen.
+
+encoder and generator, then what the method is built from (`Frozen`), then the method; `device` is a torch device.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from where2edit.editing import preview_head
+from where2edit.editing.conditions import Conditions
+from where2edit.editing.regions import Regions
+from where2edit.editor.profile import Profile
+from where2edit.editor.weights import find_weights, load_editor
+from where2edit.files import assets
+from where2edit.generators import GENERATORS
+from where2edit.generators.base import Generator
+from where2edit.methods import METHODS
+from where2edit.methods.base import Frozen, Method
+from where2edit.text_image import TEXT_IMAGE
+from where2edit.text_image.base import TextImage
+
+
+def build_generator(profile: Profile, device: torch.device | str = "cpu") -> Generator:
+    """The frozen generator."""
+    return GENERATORS.get(profile.generator.name)(profile.generator).to(device)
+
+
+def build_encoder(profile: Profile, device: torch.device | str = "cpu") -> TextImage:
+    """The frozen text-image encoder."""
+    return TEXT_IMAGE.get(profile.text_image.name)(profile.text_image).to(device)
+
+
+def build_conditions(profile: Profile, encoder: TextImage) -> Conditions:
+    """What turns prompts into Conditions."""
+    return Conditions(encoder, profile.text_image.embedding == "raw")
+
+
+def build_frozen(profile: Profile, encoder: TextImage, device: torch.device | str = "cpu") -> Frozen:
+    """Generator, regions and preview head; regions are None where none have been fitted."""
+    generator = build_generator(profile, device)
+    regions_file, head = assets.shipped(profile.regions_file), None
+    if profile.preview_head.weights is not None:
+        head = preview_head.load(find_weights(profile.preview_head.weights)).to(device)
+    return Frozen(
+        generator=generator,
+        text_dim=encoder.dim,
+        blend_site=profile.generator.blend_site,
+        blending=profile.blending,
+        regions=Regions.load(regions_file, generator) if regions_file.is_file() else None,
+        preview_head=head,
+        preview_site=profile.preview_head.site,
+    )
+
+
+def build_method(profile: Profile, frozen: Frozen, weights: str | None = None) -> Method:
+    """The method; with `weights` (asset name or path) trained, else freshly initialised from the training's seed.
+
+    `method.weights`, the editor that a profile edits with, is not where a training starts: whoever edits passes it.
+    """
+    torch.manual_seed(profile.training.seed)
+    method = METHODS.get(profile.method.name)(frozen, profile.method).to(frozen.generator.w_mean.device)
+    if weights is not None:
+        load_editor(method, find_weights(weights))
+    return method

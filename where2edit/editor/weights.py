@@ -1,0 +1,67 @@
+"""Trained editors on disk: where their files lie, how they are read and how they are published."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from where2edit.core import config
+from where2edit.core.registry import nearest
+from where2edit.editor.profile import Profile
+from where2edit.files import assets, formats, tensorfile
+from where2edit.methods.base import Method
+from where2edit.training.state import trained
+
+
+def find_weights(weights: str) -> Path:
+    """The file of weights that a config names: an asset, a file of the project, or any path.
+
+    An asset of an official format is converted to safetensors on first use. Raises ValueError where there is no such
+    file.
+    """
+    if weights in assets.entries():
+        return formats.located(weights)
+    found = next((p for p in (Path(weights), assets.shipped(weights)) if p.is_file()), None)
+    if found is None:
+        raise ValueError(f"no weights at {weights}: neither a file nor an asset; {nearest(weights, assets.entries())}")
+    return found
+
+
+def load_editor(method: Method, path: Path) -> None:
+    """Fill a method's trained tensors from safetensors. Raises ValueError when the file does not fit."""
+    try:
+        with safe_open(path, "pt") as file:
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a safetensors file ({error}); train an editor with scripts/train.py") from None
+    own = dict(method.named_parameters())
+    wrong = [name for name in own.keys() | tensors.keys() if name not in tensors or name not in own]
+    wrong += [name for name in own.keys() & tensors.keys() if own[name].shape != tensors[name].shape]
+    if wrong:
+        raise ValueError(
+            f"{path} does not fit this config: {', '.join(sorted(wrong)[:4])} ({len(wrong)} tensors differ)"
+        )
+    with torch.no_grad():
+        for name, parameter in own.items():
+            parameter.copy_(tensors[name])
+
+
+def editor_tensors(method: Method) -> dict[str, Tensor]:
+    """What a published editor holds: every trained tensor as float16."""
+    method.requires_grad_(True)
+    return {name: value.half() for name, value in trained(method).items()}
+
+
+def publish_editor(method: Method, profile: Profile, path: Path) -> None:
+    """Write what others need to edit: trained tensors in float16 and the config in the metadata."""
+    metadata = {
+        "config": json.dumps(config.as_dict(profile)),
+        "config_digest": config.digest(profile),
+        "encoder": profile.text_image.name,
+        "generator": profile.generator.name,
+    }
+    tensorfile.write(path, editor_tensors(method), "editor", metadata)
