@@ -11,6 +11,7 @@ from where2edit.core.records import Edit
 from where2edit.editing.blending import make_mask
 from where2edit.editing.sequences import Painted, _together, carry_on
 from where2edit.editor.editor import NOISE_GAIN, Editor, Result, Step
+from where2edit.editor.recipes import RecipeStep
 from where2edit.files import pictures
 
 SEEDS = (1, 2)
@@ -34,15 +35,13 @@ def either(request, editor, tmp_path_factory):
 
 
 @pytest.fixture
-def paint(tmp_path):
-    """Write a mask picture that is white in a box of pixels and return its path."""
+def paint():
+    """A mask picture that is white in a box of pixels."""
 
     def painted(left, top, right, bottom, grey=255, size=32):
         picture = Image.new("RGB", (size, size))
         picture.paste((grey,) * 3, (left, top, right, bottom))
-        path = tmp_path / f"{left}-{top}-{right}-{bottom}-{grey}.png"
-        picture.save(path)
-        return str(path)
+        return picture
 
     return painted
 
@@ -131,9 +130,9 @@ def test_the_users_own_mask_instead_of_the_attention(editor, paint):
 
 
 def test_the_users_own_mask_times_the_attention(editor, paint):
-    source, path = editor.source(1), paint(0, 0, 16, 32, grey=51)
-    own = editor.edit(source, Step("a beard", mask=path)).edit.mask
-    edit = editor.edit(source, Step("a beard", mask=path, mask_mode="multiply")).edit
+    source, picture = editor.source(1), paint(0, 0, 16, 32, grey=51)
+    own = editor.edit(source, Step("a beard", mask=picture)).edit.mask
+    edit = editor.edit(source, Step("a beard", mask=picture, mask_mode="multiply")).edit
     attention = make_mask(edit.region_attention, editor.profile.blending)
     assert own.max().item() == pytest.approx(0.2) and torch.equal(edit.mask, own * attention)
 
@@ -141,11 +140,14 @@ def test_the_users_own_mask_times_the_attention(editor, paint):
 def test_a_reference_image_drives_the_mapping_and_the_prompt_says_where(editor, tmp_path):
     other = editor.source(7).image
     path = pictures.save_png(other[0], tmp_path / "reference.png")
-    condition = editor.condition(Step("a beard", reference=str(path)))
+    step = Step("a beard", reference=pictures.read_picture(path))
+    condition = editor.condition(step)
     seen = editor.encoder.image(pictures.load_image(path))
     assert torch.allclose(condition.h, seen * editor.encoder.dim**0.5, atol=1e-5)
     assert torch.equal(condition.h_attention, editor.conditions.embed(["a beard"]))
-    edit = editor.edit(editor.source(1), Step("a beard", reference=str(path)))
+    as_tensor = editor.condition(Step("a beard", reference=pictures.load_image(path)))
+    assert torch.equal(as_tensor.h, condition.h)
+    edit = editor.edit(editor.source(1), step)
     assert edit.before == pytest.approx(cosine(editor.encoder.image(editor.source(1).image), seen), abs=1e-5)
 
 
@@ -262,8 +264,6 @@ def test_an_edit_does_not_change_its_source(editor):
         (Step("a beard", strength=float("inf")), "strength is inf"),
         (Step("a beard", strength=-1.5), "strength is -1.5"),
         (Step("a beard", threshold=float("nan")), "threshold is nan"),
-        (Step("a beard", mask="absent.png"), "no picture at absent.png"),
-        (Step("a beard", reference="absent.png"), "no picture at absent.png"),
     ],
 )
 def test_what_makes_no_sense_is_refused(editor, step, sentence):
@@ -273,13 +273,24 @@ def test_what_makes_no_sense_is_refused(editor, step, sentence):
 
 def test_a_mask_of_another_size_and_files_that_are_no_pictures_are_refused(editor, paint, tmp_path):
     source = editor.source(0)
-    with pytest.raises(ValueError, match="the mask .* is 20x20 px; it must have the output's size, 32x32"):
-        editor.edit(source, Step("a beard", mask=paint(0, 0, 5, 5, size=20)))
+    for mask in (paint(0, 0, 5, 5, size=20), torch.ones(1, 1, 20, 20)):
+        with pytest.raises(ValueError, match="the mask .* is 20x20 px; it must have the output's size, 32x32"):
+            editor.edit(source, Step("a beard", mask=mask))
     text = tmp_path / "text.png"
     text.write_text("not a picture")
-    for step in (Step("a beard", mask=str(text)), Step("a beard", reference=str(text))):
+    for step in (RecipeStep("a beard", mask=str(text)), RecipeStep("a beard", reference=str(text))):
         with pytest.raises(ValueError, match="text.png cannot be read as a picture"):
-            editor.edit(source, step)
+            step.load()
+    for step in (RecipeStep("a beard", mask="absent.png"), RecipeStep("a beard", reference="absent.png")):
+        with pytest.raises(ValueError, match="no picture at absent.png"):
+            step.load()
+
+
+def test_a_mask_is_a_tensor_as_well_as_a_picture(editor, paint):
+    source, cells = editor.source(1), torch.zeros(1, 1, 32, 32)
+    cells[..., 6:10, 4:9] = 1
+    picture, tensor = (editor.edit(source, Step("a beard", mask=m)).edit for m in (paint(4, 6, 9, 10), cells))
+    assert torch.equal(picture.mask, tensor.mask) and torch.equal(picture.image, tensor.image)
 
 
 def test_the_same_step_gives_the_same_bytes(editor):

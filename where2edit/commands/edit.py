@@ -8,11 +8,12 @@ from argparse import Namespace
 from where2edit.commands.cli import writable
 from where2edit.commands.seeds import parse_seeds
 from where2edit.core import config as configs
-from where2edit.editor.editor import Editor, Result, Step
+from where2edit.editor.editor import Editor, Result
 from where2edit.editor.profile import Profile, load_profile
 from where2edit.editor.recipes import (
     SWEEP,
     Recipe,
+    RecipeStep,
     digests,
     large_first,
     perform,
@@ -59,7 +60,7 @@ def requested(options: Namespace, profile: Profile) -> list[Recipe]:
     if options.sweep and len(prompts) > 1:
         raise ValueError(f"--sweep shows the strengths of one prompt, got {len(prompts)}")
     steps = tuple(
-        Step(
+        RecipeStep(
             prompt,
             options.where,
             options.strength,

@@ -8,9 +8,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from where2edit.core.records import Condition, Edit, Source
@@ -18,22 +20,25 @@ from where2edit.editing.blending import certify, halo, make_mask
 from where2edit.editing.sequences import Painted, carry_on, paint_over
 from where2edit.editor.build import build_conditions, build_encoder, build_frozen, build_method
 from where2edit.editor.profile import Profile, load_profile
+from where2edit.files import pictures
 
 MAX_WORDS = 60  # of one prompt; longer descriptions are split and applied one by one
 NOISE_GAIN = 0.01  # a rise of the cosine below this is what re-encoding alone can make
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Step:
-    """One edit as a user asks for it; a recipe is a list of these."""
+    """One edit as a user asks for it."""
 
     prompt: str
     where: str | None = None  # attention prompt of two-prompt editing: where / what
-    strength: float | None = None  # the paper's alpha; None: the profile's. Negative reverses
-    threshold: float | None = None  # attention below it is not edited; None: the profile's 0.8
-    reference: str | None = None  # path of an image whose embedding drives the mapping (regional style transfer)
-    mask: str | None = None  # path of the user's own mask: white is edited
-    mask_mode: str = "replace"  # or "multiply" with the attention's
+    strength: float | None = None  # the paper's alpha, from -1 to 1; None: the profile's. Negative reverses
+    threshold: float | None = None  # attention below it is not edited, from 0 to 1; None: the profile's
+    # An image [1,3,H,W] in [-1,1] or a picture, whose embedding drives the mapping (regional style transfer).
+    reference: Tensor | Image.Image | None = None
+    # The user's own mask, of the output's size: [1,1,R,R] in [0,1], or a picture in which white is edited.
+    mask: Tensor | Image.Image | None = None
+    mask_mode: Literal["replace", "multiply"] = "replace"  # in place of the attention's mask, or times it
 
 
 @dataclass(frozen=True)
@@ -111,16 +116,13 @@ class Editor:
             )
         condition = self.conditions.of([step.prompt], strength, None if step.where is None else [step.where])
         if step.reference is not None:
-            h = self.reference(Path(step.reference))
-            condition = replace(condition, h=h)
+            condition = replace(condition, h=self.embed_reference(step.reference))
         return condition
 
-    def reference(self, path: Path) -> Tensor:
-        """The embedding of a reference image, scaled as those of prompts are: [1,D]."""
-        from where2edit.files.pictures import load_image
-
-        h = self.encoder.image(load_image(path).to(self.device)).float()
-        return h if self.conditions.raw else F.normalize(h, dim=1) * math.sqrt(h.shape[1])
+    def embed_reference(self, reference: Tensor | Image.Image) -> Tensor:
+        """The embedding [1,D] of a reference image, at the length that embeddings of prompts have."""
+        image = reference if torch.is_tensor(reference) else pictures.to_image(reference)
+        return self.conditions.scaled(self.encoder.image(image.to(self.device)))
 
     def mask(self, edit: Edit, step: Step) -> Tensor:
         """The mask [1,1,r,r] of a step: the attention's at its threshold, the user's own, or their product."""
@@ -130,20 +132,22 @@ class Editor:
         mask = make_mask(edit.region_attention, blending)
         if step.mask is None:
             return mask
-        own = self.user_mask(Path(step.mask)).to(mask)
+        own = self.mask_cells(step.mask).to(mask)
         return own if step.mask_mode == "replace" else own * mask
 
-    def user_mask(self, path: Path) -> Tensor:
-        """A picture of the output's size as a mask [1,1,r,r]: the mean brightness of each cell."""
-        from where2edit.files.pictures import load_image
+    def mask_cells(self, mask: Tensor | Image.Image) -> Tensor:
+        """The user's own mask of the output's size -> [1,1,r,r]: the mean of each cell at the blend resolution.
 
-        picture = load_image(path)
+        Raises ValueError for another size.
+        """
+        if not torch.is_tensor(mask):
+            mask = (pictures.to_image(mask).mean(1, keepdim=True) + 1) / 2
         size = self.frozen.generator.resolution
-        if picture.shape[2:] != (size, size):
-            got = "x".join(map(str, reversed(picture.shape[2:])))
-            raise ValueError(f"the mask {path} is {got} px; it must have the output's size, {size}x{size}")
+        if mask.shape[2:] != (size, size):
+            got = "x".join(map(str, reversed(mask.shape[2:])))
+            raise ValueError(f"the mask picture is {got} px; it must have the output's size, {size}x{size}")
         cells = self.frozen.generator.site(self.frozen.blend_site).resolution
-        return F.interpolate((picture.mean(1, keepdim=True) + 1) / 2, size=(cells, cells), mode="area")
+        return F.interpolate(mask, size=(cells, cells), mode="area")
 
     def score(self, image: Tensor, condition: Condition) -> float:
         """Cosine of an image with what the condition asks for."""

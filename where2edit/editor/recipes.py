@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 from safetensors import SafetensorError
@@ -19,8 +20,27 @@ from where2edit.editor.profile import Profile
 from where2edit.editor.weights import find_weights
 from where2edit.files import pictures
 from where2edit.files.atomic import atomic_write
+from where2edit.files.pictures import read_picture
 
 SWEEP = (-0.1, -0.05, 0.0, 0.05, 0.1, 0.15, 0.2)
+
+
+@dataclass(frozen=True)
+class RecipeStep:
+    """A Step as a recipe keeps it: the reference picture and the mask are named by their paths."""
+
+    prompt: str
+    where: str | None = None
+    strength: float | None = None
+    threshold: float | None = None
+    reference: str | None = None
+    mask: str | None = None
+    mask_mode: Literal["replace", "multiply"] = "replace"
+
+    def load(self) -> Step:
+        """The Step with its pictures read. Raises ValueError for a file that is missing or not a picture."""
+        reference, mask = (None if path is None else read_picture(path) for path in (self.reference, self.mask))
+        return Step(self.prompt, self.where, self.strength, self.threshold, reference, mask, self.mask_mode)
 
 
 @dataclass(frozen=True)
@@ -29,7 +49,7 @@ class Recipe:
 
     config: dict  # the resolved profile
     weights_sha256: str  # of the editor's file; "" for an untrained one
-    steps: tuple[Step, ...]
+    steps: tuple[RecipeStep, ...]
     seed: int | None = None
     latent: str | None = None  # safetensors with one tensor w, [512] or [L,512]
     sweep: tuple[float, ...] = ()  # strengths of the only step, side by side
@@ -88,8 +108,9 @@ def large_first(editor: Editor, recipe: Recipe) -> Recipe:
     """The steps by the area that each would edit, the largest first, so that small parts are painted last."""
     source = source_of(editor, recipe)
     with torch.no_grad():
-        edits = [editor.method.propose(source, editor.condition(step)) for step in recipe.steps]
-        areas = [editor.mask(edit, step).mean().item() for edit, step in zip(edits, recipe.steps, strict=True)]
+        steps = [step.load() for step in recipe.steps]
+        edits = [editor.method.propose(source, editor.condition(step)) for step in steps]
+        areas = [editor.mask(edit, step).mean().item() for edit, step in zip(edits, steps, strict=True)]
     order = sorted(range(len(areas)), key=lambda i: -areas[i])
     return replace(recipe, steps=tuple(recipe.steps[i] for i in order))
 
@@ -115,11 +136,11 @@ def load_latent(path: str | Path) -> Tensor:
 
 def perform(editor: Editor, recipe: Recipe, folder: Path) -> tuple[list[Path], list[Result]]:
     """Make the edits of a recipe and write pictures, sheet and recipe into `folder`; returns what was written."""
-    source = source_of(editor, recipe)
+    source, steps = source_of(editor, recipe), [step.load() for step in recipe.steps]
     if recipe.sweep:
-        results = [editor.edit(source, replace(recipe.steps[0], strength=value)) for value in recipe.sweep]
+        results = [editor.edit(source, replace(steps[0], strength=value)) for value in recipe.sweep]
     else:
-        results = editor.sequence(source, list(recipe.steps))
+        results = editor.sequence(source, steps)
     stem = f"seed{recipe.seed:04d}" if recipe.latent is None else Path(recipe.latent).stem
     stem = f"{stem}-{slug(results[0].step.prompt)}"
     paths = [folder / f"{stem}-{'sweep' if recipe.sweep else 'step'}{i + 1}.png" for i in range(len(results))]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from PIL import Image
@@ -56,17 +55,14 @@ def reference_sheet(
 
     A region is an attention prompt; what changes there comes from the reference picture's embedding.
     """
-    target, rows = editor.source(seed), []
-    with tempfile.TemporaryDirectory() as folder:
-        files = [Path(folder) / f"{number}.png" for number in references]
-        faces = [editor.source(number).image for number in references]
-        for face, file in zip(faces, files, strict=True):
-            pictures.save_png(face[0], file)
-        rows.append(_shrunk([target.image, *faces], cell))
-        for where in wheres:
-            edits = [editor.edit(target, Step(where, where, reference=str(file))).edit for file in files]
-            mask = pictures.overlay_mask(target.image, edits[0].mask)
-            rows.append(_shrunk([mask, *(edit.image for edit in edits)], cell))
+    target, faces = editor.source(seed), [editor.source(number).image for number in references]
+    rows = [_shrunk([target.image, *faces], cell)]
+    # A reference that a user brings has 8 bits per channel; so do these.
+    brought = [pictures.to_picture(face) for face in faces]
+    for where in wheres:
+        edits = [editor.edit(target, Step(where, where, reference=picture)).edit for picture in brought]
+        mask = pictures.overlay_mask(target.image, edits[0].mask)
+        rows.append(_shrunk([mask, *(edit.image for edit in edits)], cell))
     labels = ("target", *(f"like seed {number}" for number in references))
     return pictures.sheet(rows, ("", *wheres), labels, cell)
 

@@ -53,24 +53,37 @@ def save_png(image: Tensor | Image.Image, path: str | Path) -> Path:
     return path
 
 
-def load_image(path: str | Path, size: int | None = None) -> Tensor:
-    """Read a picture -> [1,3,H,W] in [-1,1]; with `size` its central square, resized to [1,3,size,size].
+def read_picture(path: str | Path) -> Image.Image:
+    """Read a picture file as 8-bit RGB. The camera's rotation tag is obeyed, transparency is laid on white.
 
-    The camera's rotation tag is obeyed, transparency is laid on white. Raises ValueError for what is not a picture.
+    Raises ValueError for a missing file, for what is not a picture, and for more than MOST_PIXELS.
     """
     path = Path(path)
-    if size is not None and size < 1:
-        raise ValueError(f"size must be at least 1 pixel, got {size}")
     if not path.is_file():
         raise ValueError(f"no picture at {path}; give the path of a PNG, JPEG or WebP file")
     try:
-        picture = _rgb(_open(path), path)
+        return _rgb(_open(path), str(path))
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
         raise ValueError(f"{path} cannot be read as a picture ({error}); give a whole PNG, JPEG or WebP file") from None
+
+
+def to_image(picture: Image.Image) -> Tensor:
+    """A picture of any mode -> one image [1,3,H,W] in [-1,1]. Raises ValueError for modes without a known range."""
+    pixels = torch.from_numpy(np.array(_rgb(picture, "the picture"), dtype=np.uint8))  # [H,W,3]
+    return pixels.permute(2, 0, 1)[None].float().div(127.5).sub(1)
+
+
+def load_image(path: str | Path, size: int | None = None) -> Tensor:
+    """Read a picture file -> [1,3,H,W] in [-1,1]; with `size` its central square, resized to [1,3,size,size].
+
+    Raises ValueError as `read_picture` does.
+    """
+    if size is not None and size < 1:
+        raise ValueError(f"size must be at least 1 pixel, got {size}")
+    picture = read_picture(path)
     if size is not None:
         picture = ImageOps.fit(picture, (size, size), Image.Resampling.LANCZOS)
-    pixels = torch.from_numpy(np.array(picture, dtype=np.uint8))  # [H,W,3]
-    return pixels.permute(2, 0, 1)[None].float().div(127.5).sub(1)
+    return to_image(picture)
 
 
 def _open(path: Path) -> Image.Image:
@@ -80,12 +93,12 @@ def _open(path: Path) -> Image.Image:
     return ImageOps.exif_transpose(picture)
 
 
-def _rgb(picture: Image.Image, path: Path) -> Image.Image:
+def _rgb(picture: Image.Image, name: str) -> Image.Image:
     """Any mode as 8-bit RGB. 16-bit grey is scaled (a plain conversion would clip it); float pictures are refused."""
     if picture.mode.startswith("I;16"):
         picture = Image.fromarray((np.asarray(picture).astype(np.float64) / 257).round().astype(np.uint8))
     if picture.mode in ("I", "F"):
-        raise ValueError(f"{path} has pixels of mode '{picture.mode}' without a known range; save it with 8 bits")
+        raise ValueError(f"{name} has pixels of mode '{picture.mode}' without a known range; save it with 8 bits")
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", picture.size, PAPER + (255,)), picture).convert("RGB")
