@@ -171,9 +171,8 @@ import test_evaluation as t
 from where2edit.core import distributed
 from where2edit.editor.build import build_conditions, build_encoder, build_frozen
 from where2edit.editor.profile import load_profile
-from where2edit.commands.train import start_processes
 t.command.commit = lambda: "0" * 40
-start_processes("cpu")
+distributed.start_processes("cpu")
 profile = load_profile("configs/toy.yaml", ["blending.threshold=0.5"])
 torch.manual_seed(0)
 t.run((profile, build_encoder(profile)), Path(sys.argv[1]))

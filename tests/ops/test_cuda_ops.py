@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.autograd import grad, gradcheck, gradgradcheck
 
-from where2edit.commands.benchmark_ops import CUDNN_SETTINGS, LOCAL_SETTINGS, measure_leak
+from where2edit.commands.benchmarks.leaks import measure_leak
+from where2edit.commands.benchmarks.settings import CUDNN_SETTINGS, LOCAL_SETTINGS
 from where2edit.generators.base import Canvas
 from where2edit.generators.stylegan2 import create
 from where2edit.ops.bias_act import bias_act

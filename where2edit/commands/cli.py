@@ -10,14 +10,15 @@ from pathlib import Path
 from where2edit.core.memory import keep_freed_memory
 
 
-def run(main: Callable[[], int | None]) -> None:
-    """Call `main` and exit with its code; ValueError and OSError are printed as one sentence, exit code 2.
+def run_command(main: Callable[[str], int | None], help_text: str) -> None:
+    """Call `main(help_text)` and exit with its code; ValueError and OSError become one sentence and exit code 2.
 
-    Ctrl-C exits 130. Anything else is a defect of ours and keeps its traceback.
+    `help_text` is the docstring of the script, which `--help` prints. Ctrl-C exits 130. Anything else is a defect of
+    ours and keeps its traceback.
     """
     keep_freed_memory()
     try:
-        code = main()
+        code = main(help_text)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         code = 2

@@ -1,11 +1,21 @@
-"""What scripts/edit.py does with its options."""
+"""Edits of generated faces from the command line."""
 
 from __future__ import annotations
 
 import sys
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
 from where2edit.commands.cli import writable
+from where2edit.commands.options import (
+    add_config,
+    add_device,
+    add_out,
+    add_overrides,
+    add_seeds,
+    add_weights,
+    new_parser,
+)
 from where2edit.commands.seeds import parse_seeds
 from where2edit.core import config as configs
 from where2edit.editor.editor import Editor, Result
@@ -26,8 +36,9 @@ STEERS = ("prompt", "long", "reference", "where", "mask", "threshold", "coverage
 STEERS += ("strength", "sweep", "overrides")
 
 
-def main(options: Namespace) -> int:
+def main(help_text: str) -> int:
     """Edit as asked, print what was done, and return the exit code: 1 if --assert-local found a leak."""
+    options = build_parser(help_text).parse_args()
     check(options)
     if options.replay is not None:
         recipes = [read(options.replay)]
@@ -48,6 +59,38 @@ def main(options: Namespace) -> int:
         print("\n".join([*(sentence(result) for result in results), f"  {paths[-2]}", f"  {paths[-1]}"]))
         leaked |= any(not result.edit.certificate[0].local for result in results)
     return int(leaked and options.assert_local)
+
+
+def build_parser(help_text: str) -> ArgumentParser:
+    """What the command line may say."""
+    parser = new_parser(help_text)
+    what = parser.add_argument_group("what")
+    what.add_argument("--prompt", action="append", default=[], help="what should change; several are applied in a row")
+    what.add_argument("--long", help="a long description: split into attributes, applied one by one, large areas first")
+    what.add_argument("--reference", help="image whose look drives the change; --prompt or --where says where")
+    what.add_argument("--replay", type=Path, help="make the edit of a recipe again; everything else is read from it")
+    where = parser.add_argument_group("where")
+    where.add_argument("--where", help="prompt that chooses the region (two-prompt editing)")
+    where.add_argument("--mask", help="your own mask, a picture of the output's size: white is edited")
+    words = "use --mask instead of the attention, or times the attention (default: %(default)s)"
+    where.add_argument("--mask-mode", choices=("replace", "multiply"), default="replace", help=words)
+    where.add_argument("--threshold", type=float, help="attention below it is not edited (default: the profile's, 0.8)")
+    where.add_argument("--coverage", type=float, help="0 to 1, larger edits more: threshold = 1 - coverage/4")
+    source = parser.add_argument_group("source")
+    source.add_argument("--seed", type=int, help="face of one seed (default: 0)")
+    add_seeds(source, None, "several faces")
+    source.add_argument("--latent", help="safetensors with a tensor 'w' [512] or [L,512]")
+    how = parser.add_argument_group("how")
+    words = "the paper's alpha, -1 to 1; negative reverses the edit (default: the profile's, 0.1)"
+    how.add_argument("--strength", type=float, help=words)
+    how.add_argument("--sweep", action="store_true", help="a row of strengths from reversed to strong")
+    how.add_argument("--assert-local", action="store_true", help="exit 1 if any pixel outside mask + halo changed")
+    add_config(how)
+    add_weights(how)
+    add_device(how)
+    add_out(how, "out/edit", "folder of pictures, sheet and recipe")
+    add_overrides(parser)
+    return parser
 
 
 def requested(options: Namespace, profile: Profile) -> list[Recipe]:

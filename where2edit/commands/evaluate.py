@@ -1,9 +1,9 @@
-"""What scripts/evaluate.py does with its options: build the runner, run the tables, write the report."""
+"""Evaluation from the command line: build the runner, run the tables, write the report."""
 
 from __future__ import annotations
 
 import subprocess
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 
 from where2edit.commands.cli import writable
-from where2edit.commands.train import start_processes
+from where2edit.commands.options import add_config, add_device, add_overrides, add_weights, new_parser
 from where2edit.core import config as configs
 from where2edit.core import distributed
 from where2edit.core.registry import nearest
@@ -29,14 +29,15 @@ from where2edit.evaluation.tools import build_tools
 from where2edit.text_image.base import TextImage
 
 
-def main(options: Namespace) -> int:
+def main(help_text: str) -> None:
     """Run the tables that were asked for and print where the report lies."""
+    options = build_parser(help_text).parse_args()
     chosen = [only(protocol, options.row) for protocol in protocols.select(options.table)]
     profile = load_profile(options.config, options.overrides)
     if options.weights:
         profile = replace(profile, method=replace(profile.method, weights=options.weights))
     folder = writable(options.out or Path("results") / profile.name)
-    device = start_processes(options.device)
+    device = distributed.start_processes(options.device)
     if device == "cpu":
         torch.set_num_threads(1)  # also for what is built before the work is shared
     encoder = build_encoder(profile, device)
@@ -45,7 +46,28 @@ def main(options: Namespace) -> int:
     if pages:
         print("\n".join(map(str, pages)))
     distributed.leave()
-    return 0
+
+
+def build_parser(help_text: str) -> ArgumentParser:
+    """What the command line may say."""
+    parser = new_parser(help_text)
+    tables = f"1 to 4, all (every table but editor), or one of: {', '.join(protocols.names())}; may be repeated"
+    parser.add_argument("--table", action="append", required=True, help=tables)
+    parser.add_argument("--row", action="append", default=[], help="only this row of the tables; may be repeated")
+    parser.add_argument("--n", type=int, help="pairs of source and prompt in every row (default: the protocol's)")
+    parser.add_argument("--paper", action="store_true", help="the paper's number, every prompt on each source")
+    parser.add_argument("--heldout", help="text-image encoder that no training saw: NAME[:MODEL][:WEIGHTS or FILE]")
+    parser.add_argument("--inception-logits", type=Path, help="torch-fidelity's Inception file, for inception_score")
+    parser.add_argument("--real", type=Path, help="folder of real photos, for fid_vs_real")
+    parser.add_argument("--batch", type=int, default=2, help="sources edited together (default: %(default)s)")
+    parser.add_argument("--processes", type=int, help="on a CPU (default: one per core that has 5 GB of memory)")
+    parser.add_argument("--seed", type=int, default=100000, help="seed of the first source (default: %(default)s)")
+    add_config(parser)
+    add_weights(parser)
+    add_device(parser)
+    parser.add_argument("--out", type=Path, help="folder (default: results/ and the profile's name)")
+    add_overrides(parser)
+    return parser
 
 
 def evaluate(

@@ -1,15 +1,14 @@
-"""A training run from its config: folders, processes, progress sheets and the published weights."""
+"""The training of an editor: folders, processes, progress sheets and the published weights."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
 import yaml
 
 from where2edit.commands.cli import writable
+from where2edit.commands.options import add_config, add_device, add_out, add_overrides, new_parser
 from where2edit.core import config as configs
 from where2edit.core import distributed
 from where2edit.editing.conditions import Conditions
@@ -30,9 +29,19 @@ SHEET_PROMPTS = ("blond hair", "purple hair", "a big smile", "red lipstick", "ey
 SHEET_SEEDS = (0, 1, 2)
 
 
-def train(
-    config: str | Path, overrides: list[str], out: Path, device: str | None = None, init: str | None = None
-) -> str:
+def main(help_text: str) -> None:
+    """Train, or go on where the run in --out stopped."""
+    parser = new_parser(help_text)
+    parser.add_argument("--init", help="trained editor to start from: asset name or path (default: fresh weights)")
+    add_config(parser)
+    add_device(parser)
+    add_out(parser, "out/train", "folder of the run")
+    add_overrides(parser, "training.steps=200")
+    options = parser.parse_args()
+    print(train(options.config, options.overrides, options.out, options.device, options.init))
+
+
+def train(config: str | Path, overrides: list[str], out: Path, device: str = "auto", init: str | None = None) -> str:
     """Train as the config says; returns one line on where the editor lies. torchrun starts many processes.
 
     The folder holds config.yaml, state.safetensors (to resume), train.jsonl, sheets and, in the end,
@@ -41,7 +50,7 @@ def train(
     profile = load_profile(config, overrides)
     # The run of another config is refused before anything is built or written.
     begun = stored_step(writable(out) / STATE, configs.digest(profile)) > 0
-    device = start_processes(device)
+    device = distributed.start_processes(device)
     encoder = build_encoder(profile, device)
     frozen = build_frozen(profile, encoder, device)
     method = build_method(profile, frozen, init)
@@ -77,15 +86,6 @@ def prepare(method: Method, encoder: TextImage, profile: Profile) -> None:
         aim(method, encoder, mapper.aim, training.seed, training.use_preview_head)
     if mapper.dyes:
         dye(method, encoder, mapper.dyes, profile.method.strength, training.seed, training.use_preview_head)
-
-
-def start_processes(device: str | None) -> str:
-    """Join torchrun's process group where there is one, and name this process's device."""
-    local = int(os.environ.get("LOCAL_RANK", 0))
-    device = device or (f"cuda:{local}" if torch.cuda.is_available() else "cpu")
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not distributed.active():
-        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
-    return device
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from where2edit.core.devices import resolve_device
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.editing.blending import certify, halo, make_mask
 from where2edit.editing.sequences import Painted, carry_on, paint_over
@@ -60,7 +61,8 @@ class Result:
 class Editor:
     """A trained method on generated faces: `Editor.load(config)`, `source(seed)`, `edit(source, Step(...))`."""
 
-    def __init__(self, profile: Profile, device: torch.device | str = "cpu", weights: str | None = None):
+    def __init__(self, profile: Profile, device: str = "auto", weights: str | None = None):
+        device = resolve_device(device)
         self.profile, self.device = profile, torch.device(device)
         self.encoder = build_encoder(profile, device)
         self.frozen = build_frozen(profile, self.encoder, device)

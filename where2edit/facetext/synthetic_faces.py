@@ -5,6 +5,8 @@ Training seeds start at TRAIN_SEEDS, validation seeds at VALIDATION_SEEDS; they 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -26,7 +28,12 @@ TRUNCATIONS = (
 
 @torch.no_grad()
 def generate(
-    generator: Generator, parser: FaceParser, seeds: range, size: int, batch: int = 8, truncations: tuple = TRUNCATIONS
+    generator: Generator,
+    parser: FaceParser,
+    seeds: Sequence[int],
+    size: int,
+    batch: int = 8,
+    truncations: tuple = TRUNCATIONS,
 ) -> Faces:
     """One face per seed: `size` pixels with the label map of the full-size picture. Runs where the generator is."""
     pictures, maps = [], []

@@ -1,0 +1,39 @@
+"""The paper's applications as pictures (Figs. 10 to 12)."""
+
+from __future__ import annotations
+
+from where2edit.commands.options import (
+    add_config,
+    add_device,
+    add_out,
+    add_overrides,
+    add_seeds,
+    add_weights,
+    new_parser,
+)
+from where2edit.commands.seeds import parse_seeds
+from where2edit.editor import sheets
+from where2edit.editor.editor import Editor
+
+SEQUENCE = ("blond hair", "a big smile", "lipstick")
+WHERES = ("blond hair", "lipstick", "bushy eyebrows")
+PAIRS = (("old", "grey hair"), ("a woman", "lipstick"), ("a beard", "blond hair"))
+
+
+def main(help_text: str) -> None:
+    """Write sequence.jpg, references.jpg and two_prompts.jpg."""
+    parser = new_parser(help_text)
+    add_seeds(parser, "0-3", "faces to edit, the first also by references")
+    parser.add_argument("--references", default="10-14", help="seeds of the reference pictures (default: %(default)s)")
+    add_config(parser)
+    add_weights(parser)
+    add_device(parser)
+    add_out(parser, "out/applications", "folder of the three pictures")
+    add_overrides(parser)
+    options = parser.parse_args()
+    seeds, references = parse_seeds(options.seeds), parse_seeds(options.references)
+    editor = Editor.load(options.config, options.overrides, device=options.device, weights=options.weights)
+    print(sheets.save(sheets.sequence_sheet(editor, seeds, list(SEQUENCE)), options.out / "sequence.jpg"))
+    sheet = sheets.reference_sheet(editor, seeds[0], references, list(WHERES))
+    print(sheets.save(sheet, options.out / "references.jpg"))
+    print(sheets.save(sheets.two_prompt_sheet(editor, seeds, list(PAIRS)), options.out / "two_prompts.jpg"))

@@ -1,0 +1,34 @@
+"""A photo of a face to latents, by e4e."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from where2edit.backbones.e4e import E4E
+from where2edit.commands.cli import writable
+from where2edit.commands.options import add_device, new_parser
+from where2edit.core.devices import resolve_device
+from where2edit.editor.recipes import save_latent
+from where2edit.files.pictures import load_image
+
+PHOTO_SIZE = 1024  # pixels to which the central square of a photo is resized
+
+
+def main(help_text: str) -> None:
+    """Invert one photo and write its latents."""
+    parser = new_parser(help_text)
+    parser.add_argument("photo", help="PNG, JPEG or WebP")
+    parser.add_argument("--out", type=Path, required=True, help="safetensors to write: the codes w [L,512]")
+    parser.add_argument("--weights", help="e4e as published or converted (default: the asset e4e-ffhq)")
+    add_device(parser)
+    options = parser.parse_args()
+    photo = load_image(options.photo, PHOTO_SIZE)
+    writable(options.out.parent)
+    device = resolve_device(options.device)
+    encoder = E4E.load(options.weights).to(device)
+    with torch.no_grad():
+        w = encoder(photo.to(device))
+    save_latent(w.cpu(), options.out)
+    print(f"{options.out}: {w.shape[1]} codes")

@@ -1,0 +1,41 @@
+"""facetext's report: its figures on photos and generated faces, and a sheet of what it finds for a prompt."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from where2edit.commands.celeba_options import report_parser
+from where2edit.facetext import report as writing
+from where2edit.facetext.training import validation_material
+from where2edit.files.assets import shipped
+from where2edit.text_image.base import TextImageConfig
+from where2edit.text_image.facetext import WEIGHTS, facetext
+
+
+def main(help_text: str) -> None:
+    """Measure facetext and write the page, a JSON line per figure beside it, and the retrieval sheet."""
+    options = report_parser(help_text, "facetext").parse_args()
+    weights = options.weights or shipped(WEIGHTS)
+    begin = time.perf_counter()
+    encoder = facetext(TextImageConfig(weights=str(weights)))
+    loading = time.perf_counter() - begin
+    about, config, photos, values, faces = validation_material(weights, options.data, options.attributes, options.out)
+    figures = writing.everything(encoder, photos, values, faces)
+    facts = {
+        "command": "python scripts/report_facetext.py --data ... --attributes ...",
+        "photos": len(photos),
+        "faces": len(faces),
+        "weights": writing.sha256(weights),
+        "config": about["config_digest"],
+        "seed": config.schedule.seed,
+        "commit": writing.commit(),
+        "loading": loading,
+    }
+    options.report.parent.mkdir(parents=True, exist_ok=True)
+    options.report.write_text(writing.page(figures, facts), encoding="utf-8")
+    options.report.with_suffix(".jsonl").write_text(writing.json_lines(figures, facts), encoding="utf-8")
+    writing.retrieval(encoder, faces).save(options.report.with_name("facetext_retrieval.jpg"), quality=88)
+    met = [verdict.met for verdict in writing.verdicts(figures, facts)]
+    print(f"{sum(met)} of {len(met)} figures met; {options.report}, {torch.get_num_threads()} threads")

@@ -1,0 +1,27 @@
+"""The judge's report: its AUC per attribute of CelebA and per painted concept."""
+
+from __future__ import annotations
+
+from where2edit.backbones.judge import WEIGHTS, Judge
+from where2edit.commands.celeba_options import report_parser
+from where2edit.facetext import report as writing
+from where2edit.facetext.measures import judge_table
+from where2edit.facetext.training import validation_material
+from where2edit.files.assets import shipped
+
+
+def main(help_text: str) -> None:
+    """Measure the judge and write the page."""
+    options = report_parser(help_text, "judge").parse_args()
+    weights = options.weights or shipped(WEIGHTS)
+    judge = Judge.load(weights)
+    about, _, photos, values, faces = validation_material(weights, options.data, options.attributes, options.out)
+    facts = {
+        "command": "python scripts/report_judge.py --data ... --attributes ...",
+        "photos": len(photos),
+        "faces": len(faces),
+        "weights": writing.sha256(weights),
+        "config": about["config_digest"],
+    }
+    options.report.write_text(writing.judge_page(judge_table(judge, photos, values, faces), facts), encoding="utf-8")
+    print(f"{options.report}")

@@ -1,0 +1,47 @@
+"""Faces of the generator on one sheet."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from where2edit.commands.options import add_config, add_device, add_out, add_overrides, add_seeds, new_parser
+from where2edit.commands.seeds import parse_seeds
+from where2edit.core.devices import resolve_device
+from where2edit.editor.build import build_generator
+from where2edit.editor.profile import load_profile
+from where2edit.files import pictures
+from where2edit.generators.base import Generator
+
+
+def main(help_text: str) -> None:
+    """Generate the faces of the seeds and write them as one sheet."""
+    parser = new_parser(help_text)
+    add_seeds(parser, "0-7", "faces, in reading order")
+    words = "1 leaves w as it is, 0 is the mean face (default: the profile's)"
+    parser.add_argument("--truncation", type=float, help=words)
+    parser.add_argument("--columns", type=int, default=4, help="faces in one row of the sheet (default: %(default)s)")
+    parser.add_argument("--cell", type=int, default=384, help="pixels of one face in the sheet (default: %(default)s)")
+    add_config(parser)
+    add_device(parser)
+    add_out(parser, "out/faces.png", "sheet, .png")
+    add_overrides(parser)
+    options = parser.parse_args()
+    seeds = parse_seeds(options.seeds)
+    profile = load_profile(options.config, options.overrides)
+    generator = build_generator(profile, resolve_device(options.device))
+    truncation = profile.generator.truncation if options.truncation is None else options.truncation
+    faces = sample(generator, seeds, truncation)
+    rows = [faces[i : i + options.columns] for i in range(0, len(faces), options.columns)]
+    print(pictures.save_png(pictures.sheet(rows, [], [], cell=options.cell), options.out))
+
+
+@torch.no_grad()
+def sample(generator: Generator, seeds: list[int], truncation: float) -> list[Tensor]:
+    """The face [3,R,R] of each seed, in [-1,1]."""
+    faces = []
+    for seed in tqdm(seeds, desc="faces"):
+        w = generator.w(generator.sample_z([seed]), truncation)
+        faces.append(generator.synthesis(generator.styles(w))[0])
+    return faces

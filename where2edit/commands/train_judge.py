@@ -1,0 +1,36 @@
+"""Training of the judge, the attribute classifier that measures edits."""
+
+from __future__ import annotations
+
+import torch
+
+from where2edit.backbones.judge import from_parsing
+from where2edit.commands.celeba_options import training_parser
+from where2edit.core.config import load
+from where2edit.core.distributed import start_processes
+from where2edit.facetext import celeba, training
+from where2edit.facetext.face_batches import Balance
+from where2edit.facetext.measures import judge_auc
+from where2edit.facetext.phrases import NAMES
+
+
+def main(help_text: str) -> None:
+    """Train, or go on where the run in --out stopped, and write judge.safetensors."""
+    options = training_parser(help_text, "judge").parse_args()
+    config = load(training.EncoderConfig, options.config, options.overrides)
+    device = start_processes(options.device)
+    options.out.mkdir(parents=True, exist_ok=True)
+    table = celeba.read_attributes(options.attributes)
+    photos = celeba.read_images(options.data, table.names, config.material.size)
+    parsed, generated = training.material(config.material, options.data, table, options.out, device)
+    torch.manual_seed(config.schedule.seed)
+    judge = from_parsing(NAMES)
+    fresh = [*judge.trunk.layer4.parameters(), *judge.head.parameters()]
+    balance = Balance(config.within_groups)
+    source = training.batches(config, photos, table, parsed, generated)
+    loss = training.concept_loss(balance)
+    run = training.Run(judge, fresh, [], source, balance, loss, config, options.out, device)
+    kept = table.validation()
+    run.advance(lambda net: judge_auc(net, photos[kept], table.values[kept]), report_every=200)
+    training.publish(run.average, options.out / "judge.safetensors", config, "judge", names=",".join(NAMES))
+    print(f"weights in {options.out / 'judge.safetensors'}")
