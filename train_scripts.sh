@@ -27,7 +27,7 @@ echo "1. weights of profile $PROFILE"
 "$PY" scripts/download.py --profile "$PROFILE"
 
 echo "2. regions of profile $PROFILE (fitted once)"
-"$PY" scripts/cluster.py --config "$CONFIG"
+"$PY" scripts/cluster.py --config "$CONFIG" "${DEVICE[@]}"
 
 echo "3. training from scratch into $OUT/train"
 spread scripts/train.py --config "$CONFIG" --out "$OUT/train" "${DEVICE[@]}" ${STEPS:+training.steps="$STEPS"}
@@ -37,10 +37,11 @@ echo "4. a brief evaluation into $OUT/evaluation"
 "$PY" scripts/evaluate.py --config "$CONFIG" --weights "$EDITOR" --table editor --n 4 --out "$OUT/evaluation" "${DEVICE[@]}"
 
 echo "5. ten prompts on four faces into $OUT/edits"
-"$PY" scripts/contact_sheet.py --config "$CONFIG" --weights "$EDITOR" --seeds 0-3 --masks --out "$OUT/edits/sheet.png" \
+"$PY" scripts/contact_sheet.py --config "$CONFIG" --weights "$EDITOR" --seeds 0-3 --masks --out "$OUT/edits/sheet.png" "${DEVICE[@]}" \
     --prompt "blond hair" --prompt "grey hair" --prompt "bangs" --prompt "a big smile" --prompt "lipstick" \
     --prompt "bushy eyebrows" --prompt "eyeglasses" --prompt "a beard" --prompt "old" --prompt "rosy cheeks"
-"$PY" scripts/edit.py --config "$CONFIG" --weights "$EDITOR" --prompt "a big smile" --seed 3 --assert-local --out "$OUT/edits"
+"$PY" scripts/edit.py --config "$CONFIG" --weights "$EDITOR" --prompt "a big smile" --seed 3 --assert-local --out "$OUT/edits" \
+    "${DEVICE[@]}"
 cat <<END
 done:
   $EDITOR                  the editor; scripts/edit.py --weights takes it

@@ -64,6 +64,6 @@ def test_a_shared_option_reads_alike_everywhere(option, helps):
 
 def test_every_option_is_explained(helps):
     for name, text in helps.items():
-        options = [line.split()[0].strip(",") for line in text.splitlines() if line.startswith("  -")]
+        options = [line.split()[0] for line in text.splitlines() if line.startswith("  -")]
         for option in options:
             assert len(described(text, option).split()) > 3, f"{name} {option}"
