@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from where2edit.backbones.vgg import VGG16
+from where2edit.core.config import build_section
 from where2edit.editing.attention import AttentionConfig
 from where2edit.editing.blending import BlendingConfig
 from where2edit.editing.conditions import Conditions
@@ -37,7 +38,7 @@ def generator(resolution=16):
 
 @cache
 def encoder():
-    return TEXT_IMAGE.get("toy")(TextImageConfig(name="toy"))
+    return build_section(TEXT_IMAGE, TextImageConfig(name="toy"), "text_image")
 
 
 def conditions():

@@ -9,7 +9,8 @@ from safetensors.torch import save_file
 from where2edit.editing import preview_head as preview
 from where2edit.files import assets
 from where2edit.generators import GENERATORS
-from where2edit.generators.base import Canvas, GeneratorConfig
+from where2edit.generators.base import Canvas
+from where2edit.generators.stylegan2 import create
 
 SITE = "128.conv1"
 
@@ -65,7 +66,7 @@ def test_the_shipped_heads_on_canvases_they_never_saw(name, site, decibel, gener
 
 
 def test_what_has_no_preview_is_refused(tmp_path):
-    toy = GENERATORS.get("stylegan2")(GeneratorConfig(name="stylegan2", resolution=128, channel_multiplier=1))
+    toy = create(128, 1)
     with pytest.raises(ValueError, match="has no preview"):
         preview.from_generator(toy, SITE)
     save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")

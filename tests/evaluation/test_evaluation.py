@@ -16,6 +16,7 @@ from metric_cases import make_tools
 from toy_cases import openai_net
 
 from where2edit.commands import evaluate as command
+from where2edit.core.config import build_section
 from where2edit.editor import sheets
 from where2edit.editor.build import build_conditions, build_encoder, build_frozen
 from where2edit.editor.editor import Editor
@@ -33,6 +34,7 @@ from where2edit.facetext.phrases import EDITOR_PROMPTS, NAMES
 from where2edit.methods import METHODS
 from where2edit.methods.base import MethodConfig
 from where2edit.text_image import TEXT_IMAGE
+from where2edit.text_image.clip import ClipOptions
 
 ROWS = (Row("no-op", "no-op"), Row("full-image", "full-image"), Row("ours"))
 ORACLE = Row("oracle", "oracle-mask")
@@ -345,7 +347,9 @@ def test_a_heldout_encoder_of_any_kind(toy, tmp_path):
     found = {key[:2]: line for key, line in figures(tmp_path).items()}
     assert found["no-op", "success_heldout_encoder"]["value"] == 0
     assert found["no-op", "success_heldout_encoder"]["heldout"] == named.heldout
-    text = TEXT_IMAGE.get("clip")(evaluation_tools.heldout_config(named.heldout)).text([p.text for p in PROMPTS])
+    text = build_section(TEXT_IMAGE, evaluation_tools.heldout_config(named.heldout), "text_image").text(
+        [p.text for p in PROMPTS]
+    )
     assert torch.equal(tools["heldout_encoder"].text([p.text for p in PROMPTS]), text)
     assert f"held-out encoder `{named.heldout}`" in (tmp_path / "report.md").read_text()
     before = evaluation_tools.heldout_digest(named.heldout)
@@ -406,8 +410,9 @@ def test_a_source_without_its_tail_edits_the_same(frozen, toy):
 
 def test_names_of_heldout_encoders(toy, tmp_path):
     read = evaluation_tools.heldout_config
-    assert (read("clip").model, read("clip").weights) == ("ViT-B-32-quickgelu", None)
-    assert (read("clip:ViT-B-16:openai").model, read("clip:ViT-B-16:openai").weights) == ("ViT-B-16", "openai")
+    assert ClipOptions(**read("clip").options).model == "ViT-B-32-quickgelu" and read("clip").weights is None
+    named = read("clip:ViT-B-16:openai")
+    assert (named.options["model"], named.weights) == ("ViT-B-16", "openai")
     assert read("facetext:mine.safetensors").weights == "mine.safetensors"
     for wrong in ("clip:a:b:c", "clip:"):
         with pytest.raises(ValueError, match="write NAME, NAME:MODEL"):

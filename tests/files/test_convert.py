@@ -14,10 +14,11 @@ import torch
 import torch.nn.functional as F
 
 from where2edit.backbones.facenet import FaceNet
+from where2edit.core.config import build_section
 from where2edit.core.records import Condition, Source
 from where2edit.editing.blending import BlendingConfig
 from where2edit.editing.regions import Regions
-from where2edit.editor.profile import load_editor
+from where2edit.editor.weights import load_editor
 from where2edit.files import formats, tensorfile
 from where2edit.files.formats import readers, stylegan2
 from where2edit.generators import GENERATORS
@@ -478,6 +479,6 @@ def test_a_generator_named_by_its_asset_is_converted_and_built(tmp_path, monkeyp
     source = write_pt(tree, tmp_path / "stylegan2-ffhq-config-f.pt")
     monkeypatch.setattr(formats.assets, "fetch", lambda name: {"stylegan2-ffhq": source}[name])
     monkeypatch.setenv("WHERE2EDIT_CACHE", str(tmp_path / "cache"))
-    config = GeneratorConfig(name="stylegan2", weights="stylegan2-ffhq", resolution=8, blend_site="8.conv1")
-    generator = GENERATORS.get("stylegan2")(config)
+    config = GeneratorConfig(name="stylegan2", weights="stylegan2-ffhq", options={"resolution": 8})
+    generator = build_section(GENERATORS, config, "generator")
     assert torch.equal(generator.constant, tree["g_ema"]["input.input"]) and not generator.constant.requires_grad

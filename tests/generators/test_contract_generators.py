@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from where2edit.core.config import build_section
 from where2edit.core.records import Source
 from where2edit.editing import blending
 from where2edit.editing.blending import (
@@ -36,9 +37,10 @@ class Case:
 def build(name):
     """The generator at 128 px with random weights, or as it is where it comes in one size only."""
     try:
-        return GENERATORS.get(name)(GeneratorConfig(name, resolution=128, channel_multiplier=1, seed=1))
+        options = {"resolution": 128, "channel_multiplier": 1, "seed": 1}
+        return build_section(GENERATORS, GeneratorConfig(name, options=options), "generator")
     except ValueError:
-        return GENERATORS.get(name)(GeneratorConfig(name))
+        return build_section(GENERATORS, GeneratorConfig(name), "generator")
 
 
 @pytest.fixture(scope="module", params=GENERATORS.names())

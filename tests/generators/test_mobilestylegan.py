@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from where2edit.core.config import build_section
 from where2edit.files import assets
 from where2edit.files.formats.openvino_ir import Graph
 from where2edit.generators import GENERATORS
@@ -44,8 +45,8 @@ def test_sites_and_their_reach(generator):
 
 
 def test_another_resolution_is_refused():
-    with pytest.raises(ValueError, match="1024 px images only"):
-        GENERATORS.get("mobilestylegan")(GeneratorConfig(resolution=512))
+    with pytest.raises(ValueError, match="unknown key 'generator.options.resolution'"):
+        build_section(GENERATORS, GeneratorConfig(options={"resolution": 512}), "generator")
 
 
 def test_faces_differ_by_seed_and_are_the_same_again(generator):

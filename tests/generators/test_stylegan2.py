@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
+from where2edit.core.config import build_section
 from where2edit.generators import GENERATORS
 from where2edit.generators.base import Canvas, GeneratorConfig
 from where2edit.generators.stylegan2 import StyleGAN2, create, load, save
@@ -218,12 +219,21 @@ def test_mask_0_gives_the_source_and_mask_1_the_mixed_synthesis(small, walked):
 
 def test_saved_weights_load_and_say_what_they_are(small, walked, tmp_path):
     save(small, tmp_path / "g.safetensors", licence="none")
-    loaded = GENERATORS.get("stylegan2")(GeneratorConfig("stylegan2", str(tmp_path / "g.safetensors"), 32, 1))
+    config = GeneratorConfig("stylegan2", str(tmp_path / "g.safetensors"), {"resolution": 32, "channel_multiplier": 1})
+    loaded = build_section(GENERATORS, config, "generator")
     with torch.no_grad():
         assert torch.equal(loaded.synthesis(walked.styles), walked.image)
     assert torch.equal(loaded.w_mean, small.w_mean) and not any(p.requires_grad for p in loaded.parameters())
+    config.options["resolution"] = 64
     with pytest.raises(ValueError, match="32 px with channel multiplier 1, but the config says 64"):
-        GENERATORS.get("stylegan2")(GeneratorConfig("stylegan2", str(tmp_path / "g.safetensors"), 64, 1))
+        build_section(GENERATORS, config, "generator")
+
+
+def test_an_unknown_or_wrong_option_is_named_with_its_whole_key():
+    with pytest.raises(ValueError, match=r"unknown key 'generator\.options\.resolutoin'; did you mean 'resolution'"):
+        build_section(GENERATORS, GeneratorConfig("stylegan2", options={"resolutoin": 64}), "generator")
+    with pytest.raises(ValueError, match=r"generator\.options\.resolution must be int, got str"):
+        build_section(GENERATORS, GeneratorConfig("stylegan2", options={"resolution": "64"}), "generator")
 
 
 @pytest.mark.parametrize(

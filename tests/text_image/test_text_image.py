@@ -4,6 +4,7 @@ import pytest
 import torch
 from toy_cases import openai_net
 
+from where2edit.core.config import build_section
 from where2edit.files import assets
 from where2edit.text_image import TEXT_IMAGE
 from where2edit.text_image.base import TextImageConfig
@@ -41,8 +42,12 @@ def archives(tmp_path_factory):
     return folder
 
 
+def build(**section):
+    return build_section(TEXT_IMAGE, TextImageConfig(**section), "text_image")
+
+
 def load(path, model=QUICK):
-    return TEXT_IMAGE.get("clip")(TextImageConfig(name="clip", model=model, weights=str(path)))
+    return build(name="clip", weights=str(path), options={"model": model})
 
 
 @pytest.mark.parametrize("file", ["state.pt", "scripted.pt"])
@@ -77,7 +82,7 @@ def test_a_clip_archive_from_the_manifest_is_checked(archives, tmp_path, monkeyp
     monkeypatch.setenv("WHERE2EDIT_CACHE", str(tmp_path / "cache"))
     (tmp_path / assets.entry("clip-vit-b32").file).write_bytes((archives / "scripted.pt").read_bytes())
     with pytest.raises(ValueError, match="sha256|bytes"):
-        TEXT_IMAGE.get("clip")(TextImageConfig(name="clip"))
+        build(name="clip")
 
 
 @pytest.mark.parametrize(
@@ -91,7 +96,7 @@ def test_a_clip_archive_from_the_manifest_is_checked(archives, tmp_path, monkeyp
 )
 def test_clip_names_that_do_not_exist(model, weights, said):
     with pytest.raises(ValueError, match=said):
-        TEXT_IMAGE.get("clip")(TextImageConfig(name="clip", model=model, weights=weights))
+        build(name="clip", weights=weights, options={"model": model})
 
 
 @pytest.mark.parametrize("file", ["state.pt", "scripted.pt"])
@@ -118,7 +123,7 @@ def test_clip_prompt_too_long(archives):
 
 
 def test_toy_encoder_contract():
-    encoder = TEXT_IMAGE.get("toy")(TextImageConfig(name="toy", seed=3))
+    encoder = build(name="toy", options={"seed": 3})
     h = encoder.text(["blond hair", "a smile", "blond hair"])
     assert h.shape == (3, encoder.dim) and torch.equal(h[0], h[2]) and not torch.allclose(h[0], h[1])
     torch.testing.assert_close(h.norm(dim=1), torch.ones(3))
@@ -169,3 +174,10 @@ def test_minilm_is_the_published_network():
     mask = encoded["attention_mask"][:, :, None]
     expected = torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1), dim=1)
     torch.testing.assert_close(words(prompts), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_options_belong_to_one_encoder():
+    with pytest.raises(ValueError, match=r"unknown key 'text_image\.options\.model'"):
+        build(name="toy", options={"model": QUICK})
+    with pytest.raises(ValueError, match=r"text_image\.options\.pixels is 'raw'"):
+        build(name="clip", options={"pixels": "raw"})

@@ -328,7 +328,7 @@ def test_without_tensorboard_there_are_only_lines(tmp_path, monkeypatch):
 
 # From here on: the whole run from its config, as scripts/train.py starts it.
 
-TINY = ["generator.resolution=16", "training.steps=5", "training.snapshot_every=2", "training.prompts=2"]
+TINY = ["generator.options.resolution=16", "training.steps=5", "training.snapshot_every=2", "training.prompts=2"]
 TINY += ["training.tensorboard=false", "training.sheet_every=3", "method.mapper.samples=600"]
 
 

@@ -167,6 +167,15 @@ def build_options(registry: Registry, name: str, values: dict[str, Any], where: 
     return build(registry.options_of(name), values, where)
 
 
+def build_section(registry: Registry, section: Any, where: str) -> Any:
+    """The registered thing that a section of a config describes: its factory, called with the section and the options.
+
+    `section` has `name` and `options`; `where` is its own key, for errors. Raises ValueError as `build_options` does.
+    """
+    options = build_options(registry, section.name, section.options, f"{where}.options")
+    return registry.get(section.name)(section, options)
+
+
 def as_dict(config: Any) -> dict:
     """Every resolved value of a config, ready for YAML or JSON."""
     return json.loads(json.dumps(dataclasses.asdict(config)))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 
+from where2edit.core.config import build_section
 from where2edit.editing import preview_head
 from where2edit.editing.conditions import Conditions
 from where2edit.editing.regions import Regions
@@ -23,12 +24,12 @@ from where2edit.text_image.base import TextImage
 
 def build_generator(profile: Profile, device: torch.device | str = "cpu") -> Generator:
     """The frozen generator."""
-    return GENERATORS.get(profile.generator.name)(profile.generator).to(device)
+    return build_section(GENERATORS, profile.generator, "generator").to(device)
 
 
 def build_encoder(profile: Profile, device: torch.device | str = "cpu") -> TextImage:
     """The frozen text-image encoder."""
-    return TEXT_IMAGE.get(profile.text_image.name)(profile.text_image).to(device)
+    return build_section(TEXT_IMAGE, profile.text_image, "text_image").to(device)
 
 
 def build_conditions(profile: Profile, encoder: TextImage) -> Conditions:

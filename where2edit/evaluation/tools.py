@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from where2edit.backbones import judge
 from where2edit.backbones.inception import InceptionLogits
+from where2edit.core.config import as_dict, build_options, build_section
 from where2edit.editor.profile import Profile
 from where2edit.evaluation.metrics.base import Tools
 from where2edit.evaluation.samples import digest
@@ -28,14 +30,20 @@ def build_tools(profile: Profile, encoder: TextImage, device: str, options: Name
         tools.give("judge", judge.Judge.load().to(device))
     if options.heldout:
         config = heldout_config(options.heldout)
-        if config == profile.text_image:
+        if resolved(config) == resolved(profile.text_image):
             raise ValueError(f"--heldout {options.heldout} is the encoder of the training itself; name another one")
-        tools.give("heldout_encoder", TEXT_IMAGE.get(config.name)(config).to(device))
+        tools.give("heldout_encoder", build_section(TEXT_IMAGE, config, "text_image").to(device))
     if options.inception_logits:
         tools.give("inception_logits", InceptionLogits.load(options.inception_logits).to(device))
     if options.real:
         tools.give("real_features", real_features(options.real, tools, folder))
     return tools
+
+
+def resolved(config: TextImageConfig) -> TextImageConfig:
+    """The same section with every option written out, so that two of them can be compared."""
+    options = build_options(TEXT_IMAGE, config.name, config.options, "text_image.options")
+    return replace(config, options=as_dict(options))
 
 
 def heldout_config(text: str) -> TextImageConfig:
@@ -49,7 +57,8 @@ def heldout_config(text: str) -> TextImageConfig:
         raise ValueError(f"--heldout {text}: write NAME, NAME:MODEL, NAME:FILE or NAME:MODEL:WEIGHTS")
     if len(rest) == 1 and (Path(rest[0]).suffix or Path(rest[0]).is_file()):
         return TextImageConfig(name=name, weights=rest[0])
-    return TextImageConfig(name=name, **dict(zip(("model", "weights"), rest, strict=False)))
+    model, weights = (*rest, None, None)[:2]
+    return TextImageConfig(name=name, weights=weights, options={"model": model} if model else {})
 
 
 def heldout_digest(text: str | None) -> list[str]:

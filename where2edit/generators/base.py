@@ -6,7 +6,8 @@ Legend: B batch, L number of w codes, C channels, R output resolution. Images ar
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,13 +20,11 @@ CONSTANT = "constant"  # name of the learned input among the features of a Sourc
 
 @dataclass(frozen=True)
 class GeneratorConfig:
-    """The `generator` section. A registered factory takes it and returns a frozen Generator."""
+    """The `generator` section. A registered factory takes it and the generator's options, and returns it frozen."""
 
     name: str = "mobilestylegan"
     weights: str | None = None  # asset name or path of safetensors; None: the generator's own default, or random ones
-    resolution: int = 1024
-    channel_multiplier: int = 2
-    seed: int = 0  # of random weights
+    options: dict[str, Any] = field(default_factory=dict)  # checked against the generator's own options
     blend_site: str = "64.conv1"  # the paper's "layer 13"
     truncation: float = 0.7
 

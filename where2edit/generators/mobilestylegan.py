@@ -17,6 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from where2edit.core.registry import NoOptions
 from where2edit.files import assets
 from where2edit.files.atomic import atomic_write
 from where2edit.files.formats.openvino_ir import Graph
@@ -143,10 +144,11 @@ class MobileStyleGAN(Generator):
 
 
 @GENERATORS.register("mobilestylegan")
-def mobilestylegan(config: GeneratorConfig = GeneratorConfig()) -> MobileStyleGAN:
-    """The frozen generator of a config; `weights` is a path of our safetensors, None fetches and converts the asset."""
-    if config.resolution != MobileStyleGAN.resolution:
-        raise ValueError(f"generator.resolution is {config.resolution}, but mobilestylegan makes 1024 px images only")
+def mobilestylegan(config: GeneratorConfig = GeneratorConfig(), options: NoOptions = NoOptions()) -> MobileStyleGAN:
+    """The frozen generator of a config; `weights` is a path of our safetensors, None fetches and converts the asset.
+
+    It has no options: its images are always of 1024 px.
+    """
     return MobileStyleGAN.load(config.weights)
 
 

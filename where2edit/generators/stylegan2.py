@@ -68,6 +68,15 @@ def stylegan2_sites(resolution: int, channel_multiplier: int) -> tuple[Site, ...
     return tuple(sites)
 
 
+@dataclass(frozen=True)
+class StyleGAN2Options:
+    """The `generator.options` of stylegan2."""
+
+    resolution: int = 1024  # one of RESOLUTIONS
+    channel_multiplier: int = 2  # 1: config E, 2: config F
+    seed: int = 0  # of random weights, where the config names none
+
+
 @dataclass
 class Arithmetic:
     """How a generator computes; none of it changes what is computed.
@@ -227,16 +236,19 @@ def check_state(generator: StyleGAN2, state: dict[str, Tensor], path: str | Path
             raise ValueError(f"{path} holds '{name}' {found}, {generator.name} has {expected[name]}; convert it again")
 
 
-@GENERATORS.register("stylegan2")
-def stylegan2(config: GeneratorConfig = GeneratorConfig(name="stylegan2")) -> StyleGAN2:
-    """The frozen generator of a config: our safetensors or an asset at `weights`; None: random weights of `seed`."""
+@GENERATORS.register("stylegan2", options=StyleGAN2Options)
+def stylegan2(config: GeneratorConfig, options: StyleGAN2Options) -> StyleGAN2:
+    """The frozen generator of a config: our safetensors or an asset at `weights`; None: random weights of the seed.
+
+    Raises ValueError where the weights are of another size than the options say.
+    """
     if config.weights is None:
-        return create(config.resolution, config.channel_multiplier, config.seed)
+        return create(options.resolution, options.channel_multiplier, options.seed)
     generator = load(formats.located(config.weights))
-    if (generator.resolution, generator.channel_multiplier) != (config.resolution, config.channel_multiplier):
+    if (generator.resolution, generator.channel_multiplier) != (options.resolution, options.channel_multiplier):
         raise ValueError(
             f"{config.weights} is {generator.resolution} px with channel multiplier {generator.channel_multiplier}, but"
-            f" the config says {config.resolution} and {config.channel_multiplier}; set generator.resolution and"
-            " generator.channel_multiplier to match"
+            f" the config says {options.resolution} and {options.channel_multiplier}; set generator.options.resolution"
+            " and generator.options.channel_multiplier to match"
         )
     return generator

@@ -6,8 +6,8 @@ Legend: N prompts, B images, D embedding width.
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,14 +17,12 @@ from where2edit.backbones.preprocess import check_images
 
 @dataclass(frozen=True)
 class TextImageConfig:
-    """The `text_image` section. A registered factory takes it and returns a frozen TextImage."""
+    """The `text_image` section. A registered factory takes it and the encoder's options, and returns it frozen."""
 
     name: str = "facetext"
-    model: str = "ViT-B-32-quickgelu"  # clip only: the open_clip architecture
     weights: str | None = None  # asset name or path; None: the encoder's own default
-    pixels: Literal["openai", "released"] = "openai"  # clip only: how images are brought to its size, see Clip
     embedding: Literal["standard", "raw"] = "standard"  # h of length sqrt(D), or as the encoder makes it (released)
-    seed: int = 0  # toy only: of the random weights
+    options: dict[str, Any] = field(default_factory=dict)  # checked against the encoder's own options
 
 
 class TextImage(nn.Module):

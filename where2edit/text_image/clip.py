@@ -8,7 +8,9 @@ Legend: N prompts, B images, D embedding width.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +24,14 @@ from where2edit.text_image.base import TextImage, TextImageConfig
 
 OPENAI_ASSETS = {"ViT-B-32-quickgelu": "clip-vit-b32"}  # architecture -> asset of OpenAI's own weights
 QUICK = "-quickgelu"
+
+
+@dataclass(frozen=True)
+class ClipOptions:
+    """The `text_image.options` of clip."""
+
+    model: str = "ViT-B-32-quickgelu"  # open_clip's name of the architecture
+    pixels: Literal["openai", "released"] = "openai"  # how images are brought to its size, see Clip
 
 
 class Clip(TextImage):
@@ -74,26 +84,31 @@ class Clip(TextImage):
         return self.net.encode_image(self.preprocess(images))
 
 
-@TEXT_IMAGE.register("clip")
-def clip(config: TextImageConfig = TextImageConfig(name="clip")) -> Clip:
-    """The frozen model `config.model`.
+@TEXT_IMAGE.register("clip", options=ClipOptions)
+def clip(config: TextImageConfig, options: ClipOptions) -> Clip:
+    """The frozen model `options.model`.
 
     config.weights: None for OpenAI's own, checked against the manifest's sha256; an asset name; the path of a file; or
     one of open_clip's pretrained tags. Raises ValueError for an unknown model or tag and for a file that does not fit.
     """
-    from where2edit.files import assets
-
-    weights = config.weights or OPENAI_ASSETS.get(config.model)
+    weights = config.weights or OPENAI_ASSETS.get(options.model)
     if weights is None:
         raise ValueError(
-            f"no weights named for CLIP model '{config.model}'; set "
+            f"no weights named for CLIP model '{options.model}'; set "
             f"text_image.weights to a file or one of open_clip's tags"
         )
+    return Clip(_network(options.model, weights), options.model, options.pixels)
+
+
+def _network(model: str, weights: str) -> nn.Module:
+    """The open_clip model with the weights of an asset, a file or a tag."""
+    from where2edit.files import assets
+
     if weights in assets.entries():
-        return Clip(_from_file(assets.fetch(weights), config.model), config.model, config.pixels)
+        return _from_file(assets.fetch(weights), model)
     if Path(weights).suffix or Path(weights).exists():
-        return Clip(_from_file(Path(weights), config.model), config.model, config.pixels)
-    return Clip(_by_tag(config.model, weights), config.model, config.pixels)
+        return _from_file(Path(weights), model)
+    return _by_tag(model, weights)
 
 
 def _from_file(path: Path, model: str) -> nn.Module:
@@ -101,7 +116,7 @@ def _from_file(path: Path, model: str) -> nn.Module:
     state, scripted = _state(path)
     if scripted and not model.endswith(QUICK):
         raise ValueError(
-            f"{path} is an archive of OpenAI's, made for QuickGELU; set text_image.model to '{model}{QUICK}'"
+            f"{path} is an archive of OpenAI's, made for QuickGELU; set text_image.options.model to '{model}{QUICK}'"
         )
     try:
         return _openai(state) if model.endswith(QUICK) else _open_clip(model, state)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from where2edit.backbones.efficientnet_lite import MIDDLE_WIDTH, WIDTH, EfficientNetLite0
 from where2edit.backbones.preprocess import Normalise, load_strictly, resize
+from where2edit.core.registry import NoOptions
 from where2edit.text_image import TEXT_IMAGE
 from where2edit.text_image.base import TextImage, TextImageConfig
 from where2edit.text_image.minilm import MiniLM
@@ -116,7 +117,7 @@ class Towers(nn.Module):
 
 
 @TEXT_IMAGE.register("facetext")
-def facetext(config: TextImageConfig = TextImageConfig()) -> FaceText:
+def facetext(config: TextImageConfig = TextImageConfig(), options: NoOptions = NoOptions()) -> FaceText:
     """The frozen encoder: our shipped weights (or those at `config.weights`) on MiniLM from the assets."""
     from where2edit.files import assets
 

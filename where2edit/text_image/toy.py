@@ -6,6 +6,7 @@ Legend: N prompts, B images, D = 32.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,13 @@ from where2edit.text_image import TEXT_IMAGE
 from where2edit.text_image.base import TextImage, TextImageConfig
 
 SIZE = 32  # pixels that the image tower reads
+
+
+@dataclass(frozen=True)
+class ToyOptions:
+    """The `text_image.options` of toy."""
+
+    seed: int = 0  # of the random weights
 
 
 class Toy(TextImage):
@@ -54,7 +62,7 @@ class Toy(TextImage):
         return torch.randn(self.dim, generator=torch.Generator().manual_seed(int.from_bytes(digest[:7], "big")))
 
 
-@TEXT_IMAGE.register("toy")
-def toy(config: TextImageConfig = TextImageConfig(name="toy")) -> Toy:
-    """The encoder of a config; only `seed` is read."""
-    return Toy(config.seed)
+@TEXT_IMAGE.register("toy", options=ToyOptions)
+def toy(config: TextImageConfig, options: ToyOptions) -> Toy:
+    """The encoder with the random weights of `options.seed`; nothing else of the config concerns it."""
+    return Toy(options.seed)
