@@ -5,7 +5,8 @@ import torch.nn.functional as F
 
 from where2edit.backbones.face_parsing import CLASSES, region_mask
 from where2edit.core.records import Condition, Edit, Source
-from where2edit.evaluation.metrics.base import Case, Tools, View
+from where2edit.evaluation.metrics.edit_batch import AnalysedImages, EditBatch
+from where2edit.evaluation.networks import MetricNetworks
 
 R = 64
 PROMPTS = ("blond hair", "big nose", "red lips")
@@ -64,8 +65,8 @@ class Distance:
         return [square, F.avg_pool2d(square, 4)]
 
 
-def make_tools(**given):
-    return Tools(
+def make_networks(**given):
+    return MetricNetworks(
         {
             "inception": RandomFeatures(2048, 1, positive=True),
             "inception_logits": RandomLogits(),
@@ -99,9 +100,9 @@ def make_images(n, seed=0):
     return (torch.randn(n, 3, R, R, generator=draw) * 0.3).clamp(-1, 1)
 
 
-def make_case(n=6, seed=0, tools=None, edit=None, start=0, seconds=0.5):
+def make_batch(n=6, seed=0, networks=None, edit=None, start=0, seconds=0.5):
     """n samples; by default the edit brightens a square of the mask by noise that depends on the sample."""
-    tools = tools or make_tools()
+    networks = networks or make_networks()
     before = make_images(start + n, seed)[start:]
     mask = torch.zeros(n, 1, 16, 16)
     mask[:, :, 2:6, 3:9] = 0.9
@@ -109,13 +110,13 @@ def make_case(n=6, seed=0, tools=None, edit=None, start=0, seconds=0.5):
     after = before + F.interpolate(mask, (R, R)) * noise if edit is None else edit(before)
     names = [PROMPTS[(start + i) % 3] for i in range(n)]
     empty = {"styles": {}, "features": {}}
-    return Case(
+    return EditBatch(
         index=torch.arange(start, start + n),
         source=Source(w=torch.zeros(n, 1, 512), image=before, **empty),
         condition=Condition(torch.zeros(n, 16), torch.zeros(n, 16), 0.1, tuple(names)),
         edit=Edit(styles={}, mask=mask, image=after),
-        before=View(before, tools),
-        after=View(after, tools),
+        before=AnalysedImages(before, networks),
+        after=AnalysedImages(after, networks),
         regions=tuple(REGIONS[(start + i) % 3] for i in range(n)),
         concepts=tuple((None, "Big_Nose", "-Wearing_Lipstick")[(start + i) % 3] for i in range(n)),
         halo=3,

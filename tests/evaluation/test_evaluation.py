@@ -7,29 +7,32 @@ import platform
 import shutil
 import subprocess
 import sys
-from argparse import Namespace
 from dataclasses import replace
 
 import pytest
 import torch
-from metric_cases import make_tools
+from metric_cases import make_networks
 from toy_cases import openai_net
 
-from where2edit.commands import evaluate as command
 from where2edit.core.config import build_section
 from where2edit.editor import sheets
 from where2edit.editor.build import build_conditions, build_encoder, build_frozen
 from where2edit.editor.editor import Editor
 from where2edit.editor.profile import load_profile
-from where2edit.evaluation import protocols, report, workers
-from where2edit.evaluation import tools as evaluation_tools
+from where2edit.evaluation import evaluate as command
+from where2edit.evaluation import heldout, protocols, tables, workers
+from where2edit.evaluation import networks as evaluation_networks
+from where2edit.evaluation.edit_maker import source_to_blend_site
 from where2edit.evaluation.figures import average
 from where2edit.evaluation.goals import outcome
 from where2edit.evaluation.metrics.intervals import Interval
+from where2edit.evaluation.options import EvaluationOptions
 from where2edit.evaluation.protocols import Goal, Prompt, Protocol, Row
-from where2edit.evaluation.rows import Rows
-from where2edit.evaluation.runner import Runner, trunk
-from where2edit.evaluation.samples import Plan, Store, lanes
+from where2edit.evaluation.rows import RowBuilder
+from where2edit.evaluation.runner import ProtocolRunner
+from where2edit.evaluation.samples import SamplingPlan, prompt_batches
+from where2edit.evaluation.store import MeasurementStore
+from where2edit.evaluation.table import PlannedTable
 from where2edit.facetext.phrases import EDITOR_PROMPTS, NAMES
 from where2edit.methods import METHODS
 from where2edit.methods.base import MethodConfig
@@ -56,8 +59,7 @@ def protocol(**changes):
 
 
 def options(**changes):
-    usual = {"n": 4, "paper": False, "batch": 2, "seed": 500, "row": [], "processes": 1}
-    return Namespace(**usual | dict.fromkeys(("heldout", "real", "inception_logits")) | changes)
+    return replace(EvaluationOptions(n=4, seed=500, processes=1), **changes)
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +72,8 @@ def toy():
 
 def run(toy, folder, chosen=None, rows=ROWS, **changes):
     profile, encoder = toy
-    tools = make_tools(train_encoder=encoder)
-    return command.evaluate(profile, chosen or [protocol(rows=rows)], folder, encoder, tools, options(**changes))
+    networks = make_networks(train_encoder=encoder)
+    return command.evaluate(profile, chosen or [protocol(rows=rows)], folder, encoder, networks, options(**changes))
 
 
 def contents(folder):
@@ -124,7 +126,7 @@ def test_report_labels_and_paper_column(finished):
 
 
 def test_a_stopped_run_ends_with_the_same_bytes(toy, tmp_path, finished, monkeypatch):
-    whole, write = Runner._chunk, Store.write
+    whole, write = ProtocolRunner._chunk, MeasurementStore.write
     calls = []
 
     def dies(self, *rest):
@@ -133,13 +135,13 @@ def test_a_stopped_run_ends_with_the_same_bytes(toy, tmp_path, finished, monkeyp
             raise KeyboardInterrupt
         write(self, *rest)
 
-    monkeypatch.setattr(Store, "write", dies)
+    monkeypatch.setattr(MeasurementStore, "write", dies)
     with pytest.raises(KeyboardInterrupt):
         run(toy, tmp_path)
     assert not (tmp_path / "report.md").exists()
-    monkeypatch.setattr(Store, "write", write)
+    monkeypatch.setattr(MeasurementStore, "write", write)
     made = []
-    monkeypatch.setattr(Runner, "_chunk", lambda self, *rest: made.append(whole(self, *rest)) or made[-1])
+    monkeypatch.setattr(ProtocolRunner, "_chunk", lambda self, *rest: made.append(whole(self, *rest)) or made[-1])
     run(toy, tmp_path)
     assert sum(made) == (6 - 3) * 2
     assert contents(tmp_path) == contents(finished)
@@ -192,19 +194,21 @@ def test_gloo_processes_end_with_the_same_bytes(tmp_path, finished):
 
 def test_prompts_are_embedded_one_by_one(toy, tmp_path):
     """In a batch the last bits of an embedding depend on its neighbours, and so on the order of the work."""
-    runner = Runner(tmp_path, build_conditions(*toy), make_tools(), 0.7)
+    runner = ProtocolRunner(tmp_path, build_conditions(*toy), make_networks(), 0.7)
     asked, text = [], runner.conditions.encoder.text
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runner.conditions.encoder, "text", lambda prompts: asked.append(prompts) or text(prompts))
-        runner.prepare([(protocol(), Plan(4), []), (protocol(prompts=PROMPTS[:2]), Plan(4), [])])
+        runner.prepare(
+            [PlannedTable(each, SamplingPlan(4), [], {}) for each in (protocol(), protocol(prompts=PROMPTS[:2]))]
+        )
         runner.conditions.of([prompt.text for prompt in PROMPTS], 0.1)
     assert asked == [[prompt.text] for prompt in PROMPTS]
 
 
 def test_a_larger_n_keeps_what_is_there(toy, tmp_path, finished, monkeypatch):
     run(toy, tmp_path, n=2)
-    made, chunk = [], Runner._chunk
-    monkeypatch.setattr(Runner, "_chunk", lambda self, *rest: made.append(chunk(self, *rest)) or made[-1])
+    made, chunk = [], ProtocolRunner._chunk
+    monkeypatch.setattr(ProtocolRunner, "_chunk", lambda self, *rest: made.append(chunk(self, *rest)) or made[-1])
     run(toy, tmp_path, n=4)
     assert made == [0, 6]
     assert contents(tmp_path) == contents(finished)
@@ -256,7 +260,7 @@ def test_a_crossed_protocol_prints_prompts_and_goals(toy, tmp_path):
     assert f"| id_arcface at least 0, mean over a prompts | {sum(per_prompt[:2]) / 2:.4g} | yes |" in page
     assert "| judge_unasked at most -1, 50% of all prompts | 0% | NO | blond hair, red lips, big nose |" in page
     line = next(line for line in page.splitlines() if line.startswith("| big nose |"))
-    assert report.number("judge_unasked", found["ours", "judge_unasked", "big nose", None]["value"]) in line
+    assert tables.number("judge_unasked", found["ours", "judge_unasked", "big nose", None]["value"]) in line
     lacking = [found["ours", "success_judge_lacking", p.text, None] for p in prompts]
     assert {line["n"] for line in lacking} != {2}, "only sources that lack the attribute count"
 
@@ -281,10 +285,10 @@ def test_the_editor_protocol_tries_every_editor_prompt():
 
 
 def test_one_row_only():
-    assert [row.label for row in command.only(protocol(), ["ours"]).rows] == ["ours"]
-    assert command.only(protocol(), []) == protocol()
+    assert [row.label for row in protocols.only_rows(protocol(), ["ours"]).rows] == ["ours"]
+    assert protocols.only_rows(protocol(), []) == protocol()
     with pytest.raises(ValueError, match="no row 'our'; did you mean 'ours'"):
-        command.only(protocol(), ["our"])
+        protocols.only_rows(protocol(), ["our"])
 
 
 def test_strength_sequence_and_time(toy, tmp_path):
@@ -324,11 +328,11 @@ def test_missing_tools_and_rows_are_named(toy, tmp_path):
     absent = Row("W/O Clus", weights="{profile}/nowhere.safetensors", trained_with=("losses.x.weight=0",))
     rows = (*ROWS[:1], absent, *ROWS[2:])
     profile, encoder = toy
-    tools = make_tools(train_encoder=encoder)
+    networks = make_networks(train_encoder=encoder)
     for name in ("heldout_encoder", "real_features"):
-        tools._ready.pop(name)
+        networks._ready.pop(name)
     metrics = ("success_heldout_encoder", "fid_vs_real", "id_facenet")
-    command.evaluate(profile, [protocol(rows=rows, metrics=metrics, tests=())], tmp_path, encoder, tools, options())
+    command.evaluate(profile, [protocol(rows=rows, metrics=metrics, tests=())], tmp_path, encoder, networks, options())
     page = (tmp_path / "report.md").read_text()
     assert "`success_heldout_encoder` was left out: name a text-image encoder" in page
     assert "Row *W/O Clus* was left out: its weights toy/nowhere.safetensors are not here. Train it: `python " in page
@@ -342,35 +346,35 @@ def test_a_heldout_encoder_of_any_kind(toy, tmp_path):
     profile, encoder = toy
     chosen = [protocol(metrics=("success_heldout_encoder", "cosine_after_heldout_encoder"), tests=(), rows=ROWS[::2])]
     named = options(heldout=f"clip:{tmp_path / 'small.pt'}")
-    tools = evaluation_tools.build_tools(profile, encoder, "cpu", named, tmp_path)
-    command.evaluate(profile, chosen, tmp_path, encoder, tools, named)
+    networks = evaluation_networks.build_networks(profile, encoder, "cpu", named, tmp_path)
+    command.evaluate(profile, chosen, tmp_path, encoder, networks, named)
     found = {key[:2]: line for key, line in figures(tmp_path).items()}
     assert found["no-op", "success_heldout_encoder"]["value"] == 0
     assert found["no-op", "success_heldout_encoder"]["heldout"] == named.heldout
-    text = build_section(TEXT_IMAGE, evaluation_tools.heldout_config(named.heldout), "text_image").text(
+    text = build_section(TEXT_IMAGE, heldout.heldout_config(named.heldout), "text_image").text(
         [p.text for p in PROMPTS]
     )
-    assert torch.equal(tools["heldout_encoder"].text([p.text for p in PROMPTS]), text)
+    assert torch.equal(networks["heldout_encoder"].text([p.text for p in PROMPTS]), text)
     assert f"held-out encoder `{named.heldout}`" in (tmp_path / "report.md").read_text()
-    before = evaluation_tools.heldout_digest(named.heldout)
+    before = heldout.heldout_digest(named.heldout)
     torch.save(state | {"logit_scale": torch.tensor(1.0)}, tmp_path / "small.pt")
-    assert evaluation_tools.heldout_digest(named.heldout) != before, "another file is another held-out encoder"
+    assert heldout.heldout_digest(named.heldout) != before, "another file is another held-out encoder"
 
 
 def test_another_encoder_or_judge_is_another_store(toy, tmp_path):
     profile, encoder = toy
     known = set()
     for change in (None, "train_encoder", "judge"):
-        tools = make_tools(train_encoder=encoder)
+        networks = make_networks(train_encoder=encoder)
         if change:
-            network = copy.deepcopy(tools[change])
+            network = copy.deepcopy(networks[change])
             for value in network.state_dict().values():
                 value.add_(1)
-            tools.give(change, network)
-        rows = Rows(profile, build_frozen(profile, encoder), tools, options())
-        contestants, left_out = rows.build(protocol(), Plan(2))
-        known |= {str(contestant.depends_on) for contestant in contestants}
-        assert not left_out and rows.build(protocol(), Plan(2))[0][-1].method is contestants[-1].method
+            networks.give(change, network)
+        builder = RowBuilder(profile, build_frozen(profile, encoder), networks, options())
+        table = builder.plan(protocol(), SamplingPlan(2))
+        known |= {str(row.depends_on) for row in table.rows}
+        assert not table.left_out and builder.plan(protocol(), SamplingPlan(2)).rows[-1].method is table.rows[-1].method
     assert len(known) == 3 * len(ROWS)
 
 
@@ -402,14 +406,14 @@ def test_freed_memory_is_kept():
 def test_a_source_without_its_tail_edits_the_same(frozen, toy):
     method = METHODS.get("where2edit")(frozen, toy[0].method).eval()
     w = method.latents(frozen.generator.sample_z([3, 4]), 0.7)
-    whole, part = method.source(w), trunk(method, w)
+    whole, part = method.source(w), source_to_blend_site(method, w)
     assert torch.equal(part.image, whole.image) and len(part.features) < len(whole.features)
     condition = build_conditions(*toy).of(["blond hair", "red lips"], 0.3)
     assert torch.equal(method(whole, condition).image, method(part, condition).image)
 
 
 def test_names_of_heldout_encoders(toy, tmp_path):
-    read = evaluation_tools.heldout_config
+    read = heldout.heldout_config
     assert ClipOptions(**read("clip").options).model == "ViT-B-32-quickgelu" and read("clip").weights is None
     named = read("clip:ViT-B-16:openai")
     assert (named.options["model"], named.weights) == ("ViT-B-16", "openai")
@@ -420,7 +424,7 @@ def test_names_of_heldout_encoders(toy, tmp_path):
     with pytest.raises(ValueError, match="'clop'.*did you mean 'clip'"):
         read("clop")
     with pytest.raises(ValueError, match="is the encoder of the training itself"):
-        evaluation_tools.build_tools(*toy, "cpu", options(heldout="toy"), tmp_path)
+        evaluation_networks.build_networks(*toy, "cpu", options(heldout="toy"), tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -445,7 +449,7 @@ def test_controls(toy, frozen):
     assert torch.equal(nothing.image, source.image) and not nothing.mask.any()
     _, everywhere = edit("full-image", toy, frozen, prompts)
     assert (everywhere.mask == 1).all() and not torch.equal(everywhere.image, source.image)
-    parser = make_tools()["face_parsing"]
+    parser = make_networks()["face_parsing"]
     regions = {"blond hair": ("hair",), "red lips": ("lips",)}
     _, oracle = edit("oracle-mask", toy, frozen, prompts, regions=regions, parser=parser)
     assert oracle.mask[0, 0, :4].all() and not oracle.mask[0, 0, 4:].any()
@@ -480,14 +484,14 @@ def test_application_sheets_show_the_edits_of_the_editor():
 
 
 def test_lanes_pair_and_cross():
-    spread = lanes(protocol(), Plan(5), range(2, 5))
+    spread = prompt_batches(protocol(), SamplingPlan(5), range(2, 5))
     assert [p.text for p in spread[0].prompts] == ["big nose", "blond hair", "red lips"]
     assert spread[0].index.tolist() == [2, 3, 4]
-    crossed = lanes(protocol(), Plan(5, crossed=True), range(2, 5))
-    numbers = sorted(i for lane in crossed for i in lane.index.tolist())
-    assert numbers == list(range(6, 15)) and {lane.prompts for lane in crossed} == {(p,) * 3 for p in PROMPTS}
-    strengths = lanes(protocol(kind="strength", strengths=(0.1, 0.2)), Plan(5), range(0, 2))
-    assert [lane.tag for lane in strengths] == ["s0.1", "s0.2"]
+    crossed = prompt_batches(protocol(), SamplingPlan(5, crossed=True), range(2, 5))
+    numbers = sorted(i for asked in crossed for i in asked.index.tolist())
+    assert numbers == list(range(6, 15)) and {asked.prompts for asked in crossed} == {(p,) * 3 for p in PROMPTS}
+    strengths = prompt_batches(protocol(kind="strength", strengths=(0.1, 0.2)), SamplingPlan(5), range(0, 2))
+    assert [asked.tag for asked in strengths] == ["s0.1", "s0.2"]
 
 
 @pytest.mark.parametrize("name", protocols.names())
@@ -527,8 +531,8 @@ def test_command_errors(tmp_path):
     with pytest.raises(ValueError, match="unknown table 'mask'; did you mean 'masks'"):
         protocols.load("mask")
     with pytest.raises(ValueError, match="holds 0 pictures"):
-        evaluation_tools.real_features(tmp_path, make_tools(), tmp_path)
+        evaluation_networks.real_features(tmp_path, make_networks(), tmp_path)
     with pytest.raises(ValueError, match="at least 1"):
-        command.plan_of(protocol(), options(n=-1))
-    assert report.number("success_train_encoder", 0.9872) == "98.72 %"
+        SamplingPlan.of(protocol(), options(n=-1))
+    assert tables.number("success_train_encoder", 0.9872) == "98.72 %"
     assert MethodConfig().name == "where2edit"

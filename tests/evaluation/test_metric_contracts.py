@@ -4,18 +4,18 @@ import math
 
 import pytest
 import torch
-from metric_cases import make_case, make_tools
+from metric_cases import make_batch, make_networks
 
 from where2edit.evaluation.metrics import METRICS
 
-TOOLS = make_tools()
+NETWORKS = make_networks()
 NAMES = METRICS.names()
 
 
 def measured(name, cases):
-    metric = METRICS.get(name)(TOOLS)
-    for case in cases:
-        metric.update(case)
+    metric = METRICS.get(name)(NETWORKS)
+    for batch in cases:
+        metric.update(batch)
     return metric
 
 
@@ -23,22 +23,22 @@ def measured(name, cases):
 def test_declares_its_facts(name):
     kind = METRICS.get(name)
     assert kind.higher_is_better in (True, False, None) and len(kind.protocol) > 20
-    assert all(TOOLS.has(need) for need in kind.needs)
+    assert all(NETWORKS.has(need) for need in kind.needs)
     with pytest.raises(ValueError, match="no sample that counts"):
-        kind(TOOLS).compute()
+        kind(NETWORKS).compute()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_split_batches_equal_one_batch(name):
-    whole = measured(name, [make_case(6, tools=TOOLS)])
-    split = measured(name, [make_case(2, tools=TOOLS), make_case(4, tools=TOOLS, start=2)])
+    whole = measured(name, [make_batch(6, networks=NETWORKS)])
+    split = measured(name, [make_batch(2, networks=NETWORKS), make_batch(4, networks=NETWORKS, start=2)])
     assert math.isfinite(whole.compute())
     assert split.compute() == pytest.approx(whole.compute(), rel=1e-4, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_merge_of_halves_is_the_whole_bit_for_bit(name):
-    first, second = make_case(3, tools=TOOLS), make_case(3, tools=TOOLS, start=3)
+    first, second = make_batch(3, networks=NETWORKS), make_batch(3, networks=NETWORKS, start=3)
     whole = measured(name, [first, second])
     halves = measured(name, [second])
     halves.merge(measured(name, [first]))
@@ -50,43 +50,43 @@ def test_merge_of_halves_is_the_whole_bit_for_bit(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_state_restores(name):
-    metric = measured(name, [make_case(4, tools=TOOLS)])
-    restored = METRICS.get(name)(TOOLS)
+    metric = measured(name, [make_batch(4, networks=NETWORKS)])
+    restored = METRICS.get(name)(NETWORKS)
     restored.insert(**metric.state())
     assert restored.compute() == metric.compute()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_sample_counts_once(name):
-    metric = measured(name, [make_case(3, tools=TOOLS)])
+    metric = measured(name, [make_batch(3, networks=NETWORKS)])
     with pytest.raises(ValueError, match=r"samples \[2\] are already"):
-        metric.update(make_case(1, tools=TOOLS, start=2))
+        metric.update(make_batch(1, networks=NETWORKS, start=2))
     other = next(n for n in NAMES if n != name)
     with pytest.raises(ValueError, match="cannot take in"):
-        metric.merge(METRICS.get(other)(TOOLS))
+        metric.merge(METRICS.get(other)(NETWORKS))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_interval_holds_the_figure(name):
-    interval = measured(name, [make_case(12, tools=TOOLS)]).interval(50)
+    interval = measured(name, [make_batch(12, networks=NETWORKS)]).interval(50)
     assert interval.low <= interval.value <= interval.high and interval.n <= 12
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if METRICS.get(n).reads_regions])
 def test_regions_are_asked_for(name):
-    case = make_case(2, tools=TOOLS)
+    batch = make_batch(2, networks=NETWORKS)
     with pytest.raises(ValueError, match="needs the regions"):
-        METRICS.get(name)(TOOLS).update(type(case)(**{**vars(case), "regions": ()}))
+        METRICS.get(name)(NETWORKS).update(type(batch)(**{**vars(batch), "regions": ()}))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_direction(name):
     """Where an edit that changes nothing has a figure, it is the best; success and prompts are what it must lose."""
     lost_by_a_no_op = ("success", "cosine", "judge", "mask_", "inception_score", "run_time", "fid_vs_real")
-    metric = METRICS.get(name)(TOOLS)
-    metric.update(make_case(6, tools=TOOLS, edit=torch.clone))
+    metric = METRICS.get(name)(NETWORKS)
+    metric.update(make_batch(6, networks=NETWORKS, edit=torch.clone))
     if name.startswith("success"):
         assert metric.compute() == 0
-    elif len(metric.rows()) and metric.higher_is_better is not None and not name.startswith(lost_by_a_no_op):
-        edited = measured(name, [make_case(6, tools=TOOLS, edit=lambda x: x + 0.3 * x.flip(3))])
+    elif len(metric.valid_values()) and metric.higher_is_better is not None and not name.startswith(lost_by_a_no_op):
+        edited = measured(name, [make_batch(6, networks=NETWORKS, edit=lambda x: x + 0.3 * x.flip(3))])
         assert (metric.compute() > edited.compute()) == metric.higher_is_better

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from metric_cases import REGIONS, R, make_case, make_images, make_tools
+from metric_cases import REGIONS, R, make_batch, make_images, make_networks
 
 from where2edit.evaluation.metrics import METRICS
-from where2edit.evaluation.metrics.base import View, grow
+from where2edit.evaluation.metrics.edit_batch import AnalysedImages, grow
 from where2edit.evaluation.metrics.fid import frechet
 from where2edit.evaluation.metrics.fidelity import masked_psnr, masked_ssim
 from where2edit.evaluation.metrics.implied import IMPLIED, exempt
@@ -19,7 +19,7 @@ from where2edit.evaluation.metrics.intervals import better_than, bootstrap
 from where2edit.evaluation.metrics.kid import kernel_distance
 from where2edit.facetext.phrases import EDITOR_PROMPTS, NAMES
 
-TOOLS = make_tools()
+NETWORKS = make_networks()
 
 
 def features(n, width=24, seed=0, shift=0.0):
@@ -28,14 +28,14 @@ def features(n, width=24, seed=0, shift=0.0):
     return torch.randn(n, width, generator=draw) @ mix + shift
 
 
-def figure(name, case):
-    metric = METRICS.get(name)(TOOLS)
-    metric.update(case)
+def figure(name, batch):
+    metric = METRICS.get(name)(NETWORKS)
+    metric.update(batch)
     return metric.compute()
 
 
-def edited(case, image):
-    return replace(case, edit=case.edit.with_(image=image), after=View(image, TOOLS))
+def edited(batch, image):
+    return replace(batch, edit=batch.edit.with_(image=image), after=AnalysedImages(image, NETWORKS))
 
 
 @pytest.mark.parametrize(("n", "m"), [(200, 150), (12, 15), (12, 300)])
@@ -73,18 +73,18 @@ def test_inception_score_equals_torch_fidelity():
     from torch_fidelity.metric_isc import isc_features_to_metric
 
     logits = features(83, 1008) / 20
-    metric = METRICS.get("inception_score")(TOOLS)
+    metric = METRICS.get("inception_score")(NETWORKS)
     metric.insert(torch.arange(80), logits[:80])
     expected = isc_features_to_metric(logits[:80], SPLITS, shuffle=False)["inception_score_mean"]
     assert metric.compute() == pytest.approx(expected, rel=1e-6) and expected > 1.01
 
 
 def test_fid_of_an_unchanged_set_is_zero_and_of_a_changed_one_is_not():
-    assert abs(figure("fid_vs_unedited", make_case(6, tools=TOOLS, edit=torch.clone))) < 1e-6
-    changed = make_case(6, tools=TOOLS)
-    values = [View(x, TOOLS).embedding("inception") for x in (changed.source.image, changed.edit.image)]
+    assert abs(figure("fid_vs_unedited", make_batch(6, networks=NETWORKS, edit=torch.clone))) < 1e-6
+    changed = make_batch(6, networks=NETWORKS)
+    values = [AnalysedImages(x, NETWORKS).embedding("inception") for x in (changed.source.image, changed.edit.image)]
     assert figure("fid_vs_unedited", changed) == pytest.approx(frechet(*values), rel=1e-6) and frechet(*values) > 1
-    assert figure("fid_vs_real", changed) == pytest.approx(frechet(values[1], TOOLS["real_features"]), rel=1e-6)
+    assert figure("fid_vs_real", changed) == pytest.approx(frechet(values[1], NETWORKS["real_features"]), rel=1e-6)
 
 
 def test_psnr_and_ssim_equal_scikit_image():
@@ -119,61 +119,61 @@ def test_psnr_counts_only_what_lies_outside():
 
 def test_psnr_outside_hair_ignores_the_hair():
     """The stand-in parser calls the upper quarter hair."""
-    case = make_case(3, tools=TOOLS, edit=lambda x: torch.cat([-x[:, :, : R // 4], x[:, :, R // 4 :]], 2))
-    assert figure("psnr_outside_hair", case) == 100
-    below = make_case(3, tools=TOOLS, edit=lambda x: torch.cat([x[:, :, : R // 2], -x[:, :, R // 2 :]], 2))
+    batch = make_batch(3, networks=NETWORKS, edit=lambda x: torch.cat([-x[:, :, : R // 4], x[:, :, R // 4 :]], 2))
+    assert figure("psnr_outside_hair", batch) == 100
+    below = make_batch(3, networks=NETWORKS, edit=lambda x: torch.cat([x[:, :, : R // 2], -x[:, :, R // 2 :]], 2))
     assert figure("psnr_outside_hair", below) < 30
 
 
 def test_success_and_cosines_by_hand():
-    case = make_case(6, tools=TOOLS)
-    encoder = TOOLS["train_encoder"]
-    text = encoder.text(list(case.condition.prompts))
-    before, after = (F.cosine_similarity(encoder.image(x), text) for x in (case.source.image, case.edit.image))
-    assert figure("success_train_encoder", case) == pytest.approx(float((after > before).float().mean()))
-    assert 0 < figure("success_train_encoder", case) < 1
-    assert figure("cosine_before_train_encoder", case) == pytest.approx(float(before.mean()), rel=1e-5)
-    assert figure("cosine_after_train_encoder", case) == pytest.approx(float(after.mean()), rel=1e-5)
-    assert figure("cosine_after_heldout_encoder", case) != figure("cosine_after_train_encoder", case)
+    batch = make_batch(6, networks=NETWORKS)
+    encoder = NETWORKS["train_encoder"]
+    text = encoder.text(list(batch.condition.prompts))
+    before, after = (F.cosine_similarity(encoder.image(x), text) for x in (batch.source.image, batch.edit.image))
+    assert figure("success_train_encoder", batch) == pytest.approx(float((after > before).float().mean()))
+    assert 0 < figure("success_train_encoder", batch) < 1
+    assert figure("cosine_before_train_encoder", batch) == pytest.approx(float(before.mean()), rel=1e-5)
+    assert figure("cosine_after_train_encoder", batch) == pytest.approx(float(after.mean()), rel=1e-5)
+    assert figure("cosine_after_heldout_encoder", batch) != figure("cosine_after_train_encoder", batch)
 
 
 def test_judge_by_hand():
     """Of six prompts two ask for a big nose, two for no lipstick, and two name nothing that the judge knows."""
-    case = make_case(6, tools=TOOLS)
-    before, after = (TOOLS["judge"](x).sigmoid() for x in (case.source.image, case.edit.image))
+    batch = make_batch(6, networks=NETWORKS)
+    before, after = (NETWORKS["judge"](x).sigmoid() for x in (batch.source.image, batch.edit.image))
     gain = torch.stack([after[1, 0] - before[1, 0], before[2, 1] - after[2, 1]] +
                        [after[4, 0] - before[4, 0], before[5, 1] - after[5, 1]])  # fmt: skip
-    assert figure("judge_gain", case) == pytest.approx(float(gain.mean()), rel=1e-4)
-    assert figure("success_judge", case) == pytest.approx(float((gain > 0).float().mean()))
+    assert figure("judge_gain", batch) == pytest.approx(float(gain.mean()), rel=1e-4)
+    assert figure("success_judge", batch) == pytest.approx(float((gain > 0).float().mean()))
     with pytest.raises(ValueError, match="knows no concept 'Big_Nos'; did you mean 'Big_Nose'"):
-        figure("success_judge", replace(case, concepts=("Big_Nos",) * 6))
+        figure("success_judge", replace(batch, concepts=("Big_Nos",) * 6))
     with pytest.raises(ValueError, match="needs a concept"):
-        figure("success_judge", replace(case, concepts=()))
+        figure("success_judge", replace(batch, concepts=()))
 
 
 def test_only_images_that_lacked_the_attribute_count():
-    case = replace(make_case(6, tools=TOOLS), concepts=("Smiling",) * 6)
-    before, after = (TOOLS["judge"](x).sigmoid()[:, 2] for x in (case.source.image, case.edit.image))
+    batch = replace(make_batch(6, networks=NETWORKS), concepts=("Smiling",) * 6)
+    before, after = (NETWORKS["judge"](x).sigmoid()[:, 2] for x in (batch.source.image, batch.edit.image))
     lacking = before < 0.5
     assert 0 < int(lacking.sum()) < 6
     gain = (after - before)[lacking]
-    assert figure("judge_gain_lacking", case) == pytest.approx(float(gain.mean()), rel=1e-4)
-    assert figure("success_judge_lacking", case) == pytest.approx(float((gain > 0).float().mean()))
+    assert figure("judge_gain_lacking", batch) == pytest.approx(float(gain.mean()), rel=1e-4)
+    assert figure("success_judge_lacking", batch) == pytest.approx(float((gain > 0).float().mean()))
 
 
 def test_unasked_changes_leave_out_what_is_asked_and_implied():
     """Smiling is neither a nose nor lipstick; a big nose implies none of the stand-in judge's others."""
-    case = replace(make_case(2, tools=TOOLS), concepts=("-Wearing_Lipstick", None))
-    change = TOOLS["judge"](case.edit.image).sigmoid() - TOOLS["judge"](case.source.image).sigmoid()
+    batch = replace(make_batch(2, networks=NETWORKS), concepts=("-Wearing_Lipstick", None))
+    change = NETWORKS["judge"](batch.edit.image).sigmoid() - NETWORKS["judge"](batch.source.image).sigmoid()
     size = change.abs()
     expected = ((size[0, 0] + size[0, 2]) / 2 + size[1].mean()) / 2
-    assert figure("judge_unasked", case) == pytest.approx(float(expected), rel=1e-4)
-    metric = METRICS.get("judge_unasked")(TOOLS)
-    metric.update(replace(case, concepts=("Wearing_Lipstick",) * 2))
+    assert figure("judge_unasked", batch) == pytest.approx(float(expected), rel=1e-4)
+    metric = METRICS.get("judge_unasked")(NETWORKS)
+    metric.update(replace(batch, concepts=("Wearing_Lipstick",) * 2))
     mean = change.mean(0)
     named = sorted((("Big_Nose", mean[0]), ("Smiling", mean[2])), key=lambda pair: -abs(pair[1]))
     words = ", ".join(f"{name} {value:+.2f}" for name, value in named)
-    assert metric.detail(metric.rows()).startswith(words)
+    assert metric.detail(metric.valid_values()).startswith(words)
 
 
 def test_implied_attributes_are_known_and_narrow():
@@ -190,41 +190,41 @@ def test_implied_attributes_are_known_and_narrow():
 
 def test_mask_on_a_part_by_hand():
     """16 x 16 cells: hair in rows 0 to 3, background in rows 14 and 15. The mask covers 2 x 6 of hair, face."""
-    case = make_case(3, tools=TOOLS)
-    assert figure("mask_on_hair", case) == pytest.approx(2 * 6 / (4 * 16))
-    assert figure("mask_on_face", case) == pytest.approx(2 * 6 / (10 * 16))
+    batch = make_batch(3, networks=NETWORKS)
+    assert figure("mask_on_hair", batch) == pytest.approx(2 * 6 / (4 * 16))
+    assert figure("mask_on_face", batch) == pytest.approx(2 * 6 / (10 * 16))
     mask = torch.zeros(3, 1, 16, 16)
     mask[:, :, 12:15, :4] = 1
-    case = replace(case, edit=case.edit.with_(mask=mask))
-    assert figure("mask_on_background", case) == pytest.approx(4 / (2 * 16))
+    batch = replace(batch, edit=batch.edit.with_(mask=mask))
+    assert figure("mask_on_background", batch) == pytest.approx(4 / (2 * 16))
     skin = type("Skin", (), {"labels": lambda _, x: torch.ones(len(x), 8, 8).long()})
-    only_skin = make_tools(face_parsing=skin())
+    only_skin = make_networks(face_parsing=skin())
     metric = METRICS.get("mask_on_background")(only_skin)
-    metric.update(make_case(3, tools=only_skin))
-    assert not len(metric.rows()), "a part that is not shown does not count"
+    metric.update(make_batch(3, networks=only_skin))
+    assert not len(metric.valid_values()), "a part that is not shown does not count"
 
 
 @pytest.mark.parametrize("name", ["id_arcface", "id_facenet"])
 def test_identity(name):
-    assert figure(name, make_case(4, tools=TOOLS, edit=torch.clone)) == pytest.approx(1, abs=1e-6)
-    assert figure(name, make_case(4, tools=TOOLS, edit=torch.neg)) == pytest.approx(-1, abs=1e-6)
+    assert figure(name, make_batch(4, networks=NETWORKS, edit=torch.clone)) == pytest.approx(1, abs=1e-6)
+    assert figure(name, make_batch(4, networks=NETWORKS, edit=torch.neg)) == pytest.approx(-1, abs=1e-6)
 
 
 def square_case(change=0.5, at=(40, 44)):
     """One sample whose mask is active in rows 8..23, columns 12..35 of 64; a square at `at` is changed."""
-    case = make_case(1, tools=TOOLS, edit=torch.clone)
-    image = case.source.image.clone()
+    batch = make_batch(1, networks=NETWORKS, edit=torch.clone)
+    image = batch.source.image.clone()
     image[:, 1, at[0] : at[0] + 4, at[1] : at[1] + 4] += change
-    return edited(case, image)
+    return edited(batch, image)
 
 
 def test_locality_closed_form():
     outside = R * R - (16 + 2 * 3) * (24 + 2 * 3)
-    case = square_case()
-    assert int(case.outside_mask.sum()) == outside
-    assert figure("changed_outside_mask", case) == pytest.approx(16 / outside)
-    assert figure("leak_outside_mask", case) == pytest.approx(0.5, rel=1e-5)
-    assert figure("drift", case) == pytest.approx(16 * 0.5 / outside, rel=1e-5)
+    batch = square_case()
+    assert int(batch.outside_mask.sum()) == outside
+    assert figure("changed_outside_mask", batch) == pytest.approx(16 / outside)
+    assert figure("leak_outside_mask", batch) == pytest.approx(0.5, rel=1e-5)
+    assert figure("drift", batch) == pytest.approx(16 * 0.5 / outside, rel=1e-5)
     # Just inside the halo: 3 px past the active cells.
     inside = square_case(at=(23, 35))
     assert figure("changed_outside_mask", inside) == 0 and figure("leak_outside_mask", inside) == 0
@@ -233,11 +233,11 @@ def test_locality_closed_form():
 
 def test_region_differences_closed_form():
     """The first prompt names the hair, which the stand-in parser sees in the upper 16 of 64 rows."""
-    case = square_case(at=(14, 0))
+    batch = square_case(at=(14, 0))
     outside = R * (R - 16)
-    assert figure("changed_outside_region", case) == pytest.approx(8 / outside)
-    assert figure("difference_outside_region", case) == pytest.approx(8 * 0.5 / outside, rel=1e-5)
-    assert figure("difference_inside_share", case) == pytest.approx(0.5, rel=1e-5)
+    assert figure("changed_outside_region", batch) == pytest.approx(8 / outside)
+    assert figure("difference_outside_region", batch) == pytest.approx(8 * 0.5 / outside, rel=1e-5)
+    assert figure("difference_inside_share", batch) == pytest.approx(0.5, rel=1e-5)
     assert figure("changed_outside_region", square_case(change=0.005, at=(40, 0))) == 0
 
 
@@ -248,13 +248,14 @@ def test_a_region_counts_where_it_is_before_or_after():
         def labels(self, images):
             return torch.where(images[:, 0] > 0.99, 17, 1)
 
-    tools = make_tools(face_parsing=Mover())
-    case = make_case(1, tools=tools, edit=torch.clone)
-    image = case.source.image.clamp(max=0.9)
+    networks = make_networks(face_parsing=Mover())
+    batch = make_batch(1, networks=networks, edit=torch.clone)
+    image = batch.source.image.clamp(max=0.9)
     image[:, :, 5] = 1
-    case = replace(case, source=replace(case.source, image=case.source.image.clamp(max=0.9)))
-    case = replace(case, before=View(case.source.image, tools), after=View(image, tools), regions=(("hair",),))
-    assert int((~case.outside_region).sum()) == R and (~case.outside_region)[0, 5].all()
+    batch = replace(batch, source=replace(batch.source, image=batch.source.image.clamp(max=0.9)))
+    before, after = AnalysedImages(batch.source.image, networks), AnalysedImages(image, networks)
+    batch = replace(batch, before=before, after=after, regions=(("hair",),))
+    assert int((~batch.outside_region).sum()) == R and (~batch.outside_region)[0, 5].all()
 
 
 @pytest.mark.parametrize("attention", [False, True])
@@ -263,11 +264,11 @@ def test_masks_equal_scikit_learn(attention):
 
     draw = torch.Generator().manual_seed(0)
     mask = torch.rand(6, 1, 16, 16, generator=draw)
-    case = make_case(6, tools=TOOLS)
-    case = replace(case, edit=case.edit.with_(mask=mask, region_attention=mask if attention else None))
+    batch = make_batch(6, networks=NETWORKS)
+    batch = replace(batch, edit=batch.edit.with_(mask=mask, region_attention=mask if attention else None))
     found = (mask[:, 0] >= (0.8 if attention else 0.5)).numpy()
     ids = {"hair": [17], "nose": [10], "lips": [12, 13]}
-    labels = TOOLS["face_parsing"].labels(case.source.image).numpy()[:, ::2, ::2]
+    labels = NETWORKS["face_parsing"].labels(batch.source.image).numpy()[:, ::2, ::2]
     truth = [np.isin(labels[i], ids[REGIONS[i % 3][0]]) for i in range(6)]
     pairs = [(t.ravel(), f.ravel()) for t, f in zip(truth, found, strict=True)]
     for name, score, options in (
@@ -277,20 +278,20 @@ def test_masks_equal_scikit_learn(attention):
         ("mask_recall", recall_score, {}),
     ):
         expected = np.mean([score(t, f, **options) for t, f in pairs])
-        assert figure(name, case) == pytest.approx(expected, rel=1e-5) and expected > 0
+        assert figure(name, batch) == pytest.approx(expected, rel=1e-5) and expected > 0
 
 
 def test_a_region_that_is_not_shown_does_not_count():
-    case = replace(make_case(2, tools=TOOLS), regions=(("hair",), ("glasses",)))
-    metric = METRICS.get("mask_iou")(TOOLS)
-    metric.update(case)
-    assert len(metric.rows()) == 1 and len(metric.values) == 2
+    batch = replace(make_batch(2, networks=NETWORKS), regions=(("hair",), ("glasses",)))
+    metric = METRICS.get("mask_iou")(NETWORKS)
+    metric.update(batch)
+    assert len(metric.valid_values()) == 1 and len(metric.values) == 2
 
 
 def test_run_time_is_per_image():
-    assert figure("run_time", make_case(4, tools=TOOLS, seconds=0.25)) == pytest.approx(0.25)
+    assert figure("run_time", make_batch(4, networks=NETWORKS, seconds=0.25)) == pytest.approx(0.25)
     with pytest.raises(ValueError, match="needs the seconds"):
-        METRICS.get("run_time")(TOOLS).update(replace(make_case(2, tools=TOOLS), seconds=None))
+        METRICS.get("run_time")(NETWORKS).update(replace(make_batch(2, networks=NETWORKS), seconds=None))
 
 
 def test_grow_equals_scipy():
@@ -311,7 +312,7 @@ def test_networks_run_once_per_view():
             calls.append(len(images))
             return torch.ones(len(images), 8, 8, dtype=torch.int64)
 
-    view = View(make_images(3), make_tools(face_parsing=Counting()))
+    view = AnalysedImages(make_images(3), make_networks(face_parsing=Counting()))
     assert view.labels.shape == (3, R, R) and torch.equal(view.labels, view.labels)
     assert view.embedding("arcface") is view.embedding("arcface")
     assert calls == [3]

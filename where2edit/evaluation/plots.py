@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from where2edit.evaluation.figures import Figure, by_prompt, collect
+from where2edit.evaluation.figures import by_prompt, read_metrics
+from where2edit.evaluation.runner import ProtocolRunner
+from where2edit.evaluation.table import Figure, PlannedTable
 
 
 def _figure():
@@ -43,16 +45,16 @@ def strength_curves(figures: list[Figure], path: Path) -> Path:
     return _save(figure, path)
 
 
-def region_bars(runner, table, path: Path) -> Path:
+def region_bars(runner: ProtocolRunner, table: PlannedTable, path: Path) -> Path:
     """Mask IoU of every prompt, one group of bars per row."""
     figure, axes = _figure()
     protocol = table.protocol
-    width = 0.8 / len(table.contestants)
-    for number, contestant in enumerate(table.contestants):
-        metric = collect(runner, protocol, table.plan, contestant)[None]["mask_iou"]
+    width = 0.8 / len(table.rows)
+    for number, row in enumerate(table.rows):
+        metric = read_metrics(runner, table, row)[None]["mask_iou"]
         found = by_prompt(metric, protocol).values()
-        heights = [part.compute() if len(part.rows()) else 0.0 for part in found]
-        axes.bar([i + number * width for i in range(len(heights))], heights, width, label=contestant.row.label)
+        heights = [part.compute() if len(part.valid_values()) else 0.0 for part in found]
+        axes.bar([i + number * width for i in range(len(heights))], heights, width, label=row.label)
     axes.set_xticks([i + 0.4 - width / 2 for i in range(len(protocol.prompts))])
     axes.set_xticklabels([prompt.text for prompt in protocol.prompts], rotation=30, ha="right", fontsize=7)
     axes.set_ylabel("mask IoU")

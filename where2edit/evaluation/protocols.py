@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -117,3 +117,14 @@ def select(tables: list[str]) -> list[Protocol]:
     whole = [protocol for protocol in map(load, names()) if protocol.in_all] if "all" in tables else []
     named = [load(name) for name in dict.fromkeys(tables) if name != "all"]
     return whole + [protocol for protocol in named if protocol not in whole]
+
+
+def only_rows(protocol: Protocol, labels: list[str]) -> Protocol:
+    """The protocol with the rows of these labels, or with all of its rows where none is named.
+
+    Raises ValueError for a label that the protocol does not have.
+    """
+    known = [row.label for row in protocol.rows]
+    if unknown := [label for label in labels if label not in known]:
+        raise ValueError(f"table '{protocol.name}' has no row '{unknown[0]}'; {nearest(unknown[0], known)}")
+    return replace(protocol, rows=tuple(row for row in protocol.rows if row.label in labels)) if labels else protocol

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,27 +12,32 @@ from where2edit.core import config as configs
 from where2edit.editor.build import build_method
 from where2edit.editor.profile import Profile
 from where2edit.editor.weights import find_weights, load_editor
-from where2edit.evaluation.metrics.base import Tools
+from where2edit.evaluation.heldout import file_digest, heldout_digest
+from where2edit.evaluation.networks import MetricNetworks
+from where2edit.evaluation.options import EvaluationOptions
 from where2edit.evaluation.protocols import METHOD, Protocol, Row
-from where2edit.evaluation.runner import Contestant
-from where2edit.evaluation.samples import Plan, digest
-from where2edit.evaluation.tools import file_digest, heldout_digest
+from where2edit.evaluation.samples import SamplingPlan
+from where2edit.evaluation.store import digest
+from where2edit.evaluation.table import BuiltRow, PlannedTable
 from where2edit.files import assets
 from where2edit.methods.base import Frozen, Method
 
 
-class Rows:
+class RowBuilder:
     """Builds the rows of any number of tables; a method that several tables name is built once."""
 
-    def __init__(self, profile: Profile, frozen: Frozen, tools: Tools, options: Namespace):
+    def __init__(self, profile: Profile, frozen: Frozen, networks: MetricNetworks, options: EvaluationOptions):
         self.profile, self.frozen = profile, frozen
         self._known: dict[str, Method] = {}
-        networks = [fingerprint(tools[name]) for name in ("train_encoder", "judge") if tools.has(name)]
+        measuring = [fingerprint(networks[name]) for name in ("train_encoder", "judge") if networks.has(name)]
         regions = file_digest(assets.shipped(profile.regions_file))
-        self._shared = [networks, regions, heldout_digest(options.heldout), str(options.real)]
+        self._shared = [measuring, regions, heldout_digest(options.heldout), str(options.real)]
 
-    def build(self, protocol: Protocol, plan: Plan) -> tuple[list[Contestant], dict[str, str]]:
-        """The rows that can run, and the reason for each that cannot."""
+    def plan(self, protocol: Protocol, plan: SamplingPlan) -> PlannedTable:
+        """The protocol with the rows that can run, and the reason for each that cannot.
+
+        Raises ValueError where the profile's own method cannot be built.
+        """
         rows, left_out = [], {}
         for row in protocol.rows:
             try:
@@ -42,9 +46,9 @@ class Rows:
                 if row.method == METHOD and not row.overrides and not row.weights:
                     raise  # without the profile's own method there is no table
                 left_out[row.label] = f"{error}{training_command(self.profile, row)}"
-        return rows, left_out
+        return PlannedTable(protocol, plan, rows, left_out)
 
-    def row(self, row: Row, plan: Plan) -> Contestant:
+    def row(self, row: Row, plan: SamplingPlan) -> BuiltRow:
         """The method of a row with its weights. Raises ValueError when it cannot be built."""
         profile = self.profile
         own = configs.build(Profile, configs.override(configs.as_dict(profile), row.overrides))
@@ -57,7 +61,7 @@ class Rows:
         relevant = [own.generator, own.text_image, own.regions, own.blending, own.method]
         config = digest([configs.as_dict(part) for part in relevant])
         depends_on = [config, sha, plan.batch, plan.seed, plan.crossed, *self._shared]
-        return Contestant(row, method, own.method.strength, depends_on)
+        return BuiltRow(row.label, method, own.method.strength, depends_on)
 
     def _method(self, own: Profile, weights: str | None, row: Row) -> tuple[Method, str]:
         """The method of a config, and the sha256 of its weights ("" where it is untrained or has nothing to train)."""

@@ -1,36 +1,46 @@
-"""Which sample is which: sources in chunks, prompts in lanes, and the measured numbers of each on disk.
+"""Which sample is which: sources come in chunks, and each chunk gets one or several batches of prompts.
 
-A chunk is a run of sources that is always computed together, so that one process and many give the same bits. A lane is
-one prompt for each source of a chunk. What was measured of (row, lane, chunk) is one file, written whole or not at all:
-a stopped run goes on, a larger n adds to it.
+A chunk is a run of sources that is always computed together, so that one process and many give the same bits.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from where2edit.evaluation.options import EvaluationOptions
 from where2edit.evaluation.protocols import Prompt, Protocol
-from where2edit.files import tensorfile
 
-SAMPLES = "samples"  # kind of the files of measured numbers
+SHEET_SAMPLES = 8  # samples of which the contact sheet keeps pictures, where the protocol has no more prompts
+COSTLY = ("strength", "sequential", "time")  # kinds that cost several edits of each source, or measure the clock
 
 
 @dataclass(frozen=True)
-class Plan:
+class SamplingPlan:
     """How many samples of a protocol, and how they are drawn."""
 
     n: int  # sources
     crossed: bool = False  # every prompt on every source, instead of prompt i mod P on source i
-    batch: int = 2  # sources of a chunk; part of what makes two runs comparable to the bit
-    seed: int = 100000  # of the first source; far from the seeds that training and sheets use
-    sheet: int = 8  # samples of which the contact sheet keeps pictures: the first ones, at least one of each prompt
+    batch: int = EvaluationOptions.batch  # sources of a chunk
+    seed: int = EvaluationOptions.seed  # of the first source
+    sheet: int = SHEET_SAMPLES  # samples of the contact sheet: the first ones, at least one of each prompt
+
+    @classmethod
+    def of(cls, protocol: Protocol, options: EvaluationOptions) -> SamplingPlan:
+        """The plan of a protocol under these options. Raises ValueError for numbers below 1.
+
+        `options.n` outweighs the protocol's n; without `options.paper`, kinds that are costly stay at theirs.
+        """
+        n = options.n or (protocol.paper_n if options.paper else protocol.n)
+        if n < 1 or options.batch < 1:
+            raise ValueError(f"--n and --batch must be at least 1, got {n} and {options.batch}")
+        if protocol.kind in COSTLY and not options.paper:
+            n = min(n, protocol.n)
+        crossed = options.paper or protocol.crossed
+        batch = 1 if protocol.kind == "time" else options.batch
+        return cls(n, crossed, batch, options.seed, max(SHEET_SAMPLES, len(protocol.prompts)))
 
     def chunks(self) -> list[range]:
         """The numbers of the sources, chunk by chunk."""
@@ -38,70 +48,30 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Lane:
-    """One prompt for each source of a chunk; `index` numbers the samples in their protocol."""
+class PromptBatch:
+    """One prompt for each source of a chunk."""
 
-    tag: str
+    tag: str  # what tells this batch from the others of its chunk, part of a file name
     prompts: tuple[Prompt, ...]
-    index: Tensor
+    index: Tensor  # [B] number of each sample in its protocol
     strength: float | None = None  # None: the profile's
 
 
-def lanes(protocol: Protocol, plan: Plan, sources: range) -> list[Lane]:
-    """The lanes of one chunk."""
+def prompt_batches(protocol: Protocol, plan: SamplingPlan, sources: range) -> list[PromptBatch]:
+    """The batches of one chunk of sources."""
     known, count = protocol.prompts, len(protocol.prompts)
     numbers = torch.tensor(list(sources))
     if protocol.kind == "sequential":
-        return [Lane("chain", (known[-1],) * len(sources), numbers)]
+        return [PromptBatch("chain", (known[-1],) * len(sources), numbers)]
     if plan.crossed:
         pairs = [(f"p{j:02d}", (known[j],) * len(sources), numbers * count + j) for j in range(count)]
     else:
         pairs = [("", tuple(known[i % count] for i in sources), numbers)]
     if protocol.kind != "strength":
-        return [Lane(tag or "all", prompts, index) for tag, prompts, index in pairs]
-    return [Lane(f"{tag}s{s:g}", prompts, index, s) for s in protocol.strengths for tag, prompts, index in pairs]
+        return [PromptBatch(tag or "all", prompts, index) for tag, prompts, index in pairs]
+    return [PromptBatch(f"{tag}s{s:g}", prompts, index, s) for s in protocol.strengths for tag, prompts, index in pairs]
 
 
-def prompt_of(protocol: Protocol, plan: Plan, index: int) -> Prompt:
+def prompt_of(protocol: Protocol, index: int) -> Prompt:
     """The prompt of a sample by its number."""
     return protocol.prompts[index % len(protocol.prompts)]
-
-
-def slug(text: str) -> str:
-    """A label as part of a file name."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "row"
-
-
-def digest(tree: object) -> str:
-    """First 12 hex digits of the sha256 of anything that JSON can hold."""
-    return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:12]
-
-
-class Store:
-    """The measured numbers of one row of one protocol, in a folder whose name tells everything they depend on."""
-
-    def __init__(self, folder: Path, protocol: Protocol, label: str, depends_on: object):
-        prompts = [[prompt.text, prompt.concept, *prompt.regions] for prompt in protocol.prompts]
-        self.folder = folder / protocol.name / f"{slug(label)}-{digest([depends_on, protocol.kind, prompts])}"
-
-    def path(self, lane: Lane, sources: range) -> Path:
-        return self.folder / f"{lane.tag}-{sources.start:06d}.safetensors"
-
-    def read(self, lane: Lane, sources: range, metrics: list[str]) -> dict[str, Tensor] | None:
-        """What was measured of a lane of a chunk; None unless it holds exactly its samples and all metrics."""
-        path = self.path(lane, sources)
-        if not path.is_file():
-            return None
-        try:
-            values, _ = tensorfile.read(path, SAMPLES)
-        except ValueError:
-            return None  # a damaged file is measured again
-        whole = torch.equal(values.get("index", torch.zeros(0)).long(), lane.index)
-        return values if whole and all(name in values for name in metrics) else None
-
-    def write(self, lane: Lane, sources: range, values: dict[str, Tensor]) -> None:
-        tensorfile.write(self.path(lane, sources), values | {"index": lane.index}, SAMPLES, {})
-
-    def picture(self, index: int, kind: str) -> Path:
-        """Where the small picture of a sample of the contact sheet is kept."""
-        return self.folder / f"sheet-{index:06d}-{kind}.png"

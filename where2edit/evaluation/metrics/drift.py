@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from where2edit.evaluation.metrics import METRICS
-from where2edit.evaluation.metrics.base import Case, Metric
+from where2edit.evaluation.metrics.base import Metric
+from where2edit.evaluation.metrics.edit_batch import EditBatch
 
 
 @METRICS.register("drift")
@@ -16,7 +17,7 @@ class Drift(Metric):
     higher_is_better = False
     protocol = "mean |last - first image| outside every mask + halo of a chain of edits, images in [-1,1]"
 
-    def measure(self, case: Case) -> Tensor:
-        outside = case.outside_mask
-        mean = (case.difference * outside).flatten(1).sum(1) / outside.flatten(1).sum(1).clamp(min=1)
+    def measure(self, batch: EditBatch) -> Tensor:
+        outside = batch.outside_mask
+        mean = (batch.difference * outside).flatten(1).sum(1) / outside.flatten(1).sum(1).clamp(min=1)
         return torch.where(outside.flatten(1).any(1), mean, torch.nan)

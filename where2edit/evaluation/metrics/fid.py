@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from where2edit.evaluation.metrics import METRICS
-from where2edit.evaluation.metrics.base import Case, Metric
+from where2edit.evaluation.metrics.base import Metric
+from where2edit.evaluation.metrics.edit_batch import EditBatch
 
 WIDTH = 2048
 
@@ -44,8 +45,8 @@ class FidVsUnedited(Metric):
     width = 2 * WIDTH
     of_set = True
 
-    def measure(self, case: Case) -> Tensor:
-        return torch.cat([case.before.embedding("inception"), case.after.embedding("inception")], 1)
+    def measure(self, batch: EditBatch) -> Tensor:
+        return torch.cat([batch.before.embedding("inception"), batch.after.embedding("inception")], 1)
 
     def figure(self, values: Tensor) -> float:
         return frechet(values[:, :WIDTH], values[:, WIDTH:])
@@ -61,8 +62,8 @@ class FidVsReal(Metric):
     width = WIDTH
     of_set = True
 
-    def measure(self, case: Case) -> Tensor:
-        return case.after.embedding("inception")
+    def measure(self, batch: EditBatch) -> Tensor:
+        return batch.after.embedding("inception")
 
     def figure(self, values: Tensor) -> float:
-        return frechet(values, self.tools["real_features"].cpu())
+        return frechet(values, self.networks["real_features"].cpu())

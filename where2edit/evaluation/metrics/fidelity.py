@@ -10,7 +10,8 @@ from torch import Tensor
 
 from where2edit.backbones.face_parsing import region_mask
 from where2edit.evaluation.metrics import METRICS
-from where2edit.evaluation.metrics.base import Case, Metric
+from where2edit.evaluation.metrics.base import Metric
+from where2edit.evaluation.metrics.edit_batch import EditBatch
 
 BEST_PSNR = 100.0  # dB that stands for equal pixels, whose ratio would be infinite
 
@@ -38,9 +39,9 @@ def masked_ssim(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
     return masked_mean(full, mask)
 
 
-def outside_hair(case: Case) -> Tensor:
+def outside_hair(batch: EditBatch) -> Tensor:
     """True where neither the source nor the edited image has hair: [B,R,R]."""
-    return ~(region_mask(case.before.labels, "hair") | region_mask(case.after.labels, "hair"))
+    return ~(region_mask(batch.before.labels, "hair") | region_mask(batch.after.labels, "hair"))
 
 
 @METRICS.register("psnr_outside_hair")
@@ -49,8 +50,8 @@ class PsnrOutsideHair(Metric):
     needs = ("face_parsing",)
     protocol = f"mean PSNR in dB over pixels that are hair neither before nor after; equal pixels count {BEST_PSNR:.0f}"
 
-    def measure(self, case: Case) -> Tensor:
-        return masked_psnr(case.source.image, case.edit.image, outside_hair(case))
+    def measure(self, batch: EditBatch) -> Tensor:
+        return masked_psnr(batch.source.image, batch.edit.image, outside_hair(batch))
 
 
 @METRICS.register("ssim_outside_hair")
@@ -59,8 +60,8 @@ class SsimOutsideHair(Metric):
     needs = ("face_parsing",)
     protocol = "mean SSIM map over pixels that are hair neither before nor after"
 
-    def measure(self, case: Case) -> Tensor:
-        return masked_ssim(case.source.image, case.edit.image, outside_hair(case))
+    def measure(self, batch: EditBatch) -> Tensor:
+        return masked_ssim(batch.source.image, batch.edit.image, outside_hair(batch))
 
 
 @METRICS.register("psnr_outside_region")
@@ -70,8 +71,8 @@ class PsnrOutsideRegion(Metric):
     reads_regions = True
     protocol = f"mean PSNR in dB outside the parsed region that the prompt names; equal pixels count {BEST_PSNR:.0f}"
 
-    def measure(self, case: Case) -> Tensor:
-        return masked_psnr(case.source.image, case.edit.image, case.outside_region)
+    def measure(self, batch: EditBatch) -> Tensor:
+        return masked_psnr(batch.source.image, batch.edit.image, batch.outside_region)
 
 
 @METRICS.register("ssim_outside_region")
@@ -81,5 +82,5 @@ class SsimOutsideRegion(Metric):
     reads_regions = True
     protocol = "mean SSIM map outside the parsed region that the prompt names"
 
-    def measure(self, case: Case) -> Tensor:
-        return masked_ssim(case.source.image, case.edit.image, case.outside_region)
+    def measure(self, batch: EditBatch) -> Tensor:
+        return masked_ssim(batch.source.image, batch.edit.image, batch.outside_region)

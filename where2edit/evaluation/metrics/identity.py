@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from where2edit.evaluation.metrics import METRICS
-from where2edit.evaluation.metrics.base import Case, Metric
+from where2edit.evaluation.metrics.base import Metric
+from where2edit.evaluation.metrics.edit_batch import EditBatch
 
 
 class Identity(Metric):
@@ -13,8 +14,8 @@ class Identity(Metric):
 
     higher_is_better = True
 
-    def measure(self, case: Case) -> Tensor:
-        return (case.before.embedding(self.needs[0]) * case.after.embedding(self.needs[0])).sum(1)
+    def measure(self, batch: EditBatch) -> Tensor:
+        return (batch.before.embedding(self.needs[0]) * batch.after.embedding(self.needs[0])).sum(1)
 
 
 @METRICS.register("id_arcface")

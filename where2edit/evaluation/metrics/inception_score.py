@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from where2edit.evaluation.metrics import METRICS
-from where2edit.evaluation.metrics.base import Case, Metric
+from where2edit.evaluation.metrics.base import Metric
+from where2edit.evaluation.metrics.edit_batch import EditBatch
 
 SPLITS = 10
 
@@ -24,8 +25,8 @@ class InceptionScore(Metric):
     width = 1008
     of_set = True
 
-    def measure(self, case: Case) -> Tensor:
-        return case.after.tools["inception_logits"](case.after.embedding("inception"))
+    def measure(self, batch: EditBatch) -> Tensor:
+        return batch.after.networks["inception_logits"](batch.after.embedding("inception"))
 
     def figure(self, values: Tensor) -> float:
         parts = values.log_softmax(1).tensor_split(min(SPLITS, len(values)))

@@ -10,18 +10,20 @@ from torch import Tensor
 
 from where2edit.core.registry import nearest
 from where2edit.evaluation.metrics import METRICS
-from where2edit.evaluation.metrics.base import Case, Metric, Tools
+from where2edit.evaluation.metrics.base import Metric
+from where2edit.evaluation.metrics.edit_batch import EditBatch
 from where2edit.evaluation.metrics.implied import exempt
+from where2edit.evaluation.networks import MetricNetworks
 
 NAMED = 3  # unasked attributes that a report names
 
 
-def probabilities(case: Case) -> Tensor:
+def probabilities(batch: EditBatch) -> Tensor:
     """Probability of what each prompt asks for, before and after the edit: [B,2]; nan without a concept."""
-    names = case.before.tools["judge"].names
-    rows = [_column(concept, names) for concept in case.concepts]
+    names = batch.before.networks["judge"].names
+    rows = [_column(concept, names) for concept in batch.concepts]
     values = []
-    for view in (case.before, case.after):
+    for view in (batch.before, batch.after):
         p = view.judged.sigmoid()
         values.append(torch.stack([_asked(p[i], row) for i, row in enumerate(rows)]))
     return torch.stack(values, 1)
@@ -49,11 +51,11 @@ class Judged(Metric):
     needs = ("judge",)
     width = 2
 
-    def measure(self, case: Case) -> Tensor:
-        if len(case.concepts) != len(case):
-            raise ValueError(f"{type(self).__name__} needs a concept (or None) for each of {len(case)} prompts")
+    def measure(self, batch: EditBatch) -> Tensor:
+        if len(batch.concepts) != len(batch):
+            raise ValueError(f"{type(self).__name__} needs a concept (or None) for each of {len(batch)} prompts")
         with torch.no_grad():
-            return probabilities(case)
+            return probabilities(batch)
 
 
 @METRICS.register("success_judge")
@@ -75,8 +77,8 @@ class JudgeGain(Judged):
 class Lacking(Judged):
     """Only images that lacked what was asked for: its probability was below one half before the edit."""
 
-    def measure(self, case: Case) -> Tensor:
-        values = super().measure(case)
+    def measure(self, batch: EditBatch) -> Tensor:
+        values = super().measure(batch)
         return torch.where(values[:, :1] < 0.5, values, torch.nan)
 
 
@@ -100,15 +102,15 @@ class JudgeUnasked(Judged):
         "(metrics/implied.py)"
     )
 
-    def __init__(self, tools: Tools | None = None):
-        self.names: tuple[str, ...] = tools["judge"].names if tools and tools.has("judge") else ()
+    def __init__(self, networks: MetricNetworks | None = None):
+        self.names: tuple[str, ...] = networks["judge"].names if networks and networks.has("judge") else ()
         self.width = len(self.names)
-        super().__init__(tools)
+        super().__init__(networks)
 
-    def measure(self, case: Case) -> Tensor:
-        super().measure(case)  # an unknown concept is an error here too
-        change = case.after.judged.sigmoid() - case.before.judged.sigmoid()
-        asked = [[name in exempt(concept) for name in self.names] for concept in case.concepts]
+    def measure(self, batch: EditBatch) -> Tensor:
+        super().measure(batch)  # an unknown concept is an error here too
+        change = batch.after.judged.sigmoid() - batch.before.judged.sigmoid()
+        asked = [[name in exempt(concept) for name in self.names] for concept in batch.concepts]
         return change.masked_fill(torch.tensor(asked, device=change.device), torch.inf)
 
     def scores(self, values: Tensor) -> Tensor:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from where2edit.evaluation.metrics import METRICS
-from where2edit.evaluation.metrics.base import Case, Metric
+from where2edit.evaluation.metrics.base import Metric
+from where2edit.evaluation.metrics.edit_batch import EditBatch
 from where2edit.evaluation.metrics.fid import WIDTH
 
 SUBSET = 1000
@@ -47,8 +48,8 @@ class KidVsUnedited(Metric):
     width = 2 * WIDTH
     of_set = True
 
-    def measure(self, case: Case) -> Tensor:
-        return torch.cat([case.before.embedding("inception"), case.after.embedding("inception")], 1)
+    def measure(self, batch: EditBatch) -> Tensor:
+        return torch.cat([batch.before.embedding("inception"), batch.after.embedding("inception")], 1)
 
     def figure(self, values: Tensor) -> float:
         return kernel_distance(values[:, :WIDTH], values[:, WIDTH:])

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from where2edit.evaluation.metrics import METRICS
-from where2edit.evaluation.metrics.base import CHANGED, Case, Metric
+from where2edit.evaluation.metrics.base import Metric
+from where2edit.evaluation.metrics.edit_batch import CHANGED, EditBatch
 
 
 def share(where: Tensor, among: Tensor) -> Tensor:
@@ -24,8 +25,8 @@ class ChangedOutsideMask(Metric):
     higher_is_better = False
     protocol = "share of pixels outside mask + halo that differ from the source at all (in the last bit)"
 
-    def measure(self, case: Case) -> Tensor:
-        return share(case.difference > 0, case.outside_mask)
+    def measure(self, batch: EditBatch) -> Tensor:
+        return share(batch.difference > 0, batch.outside_mask)
 
 
 @METRICS.register("leak_outside_mask")
@@ -33,9 +34,9 @@ class LeakOutsideMask(Metric):
     higher_is_better = False
     protocol = "largest |edited - source| outside mask + halo, images in [-1,1], mean over samples"
 
-    def measure(self, case: Case) -> Tensor:
-        leak = (case.difference * case.outside_mask).flatten(1).amax(1)
-        return torch.where(case.outside_mask.flatten(1).any(1), leak, torch.nan)
+    def measure(self, batch: EditBatch) -> Tensor:
+        leak = (batch.difference * batch.outside_mask).flatten(1).amax(1)
+        return torch.where(batch.outside_mask.flatten(1).any(1), leak, torch.nan)
 
 
 @METRICS.register("changed_outside_region")
@@ -45,8 +46,8 @@ class ChangedOutsideRegion(Metric):
     reads_regions = True
     protocol = "share of pixels outside the region that the prompt names that change by more than one of 255 levels"
 
-    def measure(self, case: Case) -> Tensor:
-        return share(case.difference > CHANGED, case.outside_region)
+    def measure(self, batch: EditBatch) -> Tensor:
+        return share(batch.difference > CHANGED, batch.outside_region)
 
 
 @METRICS.register("difference_outside_region")
@@ -56,9 +57,9 @@ class DifferenceOutsideRegion(Metric):
     reads_regions = True
     protocol = "mean |edited - source| outside the region that the prompt names, images in [-1,1]"
 
-    def measure(self, case: Case) -> Tensor:
-        outside = case.outside_region
-        return (case.difference * outside).flatten(1).sum(1) / outside.flatten(1).sum(1)
+    def measure(self, batch: EditBatch) -> Tensor:
+        outside = batch.outside_region
+        return (batch.difference * outside).flatten(1).sum(1) / outside.flatten(1).sum(1)
 
 
 @METRICS.register("difference_inside_share")
@@ -70,6 +71,6 @@ class DifferenceInsideShare(Metric):
     reads_regions = True
     protocol = "share of the summed |edited - source| that lies inside the region that the prompt names"
 
-    def measure(self, case: Case) -> Tensor:
-        total = case.difference.flatten(1).sum(1)
-        return (case.difference * ~case.outside_region).flatten(1).sum(1) / total
+    def measure(self, batch: EditBatch) -> Tensor:
+        total = batch.difference.flatten(1).sum(1)
+        return (batch.difference * ~batch.outside_region).flatten(1).sum(1) / total

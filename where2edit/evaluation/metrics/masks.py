@@ -11,25 +11,26 @@ from torch.nn import functional as F
 
 from where2edit.backbones.face_parsing import region_mask
 from where2edit.evaluation.metrics import METRICS
-from where2edit.evaluation.metrics.base import Case, Metric
+from where2edit.evaluation.metrics.base import Metric
+from where2edit.evaluation.metrics.edit_batch import EditBatch
 
 
-def predicted(case: Case) -> Tensor:
+def predicted(batch: EditBatch) -> Tensor:
     """True where the method edits: bool [B,r,r].
 
     Region attention at or above the method's threshold, 0.8 in the paper, where there is one (before the blur, as the
     released code compares); else the mask at or above one half.
     """
-    if case.edit.region_attention is not None:
-        return case.edit.region_attention[:, 0] >= case.threshold
-    return case.edit.mask[:, 0] >= 0.5
+    if batch.edit.region_attention is not None:
+        return batch.edit.region_attention[:, 0] >= batch.threshold
+    return batch.edit.mask[:, 0] >= 0.5
 
 
-def confusion(case: Case) -> Tensor:
+def confusion(batch: EditBatch) -> Tensor:
     """Cells found, found wrongly, missed and left out rightly: [B,4]; nan where the source does not show the region."""
-    found = predicted(case)
-    labels = F.interpolate(case.before.labels[:, None].float(), found.shape[1:], mode="nearest")[:, 0].long()
-    truth = torch.stack([region_mask(labels[i], *names) for i, names in enumerate(case.regions)])
+    found = predicted(batch)
+    labels = F.interpolate(batch.before.labels[:, None].float(), found.shape[1:], mode="nearest")[:, 0].long()
+    truth = torch.stack([region_mask(labels[i], *names) for i, names in enumerate(batch.regions)])
     counts = torch.stack([found & truth, found & ~truth, ~found & truth, ~found & ~truth], 1).flatten(2).sum(2).float()
     shown = truth.flatten(1).any(1)
     return torch.where(shown[:, None], counts, torch.nan)
@@ -41,8 +42,8 @@ class MaskMetric(Metric):
     reads_regions = True
     width = 4
 
-    def measure(self, case: Case) -> Tensor:
-        return confusion(case)
+    def measure(self, batch: EditBatch) -> Tensor:
+        return confusion(batch)
 
     def scores(self, values: Tensor) -> Tensor:
         return self.ratio(*values.T)
@@ -94,9 +95,9 @@ class MaskOn(Metric):
     needs = ("face_parsing",)
     part: str
 
-    def measure(self, case: Case) -> Tensor:
-        found = predicted(case)
-        labels = F.interpolate(case.before.labels[:, None].float(), found.shape[1:], mode="nearest")[:, 0].long()
+    def measure(self, batch: EditBatch) -> Tensor:
+        found = predicted(batch)
+        labels = F.interpolate(batch.before.labels[:, None].float(), found.shape[1:], mode="nearest")[:, 0].long()
         truth = region_mask(labels, self.part).flatten(1)
         return (found.flatten(1) & truth).sum(1) / truth.sum(1)
 

@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from where2edit.evaluation.metrics import METRICS
-from where2edit.evaluation.metrics.base import LPIPS_SIZE, Case, Metric
+from where2edit.evaluation.metrics.base import Metric
+from where2edit.evaluation.metrics.edit_batch import LPIPS_SIZE, EditBatch
 from where2edit.evaluation.metrics.fidelity import masked_mean
 
 
@@ -16,8 +17,8 @@ class Lpips(Metric):
     needs = ("lpips",)
     protocol = f"mean LPIPS (VGG16, v0.1) of source and edited image at {LPIPS_SIZE} px"
 
-    def measure(self, case: Case) -> Tensor:
-        return case.perceptual[0]
+    def measure(self, batch: EditBatch) -> Tensor:
+        return batch.perceptual[0]
 
 
 @METRICS.register("lpips_outside_region")
@@ -29,7 +30,7 @@ class LpipsOutsideRegion(Metric):
     reads_regions = True
     protocol = f"mean LPIPS map (VGG16, v0.1) at {LPIPS_SIZE} px outside the parsed region that the prompt names"
 
-    def measure(self, case: Case) -> Tensor:
+    def measure(self, batch: EditBatch) -> Tensor:
         size = (LPIPS_SIZE, LPIPS_SIZE)
-        outside = F.interpolate(case.outside_region[:, None].float(), size, mode="nearest")[:, 0] > 0
-        return masked_mean(case.perceptual[1][:, None], outside)
+        outside = F.interpolate(batch.outside_region[:, None].float(), size, mode="nearest")[:, 0] > 0
+        return masked_mean(batch.perceptual[1][:, None], outside)

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from where2edit.evaluation.metrics import METRICS
-from where2edit.evaluation.metrics.base import Case, Metric
+from where2edit.evaluation.metrics.base import Metric
+from where2edit.evaluation.metrics.edit_batch import EditBatch
 
 
 @METRICS.register("run_time")
@@ -14,7 +15,9 @@ class RunTime(Metric):
     higher_is_better = False
     protocol = "seconds per edited image, from latents and prompt embedding to pixels, after one edit to warm up"
 
-    def measure(self, case: Case) -> Tensor:
-        if case.seconds is None:
-            raise ValueError("run_time needs the seconds of each batch; time the method and give Case(seconds=...)")
-        return torch.full((len(case),), case.seconds / len(case))
+    def measure(self, batch: EditBatch) -> Tensor:
+        if batch.seconds is None:
+            raise ValueError(
+                "run_time needs the seconds of each batch; time the method and give EditBatch(seconds=...)"
+            )
+        return torch.full((len(batch),), batch.seconds / len(batch))

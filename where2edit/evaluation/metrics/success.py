@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from where2edit.evaluation.metrics import METRICS
-from where2edit.evaluation.metrics.base import Case, Metric
+from where2edit.evaluation.metrics.base import Metric
+from where2edit.evaluation.metrics.edit_batch import EditBatch
 
 
-def cosines(case: Case, encoder: str) -> Tensor:
+def cosines(batch: EditBatch, encoder: str) -> Tensor:
     """Cosine of prompt and image before and after the edit: [B,2]."""
-    text = case.text_of(encoder)
-    return torch.stack([(text * view.embedding(encoder)).sum(1) for view in (case.before, case.after)], 1)
+    text = batch.text_of(encoder)
+    return torch.stack([(text * view.embedding(encoder)).sum(1) for view in (batch.before, batch.after)], 1)
 
 
 class SuccessRate(Metric):
@@ -24,8 +25,8 @@ class SuccessRate(Metric):
     higher_is_better = True
     width = 2
 
-    def measure(self, case: Case) -> Tensor:
-        return cosines(case, self.needs[0])
+    def measure(self, batch: EditBatch) -> Tensor:
+        return cosines(batch, self.needs[0])
 
     def scores(self, values: Tensor) -> Tensor:
         return (values[:, 1] > values[:, 0]).double()
@@ -49,8 +50,8 @@ class Cosine(Metric):
     higher_is_better = True
     column: int
 
-    def measure(self, case: Case) -> Tensor:
-        return cosines(case, self.needs[0])[:, self.column]
+    def measure(self, batch: EditBatch) -> Tensor:
+        return cosines(batch, self.needs[0])[:, self.column]
 
 
 @METRICS.register("cosine_before_train_encoder")

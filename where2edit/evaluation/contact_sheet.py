@@ -1,0 +1,29 @@
+"""The contact sheet of a table: source, edit, mask and difference of the first samples of its last row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from where2edit.evaluation.runner import SHEET_CELL, ProtocolRunner
+from where2edit.evaluation.samples import prompt_of
+from where2edit.evaluation.table import PlannedTable
+from where2edit.files import pictures
+
+MOST_LARGE_ROWS = 12  # a sheet of more rows shows its pictures at half the size
+
+
+def contact_sheet(path: Path, runner: ProtocolRunner, table: PlannedTable) -> Path | None:
+    """Write the sheet from the pictures that the runner kept; None where it kept none."""
+    protocol = table.protocol
+    store = runner.store(protocol, table.rows[-1])
+    kinds = ("source", "mask") if protocol.kind == "masks" else ("source", "edit", "mask", "difference")
+    rows, labels = [], []
+    for index in range(table.plan.sheet):
+        files = [store.picture(index, kind) for kind in kinds]
+        if all(file.is_file() for file in files):
+            rows.append([pictures.load_image(file)[0] for file in files])
+            labels.append(prompt_of(protocol, index).text)
+    if protocol.kind == "sequential":
+        labels = [", then ".join(prompt.text for prompt in protocol.prompts)] * len(rows)
+    cell = SHEET_CELL if len(rows) <= MOST_LARGE_ROWS else SHEET_CELL // 2
+    return pictures.save_png(pictures.sheet(rows, labels, kinds, cell), path) if rows else None

@@ -1,0 +1,117 @@
+"""Makes the edits that a protocol asks for, batch by batch; sources are made once and shared.
+
+Legend: B sources of a chunk.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from functools import reduce
+
+import torch
+from torch import Tensor
+
+from where2edit.core.records import Condition, Edit, Source
+from where2edit.editing.blending import blended_sites, halo
+from where2edit.editing.conditions import Conditions
+from where2edit.editing.sequences import Painted, carry_on, paint_over
+from where2edit.evaluation.metrics.edit_batch import AnalysedImages, EditBatch
+from where2edit.evaluation.networks import MetricNetworks
+from where2edit.evaluation.protocols import Prompt
+from where2edit.evaluation.samples import PromptBatch
+from where2edit.evaluation.table import BuiltRow, PlannedTable
+from where2edit.methods.base import Method
+from where2edit.methods.controls import OracleMask
+
+
+class EditMaker:
+    """Makes sources and edits. `whole_sources`: whether a row reads what a source wrote past the blend site."""
+
+    def __init__(self, conditions: Conditions, networks: MetricNetworks, truncation: float):
+        self.conditions, self.networks, self.truncation = conditions, networks, truncation
+        self.whole_sources = False
+        self._sources: tuple[tuple, Source, AnalysedImages] | None = None
+
+    def edit_batch(self, table: PlannedTable, row: BuiltRow, asked: PromptBatch, chunk: range) -> EditBatch:
+        """Edit the sources of a chunk with one prompt each, and put together what metrics read."""
+        method, kind, prompts = row.method, table.protocol.kind, table.protocol.prompts
+        source, before = self.source(method, table.plan.seed, chunk)
+        seconds = None
+        if isinstance(method, OracleMask):
+            method.regions = {prompt.text: prompt.regions for prompt in prompts}
+            method.parser = self.networks["face_parsing"]
+        condition = self._condition(row, asked)
+        if kind == "sequential":
+            edit = self._sequence(method, source, prompts, row.strength)
+        elif kind == "time":
+            edit, seconds = self._timed(method, condition, table.plan.seed, chunk)
+        else:
+            edit = (method.propose if kind == "masks" else method)(source, condition)
+        same = edit.image is None or torch.equal(edit.image, source.image)
+        every = tuple(region for prompt in prompts for region in prompt.regions)
+        return EditBatch(
+            index=asked.index,
+            source=source,
+            condition=condition,
+            edit=edit,
+            before=before,
+            after=before if same else AnalysedImages(edit.image, self.networks),
+            regions=tuple(every if kind == "sequential" else prompt.regions for prompt in asked.prompts),
+            concepts=tuple(prompt.concept for prompt in asked.prompts),
+            halo=halo(method.frozen.generator, method.frozen.blend_site),
+            threshold=method.frozen.blending.threshold,
+            seconds=seconds,
+        )
+
+    def source(self, method: Method, seed: int, chunk: range) -> tuple[Source, AnalysedImages]:
+        """The sources of a chunk and what the networks say of them, kept until another chunk is asked for."""
+        generator = method.frozen.generator
+        key = (chunk, seed, type(generator), generator.resolution)
+        if self._sources is None or self._sources[0] != key:
+            self._sources = None  # the old ones make room first
+            w = self._latents(method, seed, chunk)
+            source = method.source(w) if self.whole_sources else source_to_blend_site(method, w)
+            self._sources = (key, source, AnalysedImages(source.image, self.networks))
+        return self._sources[1:]
+
+    def _latents(self, method: Method, seed: int, chunk: range) -> Tensor:
+        return method.latents(method.frozen.generator.sample_z([seed + i for i in chunk]), self.truncation)
+
+    def _condition(self, row: BuiltRow, asked: PromptBatch) -> Condition:
+        strength = row.strength if asked.strength is None else asked.strength
+        return self.conditions.of([prompt.text for prompt in asked.prompts], strength)
+
+    def _timed(self, method: Method, condition: Condition, seed: int, chunk: range) -> tuple[Edit, float]:
+        """One edit from latents to pixels and its seconds, after one that warms up; the prompt is embedded before."""
+        w = self._latents(method, seed, chunk)
+        method(method.source(w), condition)
+        synchronise(w)
+        began = time.perf_counter()
+        edit = method(method.source(w), condition)
+        synchronise(w)
+        return edit, time.perf_counter() - began
+
+    def _sequence(self, method: Method, source: Source, prompts: tuple[Prompt, ...], strength: float) -> Edit:
+        """Edit after edit on the blended canvas; the last edit's image, with the union of all masks."""
+        earlier: tuple[Painted, ...] = ()
+        for prompt in prompts:
+            condition = self.conditions.of([prompt.text] * len(source), strength)
+            edit = paint_over(method.render, source, method(source, condition), earlier)
+            earlier += (Painted.of(source, edit),)
+            source = carry_on(source, edit)
+        union = reduce(torch.maximum, (one.mask for one in earlier))
+        return replace(edit, mask=union, region_attention=None)
+
+
+def source_to_blend_site(method: Method, w: Tensor) -> Source:
+    """The source of latents w without what it wrote past the blend site, which is most of its memory."""
+    generator = method.frozen.generator
+    source = generator.source(w, upto=blended_sites(generator, method.frozen.blend_site)[-1].name)
+    return source.with_(image=generator.synthesis(source.styles))
+
+
+def synchronise(like: Tensor) -> None:
+    """Wait until the device of `like` is done, so that a clock measures the work and not its ordering."""
+    if like.is_cuda:
+        torch.cuda.synchronize(like.device)

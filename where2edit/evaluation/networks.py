@@ -1,0 +1,91 @@
+"""The frozen networks that metrics read, and those that only an option of the evaluation brings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from where2edit.backbones import judge
+from where2edit.backbones.arcface import ArcFace
+from where2edit.backbones.face_parsing import FaceParser
+from where2edit.backbones.facenet import FaceNet
+from where2edit.backbones.inception import Inception, InceptionLogits
+from where2edit.backbones.vgg import LPIPS
+from where2edit.core.registry import nearest
+from where2edit.editor.profile import Profile
+from where2edit.evaluation.heldout import build_heldout
+from where2edit.evaluation.options import EvaluationOptions
+from where2edit.evaluation.store import digest
+from where2edit.files import assets, pictures, tensorfile
+from where2edit.text_image.base import TextImage
+
+REAL = "real-features"  # kind of the file of features of real photos
+LOADERS: dict[str, Callable] = {
+    "inception": Inception.load,
+    "face_parsing": FaceParser.load,
+    "arcface": ArcFace.load,
+    "facenet": FaceNet.load,
+    "lpips": LPIPS.load,
+}
+
+
+class MetricNetworks:
+    """Frozen networks by name, each loaded when it is first asked for.
+
+    `given` adds to or replaces the loaders above: networks (or any values) under their names, such as
+    "train_encoder" and "heldout_encoder" (text-image encoders), "inception_logits" and "real_features" ([M,2048]).
+    """
+
+    def __init__(self, given: Mapping[str, object] | None = None, device: torch.device | str = "cpu"):
+        self._ready = dict(given or {})
+        self.device = device
+
+    def give(self, name: str, value: object) -> None:
+        """Add or replace one network."""
+        self._ready[name] = value
+
+    def has(self, name: str) -> bool:
+        """Whether the network was given or can be loaded."""
+        return name in self._ready or name in LOADERS
+
+    def __getitem__(self, name: str):
+        """The network. Raises ValueError for a name that was neither given nor can be loaded."""
+        if name not in self._ready:
+            if name not in LOADERS:
+                raise ValueError(f"'{name}' is not among the networks; {nearest(name, {*LOADERS, *self._ready})}")
+            self._ready[name] = LOADERS[name]().to(self.device)
+        return self._ready[name]
+
+
+def build_networks(
+    profile: Profile, encoder: TextImage, device: str, options: EvaluationOptions, folder: Path
+) -> MetricNetworks:
+    """The networks of one evaluation; `folder` is where the features of real photos are kept.
+
+    The judge is left out where its weights are not shipped, the others of the options where no option names them.
+    """
+    networks = MetricNetworks({"train_encoder": encoder}, device)
+    if assets.shipped(judge.WEIGHTS).is_file():
+        networks.give("judge", judge.Judge.load().to(device))
+    if options.heldout:
+        networks.give("heldout_encoder", build_heldout(options.heldout, profile.text_image).to(device))
+    if options.inception_logits:
+        networks.give("inception_logits", InceptionLogits.load(options.inception_logits).to(device))
+    if options.real:
+        networks.give("real_features", real_features(options.real, networks, folder))
+    return networks
+
+
+def real_features(folder: Path, networks: MetricNetworks, cache: Path) -> Tensor:
+    """Inception features [M,2048] of the pictures below a folder, kept beside the results."""
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp"))
+    if len(files) < 2:
+        raise ValueError(f"--real {folder} holds {len(files)} pictures; give a folder of real photos (PNG, JPEG, WebP)")
+    path = cache / f"real-{digest([[str(p.relative_to(folder)), p.stat().st_size] for p in files])}.safetensors"
+    if not path.is_file():
+        found = [networks["inception"](pictures.load_image(file).to(networks.device)).cpu() for file in files]
+        tensorfile.write(path, {"features": torch.cat(found)}, REAL, {})
+    return tensorfile.read(path, REAL)[0]["features"]

@@ -1,0 +1,20 @@
+"""What one may choose of an evaluation, apart from the profile and the tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """The choices of scripts/evaluate.py; the defaults are those of its command line."""
+
+    n: int | None = None  # pairs of source and prompt in every row; None: the protocol's own number
+    paper: bool = False  # the paper's number of samples, and every prompt on each source
+    batch: int = 2  # sources that are edited together; part of what makes two runs equal to the bit
+    seed: int = 100_000  # of the first source; far from the seeds that training and sheets use
+    processes: int | None = None  # on a CPU; None: one for each core that has memory enough
+    heldout: str | None = None  # text-image encoder that no training saw: NAME[:MODEL][:WEIGHTS or FILE]
+    inception_logits: Path | None = None  # torch-fidelity's Inception file, which inception_score needs
+    real: Path | None = None  # folder of real photos, which fid_vs_real needs

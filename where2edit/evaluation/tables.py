@@ -1,0 +1,85 @@
+"""Figures as Markdown tables: rows by metrics, rows and strengths by metrics, prompts by metrics."""
+
+from __future__ import annotations
+
+import math
+
+from where2edit.evaluation.metrics import METRICS
+from where2edit.evaluation.metrics.intervals import Interval
+from where2edit.evaluation.table import Figure, Table
+
+IN_PER_CENT = ("success", "changed_outside", "mask_on")  # how the names of metrics begin that are shares
+ARROWS = {True: " ↑", False: " ↓", None: ""}  # by whether higher is better
+
+
+def main_table(table: Table) -> list[str]:
+    """Rows by metrics; beside each metric of which the paper printed numbers, a column of its own."""
+    protocol = table.protocol
+    measured = {(f.row, f.metric): f.interval for f in table.figures if f.prompt is None}
+    names = list(dict.fromkeys(f.metric for f in table.figures))
+    printed = [name for name in names if any(name in row for row in protocol.paper.values())]
+    head = ["row"]
+    for name in names:
+        head += [name + ARROWS[METRICS.get(name).higher_is_better]] + ["paper"] * (name in printed)
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for label in dict.fromkeys([*(row.label for row in table.rows), *protocol.paper]):
+        cells = [label]
+        for name in names:
+            cells.append(with_interval(name, measured.get((label, name))))
+            if name in printed:
+                value = protocol.paper.get(label, {}).get(name)
+                cells.append("" if value is None else number(name, value))
+        lines.append("| " + " | ".join(cells) + " |")
+    return [*lines, ""]
+
+
+def strength_table(table: Table) -> list[str]:
+    """One line for each row and strength."""
+    names = list(dict.fromkeys(f.metric for f in table.figures))
+    measured = {(f.row, f.strength, f.metric): f.interval for f in table.figures if f.prompt is None}
+    lines = ["| row | strength | " + " | ".join(names) + " |", "|" + "---|" * (len(names) + 2)]
+    for label in [row.label for row in table.rows]:
+        for strength in table.protocol.strengths:
+            cells = [with_interval(name, measured.get((label, strength, name))) for name in names]
+            lines.append(f"| {label} | {strength:g} | " + " | ".join(cells) + " |")
+    return [*lines, ""]
+
+
+def prompt_table(table: Table) -> list[str]:
+    """One line for each prompt, of the table's last row; a figure over fewer samples than the others says so."""
+    last = table.rows[-1].label
+    mine = {(f.metric, f.prompt): f for f in table.figures if f.row == last and f.prompt is not None}
+    names = list(dict.fromkeys(metric for metric, _ in mine))
+    whole = max((f.interval.n for f in mine.values() if f.interval), default=0)
+    lines = [f"*{last}*, prompt by prompt (n = {whole} unless another is given):\n"]
+    lines += ["| prompt | " + " | ".join(names) + " |", "|" + "---|" * (len(names) + 1)]
+    for prompt in table.protocol.prompts:
+        cells = [_prompt_cell(mine[name, prompt.text], whole) for name in names]
+        lines.append(f"| {prompt.text} | " + " | ".join(cells) + " |")
+    return [*lines, ""]
+
+
+def _prompt_cell(figure: Figure, whole: int) -> str:
+    """One figure of one prompt; `whole` is the number of samples that needs no mention."""
+    if figure.interval is None:
+        return "–"
+    text = number(figure.metric, figure.interval.value)
+    if figure.interval.n != whole:
+        text += f" (n = {figure.interval.n})"
+    return text + f" ({figure.detail})" * bool(figure.detail)
+
+
+def number(metric: str, value: float) -> str:
+    """A figure in four significant digits, shares in per cent."""
+    if metric.startswith(IN_PER_CENT):
+        return f"{100 * value:.2f} %"
+    return f"{value:.4g}" if abs(value) > 5e-9 else "0"
+
+
+def with_interval(metric: str, interval: Interval | None) -> str:
+    """A figure with its interval; a dash where no sample counts."""
+    if interval is None:
+        return "–"
+    if not math.isfinite(interval.low):
+        return number(metric, interval.value)  # a single sample has no spread
+    return f"{number(metric, interval.value)} [{number(metric, interval.low)}, {number(metric, interval.high)}]"
