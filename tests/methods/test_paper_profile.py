@@ -19,8 +19,7 @@ from where2edit.editor.build import build_conditions
 from where2edit.editor.profile import load_profile
 from where2edit.generators.stylegan2 import StyleGAN2
 from where2edit.text_image.clip import Clip
-from where2edit.training.losses.attention_area import AttentionArea
-from where2edit.training.losses.attention_area import Options as AreaOptions
+from where2edit.training.losses.attention_area import AttentionArea, AttentionAreaOptions
 from where2edit.training.prompts import PromptSampler
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -155,11 +154,11 @@ def test_attention_area_by_hand():
     a = torch.tensor([[[[0.0, 1.0], [0.5, 0.5]]]])
     edit = Edit(styles={}, mask=a, attention=a)
     down, across = ((0.5**2 + 0.5**2) / 2) ** 0.5, (1 / 2) ** 0.5
-    loss = lambda smoothness: AttentionArea(None, AreaOptions(smoothness))(None, edit, None).item()  # noqa: E731
+    loss = lambda smoothness: AttentionArea(None, AttentionAreaOptions(smoothness))(None, edit, None).item()  # noqa: E731
     assert loss(0.0) == pytest.approx(0.5)
     assert loss(2.0) == pytest.approx(0.5 + 2 * (down + across))
     flat = torch.full((1, 1, 4, 4), 0.3, requires_grad=True)
-    AttentionArea(None, AreaOptions())(None, Edit(styles={}, mask=flat, attention=flat), None).backward()
+    AttentionArea(None, AttentionAreaOptions())(None, Edit(styles={}, mask=flat, attention=flat), None).backward()
     assert flat.grad.isfinite().all()
 
 

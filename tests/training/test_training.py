@@ -266,7 +266,6 @@ def test_warnings_are_printed_while_the_run_goes_on(tmp_path, capsys):
 @pytest.mark.parametrize(
     "change, sentence",
     [
-        ({"prompts": 1}, "training.prompts=1 makes the contrastive loss exactly zero; use at least 2 prompts"),
         ({"steps": 0}, "training.steps is 0; give at least 1"),
         ({"accumulate": 0}, "training.accumulate is 0; give at least 1"),
         ({"lr": -0.1}, "training.lr is -0.1; give a positive rate"),
@@ -277,6 +276,12 @@ def test_warnings_are_printed_while_the_run_goes_on(tmp_path, capsys):
 def test_a_config_that_cannot_train_is_refused(change, sentence):
     with pytest.raises(ValueError, match=sentence):
         replace(SMALL, **change)
+
+
+def test_the_contrastive_loss_itself_refuses_one_prompt_and_other_losses_do_not(tmp_path):
+    with pytest.raises(ValueError, match="training.prompts=1 makes the contrastive loss exactly zero; use at least 2"):
+        trainer(tmp_path, replace(SMALL, prompts=1))
+    trainer(tmp_path, replace(SMALL, prompts=1), {"style_delta": LossConfig(1.0)})
 
 
 def test_no_loss_and_nothing_to_train_are_refused(tmp_path):

@@ -44,7 +44,7 @@ def fit(generator: Generator, profile: Profile, k: int, folder: Path) -> Regions
     changed = replace(profile, regions=replace(profile.regions, k=k))
     path = folder / Path(changed.regions_file).name
     fitted = regions.fit_or_load(generator, changed.regions, path)
-    if profile.reads_region_names:
+    if profile.reads_region_shares:
         region_shares.name(generator, fitted, path)
     print(f"{path}: {k} regions, inertia {fitted.inertia:.6g}")
     return fitted

@@ -13,6 +13,7 @@ from where2edit.files import assets
 from where2edit.generators.base import GeneratorConfig
 from where2edit.methods.base import MethodConfig
 from where2edit.text_image.base import TextImageConfig
+from where2edit.training.losses import LOSSES
 from where2edit.training.losses.base import LossConfig
 from where2edit.training.prompts import DataConfig
 from where2edit.training.trainer import TrainingConfig
@@ -45,10 +46,10 @@ class Profile:
         return folder if folder.is_dir() else assets.shipped(self.data.captions)
 
     @property
-    def reads_region_names(self) -> bool:
+    def reads_region_shares(self) -> bool:
         """Whether training needs to know which parts of a face the regions show."""
-        named = self.losses.get("named_regions")
-        return bool(self.method.mapper.dyes) or (named is not None and named.weight > 0)
+        used = [name for name, entry in self.losses.items() if entry.weight > 0]
+        return bool(self.method.mapper.dyes) or any(LOSSES.get(name).reads_region_shares for name in used)
 
 
 def load_profile(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Profile:

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from where2edit.core import distributed
 from where2edit.core.records import Condition, Source
 from where2edit.methods.base import Method
+from where2edit.training.losses import LOSSES
 from where2edit.training.losses.base import Loss, LossConfig
 from where2edit.training.prompts import PromptSampler
 from where2edit.training.run_log import RunLog
@@ -52,10 +53,6 @@ class TrainingConfig:
         for name in ("steps", "sources", "prompts", "accumulate", "snapshot_every", "sheet_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"training.{name} is {getattr(self, name)}; give at least 1")
-        if self.prompts < 2:
-            raise ValueError(
-                "training.prompts=1 makes the contrastive loss exactly zero; use at least 2 prompts per image"
-            )
         if self.sources % self.accumulate:
             raise ValueError(
                 f"training.sources={self.sources} cannot be spread over training.accumulate={self.accumulate} passes; "
@@ -97,6 +94,8 @@ class Trainer:
         self.fingerprint, self.sheet = fingerprint, sheet
         if not losses:
             raise ValueError("no loss has a weight; give losses.clip_contrastive.weight=1")
+        for _, loss in losses.values():
+            loss.check_prompts(config.prompts)
         if config.prompts % distributed.world():
             raise ValueError(
                 f"training.prompts={config.prompts} cannot be shared by {distributed.world()} processes; "
@@ -225,12 +224,4 @@ def early_warnings(config: TrainingConfig, step: int, values: dict[str, float]) 
     """Plain words for a run that is going wrong; at most twenty times, once the attention is trained."""
     if step % max(10, config.steps // 20) or step < 0.3 * config.steps:
         return []
-    found = []
-    if values["mask"] < 0.005:
-        found.append("the attention has collapsed to 0: nothing is edited; lower the region_hinge weight")
-    if values["attention"] > 0.98:
-        found.append("the attention is 1 everywhere: the whole image is edited; raise the region_hinge weight")
-    flat = values.get("losses.clip_contrastive", 0.0)
-    if flat > 0.97 * math.log(config.prompts):
-        found.append(f"the contrastive loss is {flat:.2f}, that of guessing; raise the rate or the number of steps")
-    return found
+    return [warning for name in LOSSES.names() for warning in LOSSES.get(name).warnings(values, config.prompts)]

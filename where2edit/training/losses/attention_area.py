@@ -9,20 +9,21 @@ from torch import Tensor
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.text_image.base import TextImage
 from where2edit.training.losses import LOSSES
+from where2edit.training.losses.base import Loss
 
 
 @dataclass(frozen=True)
-class Options:
+class AttentionAreaOptions:
+    """The `losses.attention_area.options`."""
+
     smoothness: float = 1.0  # weight of the differences between neighbours; 0 leaves the area alone
 
 
-@LOSSES.register("attention_area")
-class AttentionArea:
+@LOSSES.register("attention_area", options=AttentionAreaOptions)
+class AttentionArea(Loss):
     """Mean attention, and the root mean square difference of neighbours down and across, over edits and pixels."""
 
-    Options = Options
-
-    def __init__(self, encoder: TextImage, options: Options):
+    def __init__(self, encoder: TextImage, options: AttentionAreaOptions):
         self.options = options
 
     def __call__(self, source: Source, edit: Edit, condition: Condition) -> Tensor:

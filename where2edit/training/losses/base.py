@@ -1,16 +1,15 @@
-"""What every loss shares: its section in the config, its ramp and how it is built.
-
-A registered loss is called as `loss(source, edit, condition) -> scalar`; it reads nothing but fields of the records.
-"""
+"""What every loss shares: its section in the config, its interface, and how it is built."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from torch import Tensor
 
-from where2edit.core.config import build
+from where2edit.core.config import build_options
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.text_image.base import TextImage
 from where2edit.training.losses import LOSSES
@@ -22,7 +21,7 @@ class LossConfig:
 
     weight: float
     ramp: tuple[float, ...] = (0.0, 0.0)  # share of the run at which the weight starts to grow, and is full
-    options: dict[str, Any] = field(default_factory=dict)  # checked against the loss's own Options
+    options: dict[str, Any] = field(default_factory=dict)  # checked against the loss's own options
 
     def __post_init__(self):
         ends = self.ramp
@@ -37,15 +36,43 @@ class LossConfig:
         return 0.0 if progress <= start else self.weight * (progress - start) / (full - start)
 
 
-class Loss(Protocol):
-    """A registered loss class: `Loss(encoder, options)`, with a frozen dataclass `Options` beside it."""
+class Loss(ABC):
+    """A term of the training objective; it reads nothing but fields of the records.
 
-    Options: type
+    A registered class is called as `Loss(encoder, options)`, with the options that it was registered with. What
+    training must know of a loss beyond its value, the loss declares itself: the attributes and `warnings`.
+    """
 
-    def __call__(self, source: Source, edit: Edit, condition: Condition) -> Tensor: ...
+    reads_region_shares: bool = False  # whether it needs to know which parts of a face the regions show
+    fewest_prompts: int = 1  # training.prompts with which the loss is of use
+    with_fewer_prompts: str = ""  # what fewer prompts do to the loss: a piece of the error's sentence
+
+    @abstractmethod
+    def __init__(self, encoder: TextImage, options: Any): ...
+
+    @abstractmethod
+    def __call__(self, source: Source, edit: Edit, condition: Condition) -> Tensor:
+        """The scalar value for n sources and their n*m edits and conditions."""
+
+    @classmethod
+    def check_prompts(cls, prompts: int) -> None:
+        """Raise ValueError where so many prompts per source (training.prompts) are too few for the loss."""
+        if prompts < cls.fewest_prompts:
+            raise ValueError(
+                f"training.prompts={prompts} {cls.with_fewer_prompts}; "
+                f"use at least {cls.fewest_prompts} prompts per image"
+            )
+
+    @classmethod
+    def warnings(cls, figures: Mapping[str, float], prompts: int) -> list[str]:
+        """Plain sentences on a run that is going wrong, from the logged figures of a step.
+
+        Every registered loss is asked, also those without a weight: the advice may be to give one.
+        """
+        return []
 
 
 def build_loss(name: str, config: LossConfig, encoder: TextImage) -> Loss:
     """The loss of that name with its options checked. Raises ValueError for unknown names and options."""
-    factory = LOSSES.get(name)
-    return factory(encoder, build(factory.Options, config.options, f"losses.{name}.options"))
+    options = build_options(LOSSES, name, config.options, f"losses.{name}.options")
+    return LOSSES.get(name)(encoder, options)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -13,11 +14,17 @@ from where2edit.core.distributed import gather, rank
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.text_image.base import TextImage
 from where2edit.training.losses import LOSSES
+from where2edit.training.losses.base import Loss
 from where2edit.training.losses.views import shared_view
+
+FEWEST_PROMPTS = 2  # with one prompt there is no other to tell it from: the loss is exactly zero
+GUESSING = 0.97  # share of log(m), the loss of guessing among m prompts, above which a run has learnt nothing
 
 
 @dataclass(frozen=True)
-class Options:
+class ClipContrastiveOptions:
+    """The `losses.clip_contrastive.options`."""
+
     temperature: float = 0.01  # tau
     relative: bool = False  # cosines of the edit minus those of its source; False is Eq. 4 as the released code runs it
     direct: float = 0.0  # weight of the mean rise of the cosine to the edit's own prompt
@@ -25,23 +32,24 @@ class Options:
     views: int = 0  # random looks at each image; 0: the image as it is
 
 
-@LOSSES.register("clip_contrastive")
-class ClipContrastive:
+@LOSSES.register("clip_contrastive", options=ClipContrastiveOptions)
+class ClipContrastive(Loss):
     """InfoNCE over the m prompts of one image, image -> prompt only, mean over edits.
 
     The printed Eq. 4 repeats the matched pair in its denominator; the released code, and this, use the ordinary one:
     sum over i of exp(cos(h_edit^j, h^i) / tau). Prompts are gathered over processes, so that 1 x m equals 2 x m/2.
     """
 
-    Options = Options
+    fewest_prompts = FEWEST_PROMPTS
+    with_fewer_prompts = "makes the contrastive loss exactly zero"
 
-    def __init__(self, encoder: TextImage, options: Options):
+    def __init__(self, encoder: TextImage, options: ClipContrastiveOptions):
         self.encoder, self.options = encoder, options
 
     def __call__(self, source: Source, edit: Edit, condition: Condition) -> Tensor:
         m, n = condition.per_source, len(source)
         prompts = gather(F.normalize(condition.h, dim=1).view(n, m, -1), dim=1)  # [n,M,D], M over all processes
-        if prompts.shape[1] < 2:
+        if prompts.shape[1] < FEWEST_PROMPTS:
             raise ValueError(
                 "a batch of 1 prompt makes the contrastive loss exactly zero; use at least 2 prompts per image"
             )
@@ -52,6 +60,13 @@ class ClipContrastive:
         own = target[..., None]
         rise = after.gather(2, own).clamp_max(self.options.ceiling) - before.expand_as(after).gather(2, own)
         return loss - self.options.direct * rise.mean()
+
+    @classmethod
+    def warnings(cls, figures: Mapping[str, float], prompts: int) -> list[str]:
+        value = figures.get("losses.clip_contrastive", 0.0)
+        if value <= GUESSING * math.log(prompts):
+            return []
+        return [f"the contrastive loss is {value:.2f}, that of guessing; raise the rate or the number of steps"]
 
     def _cosines(self, sources: Tensor, edits: Tensor, prompts: Tensor) -> tuple[Tensor, Tensor]:
         """sources [n,3,H,W], edits [n,m,3,H,W], prompts [n,M,D] -> cosines before [n,1,M] and after [n,m,M]."""

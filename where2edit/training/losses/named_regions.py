@@ -19,27 +19,30 @@ from where2edit.editing.region_shares import belonging
 from where2edit.ops.region_mean import region_averages
 from where2edit.text_image.base import TextImage
 from where2edit.training.losses import LOSSES
+from where2edit.training.losses.base import Loss
 from where2edit.training.losses.region_attention import needs_regions
 
 SMALLEST = 1e-6  # keeps the logarithm of a saturated attention finite
 
 
 @dataclass(frozen=True)
-class Options:
+class NamedRegionsOptions:
+    """The `losses.named_regions.options`."""
+
     inside: float = 1.0  # weight of the named parts; 0 only keeps the attention off the others
 
 
-@LOSSES.register("named_regions")
-class NamedRegions:
+@LOSSES.register("named_regions", options=NamedRegionsOptions)
+class NamedRegions(Loss):
     """Cross entropy of the attention: 1 on regions of the named parts, 0 on those of others, free where it may be.
 
     Named and other regions weigh the same in total, and so does each region of either, however small: lipstick that
     takes the tip of the nose is not a detail. Mean over the edits of a batch.
     """
 
-    Options = Options
+    reads_region_shares = True
 
-    def __init__(self, encoder: TextImage, options: Options):
+    def __init__(self, encoder: TextImage, options: NamedRegionsOptions):
         self.options = options
 
     def __call__(self, source: Source, edit: Edit, condition: Condition) -> Tensor:

@@ -11,21 +11,22 @@ from torch import Tensor
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.text_image.base import TextImage
 from where2edit.training.losses import LOSSES
+from where2edit.training.losses.base import Loss
 
 
 @dataclass(frozen=True)
-class Options:
+class PerceptualOptions:
+    """The `losses.perceptual.options`."""
+
     size: int = 224  # pixels that VGG sees
     normalise: bool = False  # ImageNet normalisation; the released code leaves it out
 
 
-@LOSSES.register("perceptual")
-class Perceptual:
+@LOSSES.register("perceptual", options=PerceptualOptions)
+class Perceptual(Loss):
     """Mean square difference of VGG16's relu2_2 between edit and source."""
 
-    Options = Options
-
-    def __init__(self, encoder: TextImage, options: Options):
+    def __init__(self, encoder: TextImage, options: PerceptualOptions):
         from where2edit.backbones.vgg import PerceptualFeatures
 
         self.features = PerceptualFeatures.load(size=options.size, normalise=options.normalise)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -11,21 +12,25 @@ from where2edit.core.records import Condition, Edit, Source
 from where2edit.ops.region_mean import region_averages
 from where2edit.text_image.base import TextImage
 from where2edit.training.losses import LOSSES
+from where2edit.training.losses.base import Loss
+
+COLLAPSED = 0.005  # share of mask cells above 0 under which nothing is edited
+EVERYWHERE = 0.98  # mean attention above which the whole image is edited
 
 
 @dataclass(frozen=True)
-class HingeOptions:
+class RegionHingeOptions:
+    """The `losses.region_hinge.options`."""
+
     margin: float = 0.7  # the released code's hinge; 0 is the printed L1 norm, since attention is never negative
     area: float = 0.0  # extra price per region in proportion to its share of the image (ours)
 
 
-@LOSSES.register("region_hinge")
-class RegionHinge:
+@LOSSES.register("region_hinge", options=RegionHingeOptions)
+class RegionHinge(Loss):
     """First term of Eq. 5: sum over regions of relu(mean attention - margin), mean over edits; empty ones left out."""
 
-    Options = HingeOptions
-
-    def __init__(self, encoder: TextImage, options: HingeOptions):
+    def __init__(self, encoder: TextImage, options: RegionHingeOptions):
         self.options = options
 
     def __call__(self, source: Source, edit: Edit, condition: Condition) -> Tensor:
@@ -39,19 +44,28 @@ class RegionHinge:
             excess = excess * (1 + self.options.area * edit.num_regions * share)
         return excess.sum(1).mean()
 
+    @classmethod
+    def warnings(cls, figures: Mapping[str, float], prompts: int) -> list[str]:
+        found = []
+        if figures["mask"] < COLLAPSED:
+            found.append("the attention has collapsed to 0: nothing is edited; lower the region_hinge weight")
+        if figures["attention"] > EVERYWHERE:
+            found.append("the attention is 1 everywhere: the whole image is edited; raise the region_hinge weight")
+        return found
+
 
 @dataclass(frozen=True)
-class VarianceOptions:
+class RegionVarianceOptions:
+    """The `losses.region_variance.options`."""
+
     detach: bool = True  # the region mean is a constant target, as in the released code; False is Eq. 5 as printed
 
 
-@LOSSES.register("region_variance")
-class RegionVariance:
+@LOSSES.register("region_variance", options=RegionVarianceOptions)
+class RegionVariance(Loss):
     """Second term of Eq. 5: mean square of a - a-bar over edits and pixels."""
 
-    Options = VarianceOptions
-
-    def __init__(self, encoder: TextImage, options: VarianceOptions):
+    def __init__(self, encoder: TextImage, options: RegionVarianceOptions):
         self.options = options
 
     def __call__(self, source: Source, edit: Edit, condition: Condition) -> Tensor:
@@ -61,5 +75,6 @@ class RegionVariance:
 
 
 def needs_regions(edit: Edit, name: str) -> None:
+    """Raise ValueError unless the method that made `edit` has an attention and regions, which the loss `name` reads."""
     if edit.regions is None or edit.attention is None:
         raise ValueError(f"{name} needs an attention with regions, which this method lacks; set losses.{name}.weight=0")

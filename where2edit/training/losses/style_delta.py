@@ -9,20 +9,21 @@ from torch import Tensor
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.text_image.base import TextImage
 from where2edit.training.losses import LOSSES
+from where2edit.training.losses.base import Loss
 
 
 @dataclass(frozen=True)
-class Options:
+class StyleDeltaOptions:
+    """The `losses.style_delta.options`."""
+
     squared: bool = False  # True: sum over sites of the squared norm, Eq. 6 as printed; False: mean norm, as released
 
 
-@LOSSES.register("style_delta")
-class StyleDelta:
+@LOSSES.register("style_delta", options=StyleDeltaOptions)
+class StyleDelta(Loss):
     """Mean over edits of the length of the shift, over edited sites; a Mahalanobis length in the w_principal space."""
 
-    Options = Options
-
-    def __init__(self, encoder: TextImage, options: Options):
+    def __init__(self, encoder: TextImage, options: StyleDeltaOptions):
         self.options = options
 
     def __call__(self, source: Source, edit: Edit, condition: Condition) -> Tensor:

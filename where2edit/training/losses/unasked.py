@@ -16,10 +16,13 @@ from torch import Tensor
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.text_image.base import TextImage
 from where2edit.training.losses import LOSSES
+from where2edit.training.losses.base import Loss
 
 
 @dataclass(frozen=True)
-class Options:
+class UnaskedOptions:
+    """The `losses.unasked.options`."""
+
     anchors: tuple[str, ...] = (
         "a man",
         "a woman",
@@ -31,13 +34,11 @@ class Options:
     exempt: float = 0.3  # |cosine| between prompt and anchor at which the anchor no longer counts
 
 
-@LOSSES.register("unasked")
-class Unasked:
+@LOSSES.register("unasked", options=UnaskedOptions)
+class Unasked(Loss):
     """Mean square change of the cosine to each anchor, weighted by relu(1 - |cos(prompt, anchor)| / exempt)."""
 
-    Options = Options
-
-    def __init__(self, encoder: TextImage, options: Options):
+    def __init__(self, encoder: TextImage, options: UnaskedOptions):
         self.encoder, self.options = encoder, options
         with torch.no_grad():
             self.anchors = F.normalize(encoder.text(list(options.anchors)), dim=1)
