@@ -304,7 +304,7 @@ def test_grow_equals_scipy():
         assert np.array_equal(grown[i, 0].numpy() > 0, expected)
 
 
-def test_networks_run_once_per_view():
+def test_networks_run_once_per_batch_of_images():
     calls = []
 
     class Counting:

@@ -1,1 +1,1 @@
-"""Frozen protocols: which prompts, which samples, which metrics; one command runs them and writes the report."""
+"""The evaluation: protocols (prompts, samples, metrics), their measurement on a profile, and the report."""

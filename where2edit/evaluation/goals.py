@@ -11,17 +11,17 @@ from where2edit.evaluation.table import Table
 
 @dataclass(frozen=True)
 class Outcome:
-    """One goal and what became of it."""
+    """A goal beside what was measured."""
 
     goal: Goal
-    measured: float | None  # the mean over prompts, or the share of them; None where no sample counts
+    measured: float | None  # the mean over prompts, or the share of prompts that keep the bound; None: nothing counts
     met: bool
     below: tuple[str, ...]  # prompts whose own figure misses the bound
     unknown: tuple[str, ...]  # prompts of which no sample counts
 
 
 def outcomes(table: Table) -> list[Outcome]:
-    """What became of every goal whose metric was measured."""
+    """The outcome of every goal whose metric was measured."""
     last = table.protocol.rows[-1].label
     values = {(f.metric, f.prompt): f.interval for f in table.figures if f.row == last}
     known = {metric for metric, _ in values}
@@ -29,7 +29,7 @@ def outcomes(table: Table) -> list[Outcome]:
 
 
 def outcome(goal: Goal, protocol: Protocol, values: dict[tuple[str, str | None], Interval | None]) -> Outcome:
-    """One goal over the prompts that it is for; `values` holds the interval of (metric, prompt)."""
+    """The outcome of one goal; `values` holds the interval of each (metric, prompt)."""
     prompts = [prompt.text for prompt in protocol.prompts if goal.tag is None or goal.tag in prompt.tags]
     found = {prompt: values[goal.metric, prompt].value for prompt in prompts if values.get((goal.metric, prompt))}
     unknown = tuple(prompt for prompt in prompts if prompt not in found)
@@ -52,7 +52,7 @@ def asked(goal: Goal) -> str:
 
 
 def goal_table(table: Table) -> list[str]:
-    """Every goal, what was measured, whether it is met, and which prompts miss it by themselves."""
+    """One line for each goal: what was measured, whether it is met, and which prompts alone miss the bound."""
     lines = ["| asked | measured | met | prompts that miss it by themselves |", "|---|---|---|---|"]
     for found in outcomes(table):
         value = "–" if found.measured is None else f"{found.measured:.4g}"

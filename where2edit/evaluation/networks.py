@@ -33,7 +33,7 @@ LOADERS: dict[str, Callable] = {
 
 
 class MetricNetworks:
-    """Frozen networks by name, each loaded when it is first asked for.
+    """Frozen networks by name, each loaded when it is first read.
 
     `given` adds to or replaces the loaders above: networks (or any values) under their names, such as
     "train_encoder" and "heldout_encoder" (text-image encoders), "inception_logits" and "real_features" ([M,2048]).
@@ -55,7 +55,8 @@ class MetricNetworks:
         """The network. Raises ValueError for a name that was neither given nor can be loaded."""
         if name not in self._ready:
             if name not in LOADERS:
-                raise ValueError(f"'{name}' is not among the networks; {nearest(name, {*LOADERS, *self._ready})}")
+                known = {*LOADERS, *self._ready}
+                raise ValueError(f"'{name}' was not given and cannot be loaded; {nearest(name, known)}")
             self._ready[name] = LOADERS[name]().to(self.device)
         return self._ready[name]
 

@@ -1,4 +1,4 @@
-"""Plots of a report: edit score against change outside the region, and mask IoU by region."""
+"""Plots of a report: gain of the cosine against change outside the region, and mask IoU of every prompt."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def _figure():
 
 
 def _save(figure, path: Path) -> Path:
+    """Write a plot as PNG; without the writer's name, so that the same numbers give the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Software": None})
     return path

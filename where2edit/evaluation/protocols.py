@@ -1,4 +1,4 @@
-"""A protocol is a YAML file in configs/protocols: prompts and the regions they name, rows, metrics, paper's numbers."""
+"""Protocols: what each table of the evaluation measures, read from the YAML files in configs/protocols."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ METHOD = "method"  # the row of the profile's own method
 
 @dataclass(frozen=True)
 class Prompt:
-    """What is asked for, and what that names: face regions (of backbones.face_parsing), an attribute of the judge."""
+    """A prompt, and what is needed to measure whether an edit followed it."""
 
     text: str
-    regions: tuple[str, ...]
+    regions: tuple[str, ...]  # face regions that the words name (backbones.face_parsing)
     concept: str | None = None  # attribute of the judge that should appear, or with a leading "-" disappear
-    tags: tuple[str, ...] = ()  # what a goal calls this prompt and others like it
+    tags: tuple[str, ...] = ()  # groups of prompts that a goal can be set for
 
 
 @dataclass(frozen=True)
@@ -34,19 +34,22 @@ class Row:
     label: str
     method: str = METHOD  # a registered method; "method" is the profile's own
     overrides: tuple[str, ...] = ()  # changes of the profile's config, for ablations
-    weights: str | None = None  # asset or path, {profile} its name; a row whose weights are missing is left out, named
+    weights: str | None = None  # asset or path, in which {profile} is the profile's name; None: the profile's own
     trained_with: tuple[str, ...] = ()  # overrides with which scripts/train.py makes such weights
 
 
 @dataclass(frozen=True)
 class Goal:
-    """What is asked of the last row: a bound on the mean over prompts, or on the figure of each of a share of them."""
+    """A bound that the last row should keep.
+
+    Without `share` the mean over prompts is bounded; with it, the figure of at least this share of the prompts.
+    """
 
     metric: str
     at_least: float | None = None
     at_most: float | None = None
-    tag: str | None = None  # of the prompts that count; None: all
-    share: float | None = None  # None: the mean over prompts is bounded
+    tag: str | None = None  # only prompts with this tag count; None: all
+    share: float | None = None  # 0 to 1
 
     def holds(self, value: float) -> bool:
         """Whether one figure keeps the bound."""
@@ -56,7 +59,11 @@ class Goal:
 
 @dataclass(frozen=True)
 class Protocol:
-    """A table. `n` pairs of source and prompt in every row, pair i edits source i; or n sources with every prompt."""
+    """A table: its rows, its columns (metrics), and on which samples they are measured.
+
+    `n` pairs of source and prompt in every row, where pair i is source i with prompt i mod P; with `crossed`, every
+    prompt on each of n sources. The last row is the one under test; the rows before it are what it is compared with.
+    """
 
     name: str
     title: str
@@ -66,13 +73,13 @@ class Protocol:
     metrics: tuple[str, ...]
     kind: Literal["edits", "masks", "strength", "sequential", "time"] = "edits"
     n: int = 64
-    crossed: bool = False  # every prompt on each source; then figures are over prompts, and of each prompt too
+    crossed: bool = False  # then figures are means over prompts, and each prompt has figures of its own
     in_all: bool = True  # whether --table all runs it
     paper_n: int = 10000  # per prompt, with --paper: every prompt on every source
-    strengths: tuple[float, ...] = ()  # kind "strength"
-    tests: tuple[str, ...] = ()  # metrics of which the one-sided test of the last row against the others is printed
+    strengths: tuple[float, ...] = ()  # of kind "strength": each edit is made with all of them
+    tests: tuple[str, ...] = ()  # metrics by which the last row is tested (one-sided) against the others
     paper: dict[str, dict[str, float]] = field(default_factory=dict)  # row or method of the paper -> metric -> number
-    goals: tuple[Goal, ...] = ()  # of a crossed protocol
+    goals: tuple[Goal, ...] = ()  # only of a crossed protocol
     notes: tuple[str, ...] = ()  # what the table cannot tell
 
     def __post_init__(self):

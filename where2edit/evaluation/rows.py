@@ -1,4 +1,4 @@
-"""The rows of a table: methods with their weights, and everything that their numbers depend on."""
+"""Builds the rows of tables: methods with their weights, and everything that their numbers depend on."""
 
 from __future__ import annotations
 
@@ -51,32 +51,41 @@ class RowBuilder:
     def row(self, row: Row, plan: SamplingPlan) -> BuiltRow:
         """The method of a row with its weights. Raises ValueError when it cannot be built."""
         profile = self.profile
-        own = configs.build(Profile, configs.override(configs.as_dict(profile), row.overrides))
-        if own.generator != profile.generator or own.text_image != profile.text_image:
+        changed = configs.build(Profile, configs.override(configs.as_dict(profile), row.overrides))
+        if changed.generator != profile.generator or changed.text_image != profile.text_image:
             raise ValueError("it changes the generator or the encoder; evaluate it as a profile of its own")
-        weights = row.weights.format(profile=profile.name) if row.weights else own.method.weights
-        name = own.method.name if row.method == METHOD else row.method
-        own = replace(own, method=replace(own.method, name=name, weights=None))
-        method, sha = self._method(own, weights, row)
-        relevant = [own.generator, own.text_image, own.regions, own.blending, own.method]
+        weights = changed.method.weights if row.weights is None else own_weights(profile, row)
+        name = changed.method.name if row.method == METHOD else row.method
+        changed = replace(changed, method=replace(changed.method, name=name, weights=None))
+        method = self._method(changed, weights)
+        sha256 = file_digest(find_weights(weights)) if weights and has_parameters(method) else ""
+        relevant = [changed.generator, changed.text_image, changed.regions, changed.blending, changed.method]
         config = digest([configs.as_dict(part) for part in relevant])
-        depends_on = [config, sha, plan.batch, plan.seed, plan.crossed, *self._shared]
-        return BuiltRow(row.label, method, own.method.strength, depends_on)
+        depends_on = [config, sha256, plan.batch, plan.seed, plan.crossed, *self._shared]
+        return BuiltRow(row.label, method, changed.method.strength, depends_on)
 
-    def _method(self, own: Profile, weights: str | None, row: Row) -> tuple[Method, str]:
-        """The method of a config, and the sha256 of its weights ("" where it is untrained or has nothing to train)."""
-        places = (Path(weights), assets.shipped(weights)) if row.weights else ()
-        if row.weights and weights not in assets.entries() and not any(place.is_file() for place in places):
-            raise ValueError(f"its weights {weights} are not here")
-        key = digest([configs.as_dict(own), weights])
+    def _method(self, profile: Profile, weights: str | None) -> Method:
+        """The method of a profile with these weights, built on the shared frozen networks or found among the built."""
+        key = digest([configs.as_dict(profile), weights])
         if key not in self._known:
-            method = build_method(own, replace(self.frozen, blending=own.blending))
-            if weights is not None and any(True for _ in method.parameters()):
+            method = build_method(profile, replace(self.frozen, blending=profile.blending))
+            if weights and has_parameters(method):
                 load_editor(method, find_weights(weights))
             self._known[key] = method.eval().requires_grad_(False)
-        method = self._known[key]
-        trained = weights is not None and any(True for _ in method.parameters())
-        return method, file_digest(find_weights(weights)) if trained else ""
+        return self._known[key]
+
+
+def has_parameters(method: Method) -> bool:
+    """Whether a method has anything to train; controls such as no-op have not."""
+    return any(True for _ in method.parameters())
+
+
+def own_weights(profile: Profile, row: Row) -> str:
+    """The weights that a row names for itself. Raises ValueError where they are neither an asset nor a file."""
+    weights = row.weights.format(profile=profile.name)
+    if weights not in assets.entries() and not any(p.is_file() for p in (Path(weights), assets.shipped(weights))):
+        raise ValueError(f"its weights {weights} are not here")
+    return weights
 
 
 def training_command(profile: Profile, row: Row) -> str:

@@ -1,4 +1,4 @@
-"""Metrics, one file each; a file registers itself, and tests/evaluation/test_metric_contracts.py then runs over it."""
+"""Metrics, one file for each kind; a class registers itself, and the contract tests of metrics then run over it."""
 
 from where2edit.core.registry import Registry
 

@@ -16,17 +16,18 @@ from where2edit.evaluation.networks import MetricNetworks
 
 
 class Metric(ABC):
-    """One figure of a set of edits. A subclass measures K numbers of each sample and says how they become one figure.
+    """One figure of a set of edits. A subclass measures K numbers of each edit and says how they become one figure.
 
-    State is the measured numbers themselves: halves merge exactly in any order, and every figure has an interval.
+    The state is the measured numbers themselves, one row [K] for each edit. So two halves merge exactly and in any
+    order, and every figure has a bootstrap interval.
     """
 
-    higher_is_better: bool | None  # None: neither, a fact that other figures are read beside
-    needs: tuple[str, ...] = ()  # names of the MetricNetworks it reads
+    higher_is_better: bool | None  # None: neither is better; the figure helps to read others
+    needs: tuple[str, ...] = ()  # names in MetricNetworks of what it reads
     protocol: str  # one sentence: what exactly is measured, at which resolution, over which pixels
     width: int = 1  # K
     reads_regions: bool = False  # whether it needs the regions that the prompt names
-    of_set: bool = False  # a figure of the set as a whole, no mean over samples; its bootstrap is centred on the figure
+    of_set: bool = False  # the figure is of the set as a whole (such as FID), not a mean; its bootstrap is centred
 
     def __init__(self, networks: MetricNetworks | None = None):
         self.networks = networks or MetricNetworks()
@@ -35,20 +36,23 @@ class Metric(ABC):
 
     @abstractmethod
     def measure(self, batch: EditBatch) -> Tensor:
-        """[B,K] of a batch; a row that is not a number does not count (such as a region that is not in the picture)."""
+        """The K numbers of each edit: [B,K] or, for K = 1, [B].
+
+        A row with nan does not count, such as that of an edit whose region is not in the picture.
+        """
 
     def scores(self, values: Tensor) -> Tensor:
-        """One number of each measured row: [N,K] -> [N]. Raises ValueError where only the set has a figure."""
+        """The score of each edit from its numbers: [N,K] -> [N]. Raises ValueError where only the set has a figure."""
         if self.width > 1 or self.of_set:
             raise ValueError(f"{type(self).__name__} is no mean over samples: only the set as a whole has a figure")
         return values[:, 0]
 
     def figure(self, values: Tensor) -> float:
-        """The figure of measured rows [N,K] in double precision; by default the mean of their scores."""
+        """The figure of measured numbers [N,K] in double precision; by default the mean of their scores."""
         return float(self.scores(values).mean())
 
     def detail(self, values: Tensor) -> str:
-        """A few words that a report puts beside the figure of measured rows [N,K]."""
+        """A few words that a report puts beside the figure of measured numbers [N,K]; "" for none."""
         return ""
 
     def update(self, batch: EditBatch) -> None:

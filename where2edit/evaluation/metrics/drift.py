@@ -1,4 +1,4 @@
-"""Drift: what a chain of edits did to pixels that no edit of it may reach."""
+"""Drift: what a sequence of edits did to pixels that no edit of it may reach."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from where2edit.evaluation.metrics.edit_batch import EditBatch
 
 @METRICS.register("drift")
 class Drift(Metric):
-    """`source` is the image before the first edit, `edit.image` that after the last, `edit.mask` the union of masks."""
+    """Exactly 0 for a local method.
+
+    `source` is the image before the first edit, `edit.image` the one after the last, `edit.mask` the union of masks.
+    """
 
     higher_is_better = False
     protocol = "mean |last - first image| outside every mask + halo of a chain of edits, images in [-1,1]"

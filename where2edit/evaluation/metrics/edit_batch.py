@@ -22,7 +22,7 @@ CHANGED = 1 / 127.5  # a pixel counts as changed when a channel moves by more th
 
 
 class AnalysedImages:
-    """Images [B,3,R,R] and what the frozen networks say of them, each computed once, when it is first asked for."""
+    """Images [B,3,R,R] and what the frozen networks say of them; each is computed once, when it is first read."""
 
     def __init__(self, images: Tensor, networks: MetricNetworks):
         self.images, self.networks = images, networks
@@ -46,7 +46,7 @@ class AnalysedImages:
             return self.networks["judge"](self.images)
 
     def embedding(self, network: str) -> Tensor:
-        """What a network makes of the images, [B,D], of length one unless it is the FID network."""
+        """The embedding [B,D] of the images by a network; of unit length, except the features of "inception"."""
         if network not in self._embeddings:
             net = self.networks[network]
             with torch.no_grad():
@@ -57,7 +57,7 @@ class AnalysedImages:
 
 @dataclass(frozen=True)
 class EditBatch:
-    """One batch of edits as metrics read it."""
+    """One batch of edits with everything that a metric may read."""
 
     index: Tensor  # [B] number of each sample in its protocol; equal numbers of two methods are the same sample
     source: Source
@@ -97,8 +97,8 @@ class EditBatch:
 
     @cached_property
     def perceptual(self) -> tuple[Tensor, Tensor]:
-        """LPIPS of source and edit at LPIPS_SIZE: the distance [B] and its map [B,H,W]."""
-        if self.after is self.before:
+        """LPIPS of source and edit: the distance [B] and its map [B,LPIPS_SIZE,LPIPS_SIZE]."""
+        if self.after is self.before:  # the edit changed nothing
             zero = self.source.image.new_zeros(len(self), LPIPS_SIZE, LPIPS_SIZE)
             return zero[:, 0, 0], zero
         with torch.no_grad():

@@ -12,7 +12,7 @@ from where2edit.evaluation.metrics import METRICS
 from where2edit.evaluation.metrics.base import Metric
 from where2edit.evaluation.metrics.edit_batch import EditBatch
 
-WIDTH = 2048
+WIDTH = 2048  # of the Inception features
 
 
 def frechet(a: Tensor, b: Tensor) -> float:
@@ -37,7 +37,7 @@ def frechet(a: Tensor, b: Tensor) -> float:
 
 @METRICS.register("fid_vs_unedited")
 class FidVsUnedited(Metric):
-    """The protocol of the released code: edited images against the same images before the edit. A no-op scores 0."""
+    """The protocol of the released code. An edit that changes nothing scores 0."""
 
     higher_is_better = False
     needs = ("inception",)

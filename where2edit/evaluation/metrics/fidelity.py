@@ -1,4 +1,4 @@
-"""PSNR and SSIM over the pixels that an edit should leave alone (Table 2: hair in neither the source nor the edit).
+"""PSNR and SSIM over the pixels that an edit should leave alone (in Table 2: those that are never hair).
 
 Legend: B batch, R resolution. Images are clipped to [-1,1] and compared at full resolution with a data range of 2.
 """

@@ -1,9 +1,9 @@
-"""What else an edit may change: attributes that follow from what was asked for, overlap with it, or exclude it.
+"""Attributes that an edit may change besides the one asked for: they follow from it, overlap with it, or exclude it.
 
-`judge_unasked` counts every other one of the judge's concepts. The rule is narrow: what the words mean, what hides or
-replaces what, and (for whole persons) what is how CelebA's labellers told age and sex. A correlation alone is no
-reason: grey hair does not imply age, lipstick does not imply a woman, a hat does not imply sex. An edit that brings
-those along is charged for them.
+`judge_unasked` counts changes of all other concepts of the judge as side effects. An attribute is implied where the
+words mean it, where the asked one hides or replaces it, or (for age and sex) where CelebA's labellers decided by it. A
+correlation alone is no reason: grey hair does not imply age, lipstick does not imply a woman, a hat does not imply a
+sex; an edit that changes those is charged for them.
 """
 
 from __future__ import annotations

@@ -9,14 +9,15 @@ from where2edit.evaluation.metrics import METRICS
 from where2edit.evaluation.metrics.base import Metric
 from where2edit.evaluation.metrics.edit_batch import EditBatch
 
-SPLITS = 10
+SPLITS = 10  # as Salimans et al. compute it
 
 
 @METRICS.register("inception_score")
 class InceptionScore(Metric):
     """Mean over 10 splits in order of sample number (fewer than 10 samples: one split for each).
 
-    The paper describes it and tabulates none; it says how ImageNet-like and varied images are, so little about faces.
+    The paper describes it and prints no value. It measures how varied images are among ImageNet's classes, which says
+    little about faces.
     """
 
     higher_is_better = True
@@ -34,5 +35,6 @@ class InceptionScore(Metric):
 
 
 def _score(log_p: Tensor) -> Tensor:
+    """The score of one split from log-probabilities [n,classes]."""
     marginal = log_p.exp().mean(0).log()
     return (log_p.exp() * (log_p - marginal)).sum(1).mean().exp()

@@ -1,4 +1,4 @@
-"""How sure a figure is: bootstrap intervals and the paper's one-sided test between two methods."""
+"""Bootstrap intervals of a figure, and the paper's one-sided t-test between two methods."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure with the interval that holds `level` of its bootstrap replicates."""
+    """A figure with the interval that holds the share `level` of its bootstrap replicates."""
 
     value: float
-    low: float
+    low: float  # nan, as `high`, where there is a single sample
     high: float
-    n: int
+    n: int  # samples that count
     level: float = 0.95
 
 

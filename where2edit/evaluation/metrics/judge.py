@@ -1,4 +1,4 @@
-"""Success by the judge: an attribute classifier that neither encoder nor editor ever saw (backbones.judge).
+"""Success by the judge: an attribute classifier that no encoder and no editor was trained with (backbones.judge).
 
 A prompt names one concept of the judge, or its absence with a leading "-"; prompts without a concept do not count.
 """
@@ -15,7 +15,7 @@ from where2edit.evaluation.metrics.edit_batch import EditBatch
 from where2edit.evaluation.metrics.implied import exempt
 from where2edit.evaluation.networks import MetricNetworks
 
-NAMED = 3  # unasked attributes that a report names
+NAMED = 3  # concepts that a report names: those that change most
 
 
 def probabilities(batch: EditBatch) -> Tensor:
@@ -40,6 +40,7 @@ def _column(concept: str | None, names: tuple[str, ...]) -> tuple[int, bool] | N
 
 
 def _asked(p: Tensor, row: tuple[int, bool] | None) -> Tensor:
+    """The probability of what is asked for, from the judge's probabilities [C] of one image."""
     if row is None:
         return torch.full((), torch.nan).to(p)
     column, absent = row
@@ -47,6 +48,8 @@ def _asked(p: Tensor, row: tuple[int, bool] | None) -> Tensor:
 
 
 class Judged(Metric):
+    """Keeps the judge's probability of what each prompt asks for, before and after the edit."""
+
     higher_is_better = True
     needs = ("judge",)
     width = 2
@@ -94,7 +97,10 @@ class JudgeGainLacking(Lacking, JudgeGain):
 
 @METRICS.register("judge_unasked")
 class JudgeUnasked(Judged):
-    """One number per concept of the judge: its signed change, or infinity where it was asked for or is implied."""
+    """Side effects on attributes: for each concept of the judge the change of its probability.
+
+    A concept that was asked for or is implied is kept as infinity and does not count.
+    """
 
     higher_is_better = False
     protocol = (
@@ -108,7 +114,7 @@ class JudgeUnasked(Judged):
         super().__init__(networks)
 
     def measure(self, batch: EditBatch) -> Tensor:
-        super().measure(batch)  # an unknown concept is an error here too
+        super().measure(batch)  # raises where a concept is unknown
         change = batch.after.judged.sigmoid() - batch.before.judged.sigmoid()
         asked = [[name in exempt(concept) for name in self.names] for concept in batch.concepts]
         return change.masked_fill(torch.tensor(asked, device=change.device), torch.inf)

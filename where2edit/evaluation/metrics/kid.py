@@ -1,7 +1,7 @@
 """Kernel Inception Distance (Binkowski et al. 2018): squared MMD with the kernel (x.y / D + 1)^3.
 
-Row i of both sets is the same picture before and after an edit, so that the two sets are not drawn apart: the estimate
-is the U-statistic (Gretton et al. 2012, Eq. 4), which leaves out such pairs, has no bias, and is 0 for equal sets.
+Row i of both sets is the same picture before and after an edit, so the two sets are not independent. The estimate is
+the U-statistic of Gretton et al. 2012, Eq. 4, which leaves out the pairs (i, i), has no bias, and is 0 for equal sets.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from where2edit.evaluation.metrics.base import Metric
 from where2edit.evaluation.metrics.edit_batch import EditBatch
 from where2edit.evaluation.metrics.fid import WIDTH
 
-SUBSET = 1000
-SUBSETS = 100
+SUBSET = 1000  # rows of one estimate, as torch-fidelity does it
+SUBSETS = 100  # estimates that are averaged where there are more rows
 
 
 def kernel_distance(a: Tensor, b: Tensor) -> float:
@@ -40,7 +40,7 @@ def _discrepancy(a: Tensor, b: Tensor) -> Tensor:
 
 @METRICS.register("kid_vs_unedited")
 class KidVsUnedited(Metric):
-    """As `fid_vs_unedited`, but without bias in the number of samples: the one to read when n is small. A no-op: 0."""
+    """Like `fid_vs_unedited`, but unbiased: the one to read when n is small. Edits that change nothing score 0."""
 
     higher_is_better = False
     needs = ("inception",)

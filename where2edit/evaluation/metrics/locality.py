@@ -1,4 +1,4 @@
-"""Locality: what changes where nothing should, outside mask + halo (a promise) and outside the named region (a goal).
+"""Locality: what changes outside mask + halo, where a local method changes nothing, and outside the named region.
 
 Legend: B batch, R resolution. Differences are the largest channel of |edited - source|.
 """
@@ -20,7 +20,7 @@ def share(where: Tensor, among: Tensor) -> Tensor:
 
 @METRICS.register("changed_outside_mask")
 class ChangedOutsideMask(Metric):
-    """Exactly 0 for a local method; a mask that reaches every pixel leaves nothing to count."""
+    """Exactly 0 for a local method. An edit whose mask and halo reach every pixel does not count."""
 
     higher_is_better = False
     protocol = "share of pixels outside mask + halo that differ from the source at all (in the last bit)"
@@ -64,7 +64,7 @@ class DifferenceOutsideRegion(Metric):
 
 @METRICS.register("difference_inside_share")
 class DifferenceInsideShare(Metric):
-    """Does not depend on how strong the edit is; edits that change nothing do not count."""
+    """Does not depend on the strength of the edit. Edits that change nothing do not count."""
 
     higher_is_better = True
     needs = ("face_parsing",)

@@ -1,9 +1,12 @@
-"""Does the attention find the region that the prompt names? Masks against face parsing, at the resolution of the mask.
+"""Segmentation metrics of the mask: edited cells against the parsed region that the prompt names.
 
-The released code compared with label maps that it had resized bilinearly, which invents classes; here it is nearest.
+Legend: B edits of the batch, r blend resolution. Face parsing is compared at the resolution of the mask. The released
+code resized label maps bilinearly, which invents classes; here the nearest label counts.
 """
 
 from __future__ import annotations
+
+from abc import abstractmethod
 
 import torch
 from torch import Tensor
@@ -18,18 +21,26 @@ from where2edit.evaluation.metrics.edit_batch import EditBatch
 def predicted(batch: EditBatch) -> Tensor:
     """True where the method edits: bool [B,r,r].
 
-    Region attention at or above the method's threshold, 0.8 in the paper, where there is one (before the blur, as the
-    released code compares); else the mask at or above one half.
+    Where there is region attention: at or above the method's threshold (0.8 in the paper), before the blur, as the
+    released code compares. Elsewhere: the mask at or above one half.
     """
     if batch.edit.region_attention is not None:
         return batch.edit.region_attention[:, 0] >= batch.threshold
     return batch.edit.mask[:, 0] >= 0.5
 
 
+def parsed_cells(batch: EditBatch, like: Tensor) -> Tensor:
+    """Face parsing of the source at the resolution of `like` [B,r,r]: int64 [B,r,r]."""
+    return F.interpolate(batch.before.labels[:, None].float(), like.shape[1:], mode="nearest")[:, 0].long()
+
+
 def confusion(batch: EditBatch) -> Tensor:
-    """Cells found, found wrongly, missed and left out rightly: [B,4]; nan where the source does not show the region."""
+    """Counts of true positive, false positive, false negative and true negative cells: [B,4].
+
+    nan where the source does not show the region.
+    """
     found = predicted(batch)
-    labels = F.interpolate(batch.before.labels[:, None].float(), found.shape[1:], mode="nearest")[:, 0].long()
+    labels = parsed_cells(batch, found)
     truth = torch.stack([region_mask(labels[i], *names) for i, names in enumerate(batch.regions)])
     counts = torch.stack([found & truth, found & ~truth, ~found & truth, ~found & ~truth], 1).flatten(2).sum(2).float()
     shown = truth.flatten(1).any(1)
@@ -37,6 +48,8 @@ def confusion(batch: EditBatch) -> Tensor:
 
 
 class MaskMetric(Metric):
+    """A ratio of the four counts of each edit, averaged over edits."""
+
     higher_is_better = True
     needs = ("face_parsing",)
     reads_regions = True
@@ -48,8 +61,9 @@ class MaskMetric(Metric):
     def scores(self, values: Tensor) -> Tensor:
         return self.ratio(*values.T)
 
+    @abstractmethod
     def ratio(self, hit: Tensor, wrong: Tensor, missed: Tensor, rest: Tensor) -> Tensor:
-        raise NotImplementedError
+        """The ratio [N] from cells [N] found rightly, found wrongly, missed, and left out rightly."""
 
 
 @METRICS.register("mask_iou")
@@ -73,7 +87,7 @@ class MaskIouMacro(MaskMetric):
 
 @METRICS.register("mask_precision")
 class MaskPrecision(MaskMetric):
-    """An empty mask has no precision; it counts as 0, so that editing nothing wins nothing."""
+    """An empty mask has no precision; it counts as 0, so that an editor gains nothing by editing nothing."""
 
     protocol = "mean share of the edited cells that belong to the parsed region that the prompt names"
 
@@ -90,15 +104,14 @@ class MaskRecall(MaskMetric):
 
 
 class MaskOn(Metric):
-    """How much of one part of the face is edited; nan where the source does not show it."""
+    """Share of one part of the picture that is edited; nan where the source does not show it."""
 
     needs = ("face_parsing",)
-    part: str
+    part: str  # name of the part in backbones.face_parsing
 
     def measure(self, batch: EditBatch) -> Tensor:
         found = predicted(batch)
-        labels = F.interpolate(batch.before.labels[:, None].float(), found.shape[1:], mode="nearest")[:, 0].long()
-        truth = region_mask(labels, self.part).flatten(1)
+        truth = region_mask(parsed_cells(batch, found), self.part).flatten(1)
         return (found.flatten(1) & truth).sum(1) / truth.sum(1)
 
 

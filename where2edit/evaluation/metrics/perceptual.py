@@ -23,7 +23,7 @@ class Lpips(Metric):
 
 @METRICS.register("lpips_outside_region")
 class LpipsOutsideRegion(Metric):
-    """The map reaches past the edited pixels by the network's receptive field: a perfect edit scores above 0."""
+    """LPIPS differs as far around the edited pixels as the network's receptive field reaches, so no edit scores 0."""
 
     higher_is_better = False
     needs = ("lpips", "face_parsing")

@@ -1,6 +1,7 @@
 """Success Rate and the cosines behind it: does an edited image lie closer to its prompt than the source did?
 
-The encoder that drove the training marks its own exam; the held-out one was not seen in training. Each has its name.
+The encoder of the training favours edits that were trained with it; the held-out one was not seen in training. The name
+of each metric says which encoder it reads.
 """
 
 from __future__ import annotations
