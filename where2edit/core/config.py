@@ -110,7 +110,7 @@ def build(kind: type[T], tree: Any, where: str = "") -> T:
     values = {key: _convert(hints[key], value, f"{where}.{key}".strip(".")) for key, value in tree.items()}
     missing = [
         f.name
-        for f in dataclasses.fields(kind)
+        for f in dataclasses.fields(typing.cast(Any, kind))
         if f.name not in values and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
     ]
     if missing:
@@ -124,7 +124,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if hint is Any:
         return value
     if dataclasses.is_dataclass(hint):
-        return build(hint, value, where)
+        return build(typing.cast(type, hint), value, where)
     if origin in (types.UnionType, typing.Union):
         return None if value is None else _convert(next(a for a in args if a is not type(None)), value, where)
     if origin is typing.Literal:

@@ -71,12 +71,12 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
 
     This is what DistributedDataParallel does, without its search for unused parameters.
     """
-    with_gradient = [p for p in parameters if p.grad is not None]
-    if world() == 1 or not with_gradient:
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    if world() == 1 or not gradients:
         return
-    flat = sum_over_processes(torch.cat([p.grad.flatten() for p in with_gradient])) / world()
-    for p, gradient in zip(with_gradient, flat.split([p.numel() for p in with_gradient]), strict=True):
-        p.grad.copy_(gradient.view_as(p))
+    flat = sum_over_processes(torch.cat([gradient.flatten() for gradient in gradients])) / world()
+    for gradient, mean in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
+        gradient.copy_(mean.view_as(gradient))
 
 
 def step_seed(seed: int, step: int) -> int:

@@ -6,7 +6,7 @@ Legend: B edits of the batch, R output resolution, D width of an embedding. Imag
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 
 import torch
 import torch.nn.functional as F
@@ -77,6 +77,7 @@ class EditBatch:
     @cached_property
     def difference(self) -> Tensor:
         """Largest channel of |edited - source| per pixel: [B,R,R], in [0,2]."""
+        assert self.edit.image is not None and self.source.image is not None
         return (self.edit.image - self.source.image).abs().amax(1)
 
     @cached_property
@@ -91,7 +92,7 @@ class EditBatch:
     @cached_property
     def outside_mask(self) -> Tensor:
         """True where a pixel is out of reach: outside the mask's active cells grown by the halo; bool [B,R,R]."""
-        size = self.source.image.shape[-1]
+        size = self.before.images.shape[-1]
         active = F.interpolate((self.edit.mask > 0).float(), (size, size), mode="nearest")
         return grow(active, self.halo)[:, 0] == 0
 
@@ -99,12 +100,12 @@ class EditBatch:
     def perceptual(self) -> tuple[Tensor, Tensor]:
         """LPIPS of source and edit: the distance [B] and its map [B,LPIPS_SIZE,LPIPS_SIZE]."""
         if self.after is self.before:  # the edit changed nothing
-            zero = self.source.image.new_zeros(len(self), LPIPS_SIZE, LPIPS_SIZE)
+            zero = self.before.images.new_zeros(len(self), LPIPS_SIZE, LPIPS_SIZE)
             return zero[:, 0, 0], zero
         with torch.no_grad():
             layers = self.before.networks["lpips"].layers(self.before.at_lpips_size, self.after.at_lpips_size)
         whole = [F.interpolate(m, (LPIPS_SIZE, LPIPS_SIZE), mode="bilinear", align_corners=False) for m in layers]
-        return sum(m.mean((1, 2, 3)) for m in layers), sum(whole)[:, 0]
+        return reduce(torch.add, [m.mean((1, 2, 3)) for m in layers]), reduce(torch.add, whole)[:, 0]
 
     @cached_property
     def text(self) -> dict[str, Tensor]:
