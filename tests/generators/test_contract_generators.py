@@ -24,6 +24,15 @@ from where2edit.generators.base import CONSTANT, Generator, GeneratorConfig
 MASKS = 20
 
 
+def test_an_incomplete_generator_cannot_be_made():
+    class Incomplete(Generator):
+        def mapping(self, z):
+            return z
+
+    with pytest.raises(TypeError, match="abstract"):
+        Incomplete()
+
+
 @dataclass
 class Case:
     registered: str  # its name in the registry

@@ -7,7 +7,7 @@ from toy_cases import openai_net
 from where2edit.core.config import build_section
 from where2edit.files import assets
 from where2edit.text_image import TEXT_IMAGE
-from where2edit.text_image.base import TextImageConfig
+from where2edit.text_image.base import TextImage, TextImageConfig
 from where2edit.text_image.minilm import MiniLM
 from where2edit.text_image.toy import Toy
 
@@ -181,3 +181,12 @@ def test_options_belong_to_one_encoder():
         build(name="toy", options={"model": QUICK})
     with pytest.raises(ValueError, match=r"text_image\.options\.pixels is 'raw'"):
         build(name="clip", options={"pixels": "raw"})
+
+
+def test_an_incomplete_encoder_cannot_be_made():
+    class Incomplete(TextImage):
+        def encode_text(self, prompts):
+            return prompts
+
+    with pytest.raises(TypeError, match="abstract"):
+        Incomplete()

@@ -73,7 +73,7 @@ class Attention(nn.Module):
         site = generator.site(blend_site)
         self.resolution, self.noise = site.resolution, config.noise
         sites = generator.sites if config.inputs == "all" else generator.upto(blend_site)
-        convolutions = {s.name: s.channels for s in sites if not s.rgb and not s.name.endswith(".up")}
+        convolutions = {s.name: s.channels for s in sites if s.convolution}
         constant = generator.start(1).features.shape[1]
         inputs = {CONSTANT: constant, **convolutions} if config.styled else convolutions
         self.inputs = tuple(inputs)

@@ -44,11 +44,9 @@ class PreviewHead(nn.Module):
     `weights` {site: [O,C]}, `biases` {site: [O]}; `details` {site: [O,3C]} read the bands that an enlargement drops.
     """
 
-    def __init__(self, weights: dict[str, Tensor], biases: dict[str, Tensor], details: dict[str, Tensor] | None = None):
+    def __init__(self, weights: dict[str, Tensor], biases: dict[str, Tensor], details: dict[str, Tensor]):
         super().__init__()
         self.sites = tuple(weights)
-        if details is None:
-            details = {name: torch.zeros(len(w), 3 * w.shape[1]) for name, w in weights.items() if _enlarged(name)}
         for kind, tensors in (("weights", weights), ("biases", biases), ("details", details)):
             named = {name.replace(".", "_"): nn.Parameter(value.clone()) for name, value in tensors.items()}
             setattr(self, kind, nn.ParameterDict(named))
@@ -58,20 +56,15 @@ class PreviewHead(nn.Module):
         for name in self.sites:
             key, style = name.replace(".", "_"), styles[name][:, :, None, None]
             weight, bias = self.weights[key][:, :, None, None], self.biases[key]
-            if _enlarged(name):
+            if key in self.details:
                 x = x * styles[f"{name.split('.')[0]}.up"][:, :, None, None]
                 low, bands = x.split((weight.shape[1], 3 * weight.shape[1]), 1)
                 y = F.conv2d(0.5 * low * style, weight, bias)
                 y = y + F.conv2d(bands * style.repeat_interleave(3, 1), self.details[key][:, :, None, None])
             else:
                 y = F.conv2d(x * style, weight, bias)
-            x = y if name.endswith(".rgb") else F.leaky_relu(y, 0.2)
+            x = y if name == self.sites[-1] else F.leaky_relu(y, 0.2)
         return x
-
-
-def _enlarged(name: str) -> bool:
-    """Whether the site reads what an enlargement has just written."""
-    return name.endswith(".conv0")
 
 
 def from_generator(generator: Generator, site: str) -> PreviewHead:
@@ -80,10 +73,14 @@ def from_generator(generator: Generator, site: str) -> PreviewHead:
         raise ValueError(
             f"generator '{generator.name}' has no preview; train on full images (training.use_preview_head=false)"
         )
-    later = [s for s in generator.sites[len(generator.upto(site)) :] if not s.name.endswith(".up")]
+    later = [s for s in generator.sites[len(generator.upto(site)) :] if s.role != "up"]
     weights, biases = zip(*(generator.on_flat_area(s) for s in later), strict=True)
     names = [s.name for s in later]
-    return PreviewHead(dict(zip(names, weights, strict=True)), dict(zip(names, biases, strict=True)))
+    # The first convolution at a resolution reads what an enlargement has just written.
+    details = {
+        s.name: torch.zeros(len(w), 3 * w.shape[1]) for s, w in zip(later, weights, strict=True) if s.role == "conv0"
+    }
+    return PreviewHead(dict(zip(names, weights, strict=True)), dict(zip(names, biases, strict=True)), details)
 
 
 def save(head: PreviewHead, path: str | Path, metadata: dict[str, str]) -> None:

@@ -5,9 +5,9 @@ Legend: B batch, L number of w codes, C channels, R output resolution. Images ar
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from where2edit.core.records import Source
 from where2edit.core.registry import nearest
 
+Role = Literal["up", "conv0", "conv1", "rgb"]  # what a site does, see Site
 CONSTANT = "constant"  # name of the learned input among the features of a Source
 
 
@@ -31,16 +32,34 @@ class GeneratorConfig:
 
 @dataclass(frozen=True)
 class Site:
-    """A named place in the generator where a style acts, in execution order."""
+    """A named place in the generator where a style acts.
 
-    name: str  # "64.conv1": resolution that it writes, then its role
-    resolution: int
+    Roles, in the order of execution at one resolution: `up` enlarges and convolves nothing; `conv0` is the first of two
+    convolutions, `conv1` the second (at the lowest resolution the only one); `rgb` writes a picture.
+    """
+
+    resolution: int  # of what it writes
+    role: Role
     width: int  # numbers in its style = input channels of its convolution
     channels: int  # channels that it writes
     up: int  # factor by which it enlarges the canvas it reads (1 or 2)
     spread: int  # pixels, at the resolution it writes, that it spreads a change past the enlarged pixel
-    rgb: bool = False  # writes the RGB canvas instead of the features
-    skip_spread: int = 0  # RGB sites: the same for the upsampled RGB skip that it adds to
+    skip_spread: int = 0  # rgb sites: the same for the upsampled RGB skip that it adds to
+
+    @property
+    def name(self) -> str:
+        """The resolution and the role, such as "64.conv1"."""
+        return f"{self.resolution}.{self.role}"
+
+    @property
+    def rgb(self) -> bool:
+        """Whether it writes the RGB canvas instead of the features."""
+        return self.role == "rgb"
+
+    @property
+    def convolution(self) -> bool:
+        """Whether it writes features with a convolution."""
+        return self.role in ("conv0", "conv1")
 
 
 @dataclass(frozen=True)
@@ -59,8 +78,8 @@ class Canvas:
         return replace(self, rgb=value) if site.rgb else replace(self, features=value)
 
 
-class Generator(nn.Module):
-    """A frozen generator. Subclasses fill `sites` and the five abstract methods; everything else follows.
+class Generator(nn.Module, ABC):
+    """A frozen generator. Subclasses fill the attributes and the abstract methods; everything else follows.
 
     Buffers: `w_mean` [512], the centre of truncation.
     """

@@ -25,7 +25,6 @@ from where2edit.generators import GENERATORS
 from where2edit.generators.base import Canvas, Generator, GeneratorConfig, Site
 
 CHANNELS = {4: 512, 8: 512, 16: 512, 32: 512, 64: 512, 128: 256, 256: 128, 512: 64}  # written at each resolution
-IMAGE_SITE = "1024.rgb"
 MEAN_SAMPLES = 4096  # mapped samples behind w_mean, as in StyleGAN2
 
 
@@ -67,15 +66,15 @@ class Modulated(nn.Module):
 
 
 def _sites() -> tuple[Site, ...]:
-    sites = [Site("4.conv1", 4, 512, 512, up=1, spread=1)]
+    sites = [Site(4, "conv1", 512, 512, up=1, spread=1)]
     for r, channels in list(CHANNELS.items())[1:]:
         wide = CHANNELS[r // 2]
         sites += [
-            Site(f"{r}.up", r, wide, wide // 4, up=2, spread=0),
-            Site(f"{r}.conv0", r, wide // 4, channels, up=1, spread=1),
-            Site(f"{r}.conv1", r, channels, channels, up=1, spread=1),
+            Site(r, "up", wide, wide // 4, up=2, spread=0),
+            Site(r, "conv0", wide // 4, channels, up=1, spread=1),
+            Site(r, "conv1", channels, channels, up=1, spread=1),
         ]
-    return (*sites, Site(IMAGE_SITE, 1024, 64, 3, up=2, spread=0, rgb=True))
+    return (*sites, Site(1024, "rgb", 64, 3, up=2, spread=0))
 
 
 class MobileStyleGAN(Generator):
@@ -134,7 +133,7 @@ class MobileStyleGAN(Generator):
 
     def step(self, site: Site, canvas: Canvas, style: Tensor) -> Canvas:
         x = canvas.features * style[:, :, None, None]
-        if site.name.endswith(".up"):
+        if site.role == "up":
             return Canvas(inverse_haar(x, site.channels))
         x = self._block(site).convolve(x)
         return Canvas(canvas.features, inverse_haar(x, 3)) if site.rgb else Canvas(x)
@@ -153,7 +152,7 @@ def mobilestylegan(config: GeneratorConfig = GeneratorConfig(), options: NoOptio
 
 
 def _module(site: Site) -> Modulated:
-    if site.name.endswith(".up"):
+    if site.role == "up":
         return Modulated(site.width)
     if site.rgb:
         return Modulated(site.width, 4 * site.channels)
@@ -199,7 +198,7 @@ def _mapping_bias(graph: Graph, matmul: str) -> object:
 
 def _site_tensors(graph: Graph, site: Site) -> dict[str, Tensor]:
     """The constants of one site under the names of `Modulated`, style scale folded into the affine."""
-    role, block = site.name.split(".")[1], int(math.log2(site.resolution)) - 3
+    role, block = site.role, int(math.log2(site.resolution)) - 3
     stem = {"up": f"m.layers.{block}.up", "rgb": f"m.layers.{block - 1}.to_img.conv"}.get(role)
     if stem is None:
         stem = "m.conv1.conv" if block < 0 else f"m.layers.{block}.conv{int(role[-1]) + 1}.conv"

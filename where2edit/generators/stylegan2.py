@@ -62,9 +62,9 @@ def stylegan2_sites(resolution: int, channel_multiplier: int) -> tuple[Site, ...
     for r in (4, *(size for size in RESOLUTIONS if size <= resolution)):
         c = width(r, channel_multiplier)
         if r > 4:
-            sites.append(Site(f"{r}.conv0", r, width(r // 2, channel_multiplier), c, up=2, spread=enlarging))
-        sites.append(Site(f"{r}.conv1", r, c, c, up=1, spread=plain))
-        sites.append(Site(f"{r}.rgb", r, c, 3, up=1, spread=0, rgb=True, skip_spread=skip if r > 4 else 0))
+            sites.append(Site(r, "conv0", width(r // 2, channel_multiplier), c, up=2, spread=enlarging))
+        sites.append(Site(r, "conv1", c, c, up=1, spread=plain))
+        sites.append(Site(r, "rgb", c, 3, up=1, spread=0, skip_spread=skip if r > 4 else 0))
     return tuple(sites)
 
 
@@ -140,10 +140,10 @@ class StyleGAN2(Generator):
         self.constant = nn.Parameter(torch.randn(1, 512, 4, 4))
         self.synthesis_network = nn.ModuleDict()
         for site in self.sites:
-            size, role = site.name.split(".")
+            size = str(site.resolution)
             if size not in self.synthesis_network:
                 self.synthesis_network[size] = nn.ModuleDict()
-            self.synthesis_network[size][role] = StyledLayer(site)
+            self.synthesis_network[size][site.role] = StyledLayer(site)
         self.register_buffer("w_mean", torch.zeros(512))
         self.register_buffer("fir", setup_fir(FIR), persistent=False)
 
@@ -154,13 +154,12 @@ class StyleGAN2(Generator):
         return x
 
     def layer(self, site: Site) -> StyledLayer:
-        size, role = site.name.split(".")
-        return self.synthesis_network[size][role]
+        return self.synthesis_network[str(site.resolution)][site.role]
 
     def w_index(self, site: Site) -> int:
         """4.conv1 reads code 0; conv0, conv1 and rgb of 2^n read codes 2n-5, 2n-4 and 2n-3: neighbours share one."""
         first = 2 * int(math.log2(site.resolution)) - 5
-        return first + {"conv0": 0, "conv1": 1, "rgb": 2}[site.name.split(".")[1]]
+        return first + {"conv0": 0, "conv1": 1, "rgb": 2}[site.role]
 
     def affine(self, site: Site, w: Tensor) -> Tensor:
         return self.layer(site).affine(w)

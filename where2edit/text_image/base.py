@@ -5,7 +5,7 @@ Legend: N prompts, B images, D embedding width.
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -25,7 +25,7 @@ class TextImageConfig:
     options: dict[str, Any] = field(default_factory=dict)  # checked against the encoder's own options
 
 
-class TextImage(nn.Module):
+class TextImage(nn.Module, ABC):
     """A frozen joint encoder. Subclasses fill the attributes and the two abstract methods."""
 
     name: str
