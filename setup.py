@@ -1,4 +1,4 @@
-"""The installable package: `pip install -e .`, with the extras `web` (the demo) and `test`."""
+"""The installable package: `pip install .`, or `pip install -e .[test]` to work on it."""
 
 import re
 from pathlib import Path
@@ -32,5 +32,5 @@ setup(
         "where2edit.configs": ["**/*.yaml"],
     },
     install_requires=pins("requirements.txt"),
-    extras_require={"web": ["gradio==6.31.0"], "test": pins("requirements-test.txt")},
+    extras_require={"test": pins("requirements-test.txt")},
 )

@@ -13,11 +13,11 @@ from safetensors.torch import load_file, save_file
 
 from where2edit.commands import cli
 from where2edit.commands import edit as edits
-from where2edit.core import config as configs
 from where2edit.editor.editor import Editor, Step
 from where2edit.editor.profile import load_profile
 from where2edit.editor.recipes import SWEEP, read, slug, split_description
 from where2edit.files import pictures
+from where2edit.files.fingerprints import config_digest
 
 CONFIG = str(toy.ROOT / "configs/toy.yaml")
 
@@ -33,7 +33,7 @@ def editors():
     built = {}
 
     def get(profile, device, weights):
-        key = (configs.digest(profile), weights)
+        key = (config_digest(profile), weights)
         if key not in built:
             built[key] = Editor(profile, device, weights)
         return built[key]
@@ -219,7 +219,7 @@ MISTAKES = {
     "empty seeds": (["--prompt", "a beard", "--seeds", ""], "seeds '' are not understood"),
     "two sources": (["--prompt", "a beard", "--seed", "0", "--seeds", "1"], "give one of --seed, --seeds and --latent"),
     "no latent": (["--prompt", "a beard", "--latent", "absent.safetensors"], "cannot read absent.safetensors"),
-    "text as latent": (["--prompt", "a beard", "--latent", "text.png"], "cannot read the latent text.png"),
+    "text as latent": (["--prompt", "a beard", "--latent", "text.png"], "text.png is not a safetensors file"),
     "latent name": (["--prompt", "a beard", "--latent", "z.safetensors"], "must hold one tensor 'w' of"),
     "latent shape": (["--prompt", "a beard", "--latent", "short.safetensors"], "w must be [B,8,512]"),
     "latent nan": (["--prompt", "a beard", "--latent", "nan.safetensors"], "holds values that are not finite"),

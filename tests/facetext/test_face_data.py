@@ -146,7 +146,7 @@ def test_packed_faces_come_back(tmp_path):
     assert (again.images.int() - faces.images.int()).abs().max() <= 6
     assert packed.load(tmp_path / "faces.safetensors", 32).images.shape == (3, 3, 32, 32)
     (tmp_path / "broken.safetensors").write_bytes(b"nothing")
-    with pytest.raises(ValueError, match="not a packed face set"):
+    with pytest.raises(ValueError, match="write a packed face set with"):
         packed.load(tmp_path / "broken.safetensors")
 
 

@@ -245,14 +245,16 @@ def test_published_weights_say_what_they_are(tmp_path):
     training.publish(towers, tmp_path / "t.safetensors", config, "facetext")
     again = Towers.load(tmp_path / "t.safetensors")
     torch.testing.assert_close(again.image_tower.head.weight, towers.image_tower.head.weight, atol=1e-3, rtol=1e-2)
-    with pytest.raises(ValueError, match="not a judge"):
+    with pytest.raises(ValueError, match="says format=where2edit.facetext, expected where2edit.judge"):
         Judge.load(tmp_path / "t.safetensors")
 
 
 def test_wrong_weight_files(tmp_path):
     (tmp_path / "broken.safetensors").write_bytes(b"0123456789")
-    save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors", {"model": "judge", "names": "Smiling"})
-    for path, said in (("broken", "cannot read"), ("missing", "cannot read"), ("other", "not facetext")):
+    described = {"format": "where2edit", "model": "judge", "names": "Smiling"}
+    save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors", described)
+    sentences = ("is not a safetensors file", "no weights at", "format=where2edit.judge, expected where2edit.facetext")
+    for path, said in zip(("broken", "missing", "other"), sentences, strict=True):
         with pytest.raises(ValueError, match=said):
             Towers.load(tmp_path / f"{path}.safetensors")
     with pytest.raises(ValueError, match="does not fit"):

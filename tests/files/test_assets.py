@@ -18,7 +18,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from where2edit.files import assets, downloads
+from where2edit.files import assets, downloads, manifest
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB, more than one block
 
@@ -90,7 +90,7 @@ def declare(tmp_path, monkeypatch, cache):
         entry |= {"used_by": "tests", "sources": sources} | changes
         path = tmp_path / f"manifest{next(numbers)}.yaml"
         path.write_text(yaml.safe_dump({"archives": archives or {}, "assets": {"w": entry} | (more or {})}))
-        monkeypatch.setattr(assets, "manifest_path", lambda: path)
+        monkeypatch.setattr(manifest, "manifest_path", lambda: path)
         return entry
 
     return write
@@ -391,7 +391,7 @@ def test_unknown_names(cache):
     with pytest.raises(ValueError, match="did you mean 'mobilestylegan-mapping-xml'"):
         assets.fetch("mobilestylegan-maping-xml")
     with pytest.raises(ValueError, match="did you mean 'mobile'"):
-        assets.profile_assets("mobil")
+        manifest.profile_assets("mobil")
 
 
 # The disk
@@ -456,10 +456,10 @@ def test_processes_that_fetch_together_download_once(server, cache, declare):
 
 
 def test_every_entry_is_complete():
-    manifest = assets._manifest(assets.manifest_path())
-    files = [entry.file for entry in manifest.assets.values()]
+    assert len(manifest.manifest().archives) == 8
+    files = [entry.file for entry in manifest.entries().values()]
     assert len(set(files)) == len(files)
-    for name, entry in manifest.assets.items():
+    for name, entry in manifest.entries().items():
         assert entry.size > 0 and entry.licence and entry.what and entry.used_by and entry.sources, name
         assert entry.sha256 is None or len(entry.sha256) == 64, name
         for source in entry.sources:
@@ -469,10 +469,10 @@ def test_every_entry_is_complete():
 
 
 def test_the_default_profile_needs_only_the_registry_and_the_repository():
-    names = assets.profile_assets("mobile")
-    assert {"mobilestylegan-synthesis-bin", "minilm-model"} <= set(names) and not assets.profile_assets("toy")
+    names = manifest.profile_assets("mobile")
+    assert {"mobilestylegan-synthesis-bin", "minilm-model"} <= set(names) and not manifest.profile_assets("toy")
     for name in names:
-        assert any(source.archive or source.path for source in assets.entry(name).sources), name
+        assert any(source.archive or source.path for source in manifest.entry(name).sources), name
 
 
 @pytest.mark.parametrize(

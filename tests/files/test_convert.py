@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import official_files as official
@@ -19,7 +20,7 @@ from where2edit.core.records import Condition, Source
 from where2edit.editing.blending import BlendingConfig
 from where2edit.editing.regions import Regions
 from where2edit.editor.weights import load_editor
-from where2edit.files import formats, tensorfile
+from where2edit.files import formats, manifest, tensorfile
 from where2edit.files.formats import readers, stylegan2
 from where2edit.generators import GENERATORS
 from where2edit.generators import stylegan2 as generators
@@ -472,6 +473,28 @@ def test_an_asset_is_converted_once_and_again_when_it_changes(tmp_path, monkeypa
     before = tensorfile.read(path)[0]["body.3.res_layer.1.weight"]
     assert not torch.equal(tensorfile.read(formats.located("arcface-ir-se50"))[0]["body.3.res_layer.1.weight"], before)
     assert formats.located("some/path.safetensors") == Path("some/path.safetensors")
+
+
+def test_two_assets_of_one_format_are_each_converted_and_keep_their_own_licence(tmp_path, monkeypatch):
+    entries, files = manifest.entries(), {}
+    for number, name in enumerate(("stylegan2-ffhq", "stylegan2-mine")):
+        files[name] = write_pt(official.stylegan2_rosinality(8, seed=number), tmp_path / f"{name}.pt")
+        entries[name] = replace(entries["stylegan2-ffhq"], licence=f"licence {number}")
+    monkeypatch.setattr(manifest, "entries", lambda: entries)
+    monkeypatch.setattr(formats.assets, "fetch", files.get)
+    monkeypatch.setenv("WHERE2EDIT_CACHE", str(tmp_path / "cache"))
+    paths = [formats.located(name) for name in files]
+    constants = []
+    for number, path in enumerate(paths):
+        tensors, metadata = tensorfile.read(path, "stylegan2")
+        constants.append(tensors["constant"])
+        assert metadata["licence"] == f"licence {number}" and metadata["kind"] == "stylegan2-rosinality"
+    assert len(set(paths)) == 2 and not torch.equal(*constants)
+
+
+def test_every_format_of_the_manifest_is_known_and_has_an_asset():
+    named = {kind for entry in manifest.entries().values() for kind in entry.formats}
+    assert named == set(formats.FORMATS)
 
 
 def test_a_generator_named_by_its_asset_is_converted_and_built(tmp_path, monkeypatch):

@@ -263,7 +263,7 @@ def test_wrong_sizes_and_files_are_refused(tmp_path):
     with pytest.raises(ValueError, match="no weights at"):
         load(tmp_path / "nothing")
     (tmp_path / "junk").write_bytes(b"\x80\x04junk")
-    with pytest.raises(ValueError, match="is not safetensors"):
+    with pytest.raises(ValueError, match="is not a safetensors file"):
         load(tmp_path / "junk")
     save_file({"w": torch.zeros(1)}, tmp_path / "other", {"format": "pt"})
     with pytest.raises(ValueError, match="says format=pt"):

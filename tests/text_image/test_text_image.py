@@ -5,7 +5,7 @@ import torch
 from toy_cases import openai_net
 
 from where2edit.core.config import build_section
-from where2edit.files import assets
+from where2edit.files import assets, manifest
 from where2edit.text_image import TEXT_IMAGE
 from where2edit.text_image.base import TextImage, TextImageConfig
 from where2edit.text_image.minilm import MiniLM
@@ -80,7 +80,7 @@ def test_both_forms_of_an_archive_agree(archives):
 def test_a_clip_archive_from_the_manifest_is_checked(archives, tmp_path, monkeypatch):
     monkeypatch.setenv("WHERE2EDIT_WEIGHTS", str(tmp_path))
     monkeypatch.setenv("WHERE2EDIT_CACHE", str(tmp_path / "cache"))
-    (tmp_path / assets.entry("clip-vit-b32").file).write_bytes((archives / "scripted.pt").read_bytes())
+    (tmp_path / manifest.entry("clip-vit-b32").file).write_bytes((archives / "scripted.pt").read_bytes())
     with pytest.raises(ValueError, match="sha256|bytes"):
         build(name="clip")
 

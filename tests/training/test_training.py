@@ -17,12 +17,12 @@ import toy_cases as toy
 from safetensors.torch import load_file
 
 from where2edit.commands import train as runs
-from where2edit.core import config as configs
 from where2edit.core import distributed
 from where2edit.editing.attention import AttentionConfig
 from where2edit.editor import build
 from where2edit.editor.build import build_frozen, build_method
 from where2edit.editor.profile import load_profile
+from where2edit.files.fingerprints import config_digest
 from where2edit.training import trainer as training
 from where2edit.training.losses.base import LossConfig, build_loss
 from where2edit.training.run_log import RunLog
@@ -457,5 +457,5 @@ def test_the_script_killed_by_force_and_started_again(tmp_path):
 def test_the_digest_of_a_config_changes_with_every_value():
     base = load_profile(CONFIG)
     others = [["training.lr=0.006"], ["losses.unasked.weight=0.9"], ["method.mapper.hidden=33"]]
-    digests = {configs.digest(base), *(configs.digest(load_profile(CONFIG, each)) for each in others)}
+    digests = {config_digest(base), *(config_digest(load_profile(CONFIG, each)) for each in others)}
     assert len(digests) == 4 and training.STATE == "state.safetensors"

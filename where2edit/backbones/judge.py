@@ -13,16 +13,17 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from where2edit.backbones.face_parsing import BasicBlock, ResNet18
 from where2edit.backbones.preprocess import Normalise, check_images, load_strictly, resize
 from where2edit.core.registry import nearest
+from where2edit.files import assets, tensorfile
 
 SIZE = 112
 WIDTH = 256  # channels of the last stage, half of ResNet-18's
 WEIGHTS = "pretrained_models/judge.safetensors"
+KIND = "judge"  # of the file
 
 
 class Judge(nn.Module):
@@ -39,21 +40,8 @@ class Judge(nn.Module):
     @classmethod
     def load(cls, path: str | Path | None = None) -> Judge:
         """The shipped judge, or the one at `path`, frozen. Raises ValueError for a file that is no judge's."""
-        from where2edit.files import assets
-
-        path = path or assets.shipped(WEIGHTS)
-        try:
-            with safe_open(path, "pt") as file:
-                about = file.metadata() or {}
-                state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
-            raise ValueError(
-                f"cannot read the judge's weights {path}: {error}; train it with scripts/train_judge.py"
-            ) from None
-        if about.get("model") != "judge":
-            raise ValueError(
-                f"{path} holds '{about.get('model')}', not a judge; give a file that scripts/train_judge.py wrote"
-            )
+        advice = "give a file that scripts/train_judge.py wrote"
+        state, about = tensorfile.read(path or assets.shipped(WEIGHTS), KIND, advice)
         judge = cls(tuple(about["names"].split(",")))
         load_strictly(judge, {key: v.float() if v.is_floating_point() else v for key, v in state.items()}, str(path))
         return judge.eval().requires_grad_(False)
@@ -78,8 +66,6 @@ class Judge(nn.Module):
 
 def from_parsing(names: tuple[str, ...], weights: str | Path | None = None) -> Judge:
     """An untrained judge whose first three stages are those of the face-parsing network (asset `face-parsing`)."""
-    from where2edit.files import assets
-
     judge = Judge(names)
     published = torch.load(weights or assets.fetch("face-parsing"), map_location="cpu", weights_only=True)
     stem = "cp.resnet."

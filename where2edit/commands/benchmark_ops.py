@@ -17,6 +17,7 @@ from where2edit.commands.benchmarks.operations import operation_rows, region_row
 from where2edit.commands.benchmarks.syntheses import synthesis_rows
 from where2edit.commands.options import add_device, add_out, new_parser
 from where2edit.core.devices import resolve_device
+from where2edit.files.atomic import write_text
 from where2edit.generators.stylegan2 import create
 
 HEADING = "## Operations and StyleGAN2 synthesis"
@@ -83,5 +84,4 @@ def write_section(path: Path, text: str) -> None:
     else:
         end = before.find("\n## ", start + 1)
         head, after = before[:start], before[end:] if end >= 0 else ""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(head + text + "\n" + after, encoding="utf-8")
+    write_text(path, head + text + "\n" + after)

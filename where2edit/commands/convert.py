@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from where2edit.commands.options import new_parser
-from where2edit.files import assets, formats, tensorfile
+from where2edit.files import formats, tensorfile
 from where2edit.files.downloads import readable
+from where2edit.files.manifest import entry, format_assets
 
 
 def main(help_text: str) -> None:
@@ -31,4 +32,4 @@ def main(help_text: str) -> None:
 def listing() -> str:
     """One line per format: its name and the file that it reads."""
     width = max(map(len, formats.FORMATS))
-    return "\n".join(f"{kind:{width}}  {assets.entry(item.asset).what}" for kind, item in formats.FORMATS.items())
+    return "\n".join(f"{kind:{width}}  {entry(format_assets(kind)[0]).what}" for kind in formats.FORMATS)

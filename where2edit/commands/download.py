@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from where2edit.commands.options import new_parser
-from where2edit.files import assets
+from where2edit.files import assets, manifest
 from where2edit.files.downloads import readable
 
 
@@ -16,9 +16,9 @@ def main(help_text: str) -> None:
     parser.add_argument("--offline", action="store_true", help="fetch nothing; say what is missing and what to do")
     parser.add_argument("--verify", action="store_true", help="compute the sha256 of files that are here once more")
     options = parser.parse_args()
-    names = list(dict.fromkeys(options.names + (assets.profile_assets(options.profile) if options.profile else [])))
+    names = list(dict.fromkeys(options.names + (manifest.profile_assets(options.profile) if options.profile else [])))
     if options.list or not (options.names or options.profile):
-        print(table(names or list(assets.entries())))
+        print(table(names or list(manifest.entries())))
         return
     if options.offline and assets.missing(names):
         raise ValueError(assets.missing(names))
@@ -36,7 +36,7 @@ def table(names: list[str]) -> str:
     """Name, size, whether it is here, where it comes from, and licence: one line per weight."""
     rows = [("name", "size", "here", "from", "licence")]
     for name in names:
-        entry = assets.entry(name)
+        entry = manifest.entry(name)
         sources = ", ".join(source.label for source in entry.sources)
         rows.append((name, readable(entry.size), "yes" if assets.locate(name) else "no", sources, entry.licence))
     widths = [max(len(row[i]) for row in rows) for i in range(4)]

@@ -10,6 +10,9 @@ from where2edit.commands.celeba_options import report_parser
 from where2edit.facetext import report as writing
 from where2edit.facetext.training import validation_material
 from where2edit.files.assets import shipped
+from where2edit.files.atomic import write_text
+from where2edit.files.fingerprints import commit, file_sha256
+from where2edit.files.pictures import save_jpeg
 from where2edit.text_image.base import TextImageConfig
 from where2edit.text_image.facetext import WEIGHTS, facetext
 
@@ -27,15 +30,15 @@ def main(help_text: str) -> None:
         "command": "python scripts/report_facetext.py --data ... --attributes ...",
         "photos": len(photos),
         "faces": len(faces),
-        "weights": writing.sha256(weights),
+        "weights": file_sha256(weights),
         "config": about["config_digest"],
         "seed": config.schedule.seed,
-        "commit": writing.commit(),
+        "commit": commit(short=True) or "unknown",
         "loading": loading,
     }
     options.report.parent.mkdir(parents=True, exist_ok=True)
-    options.report.write_text(writing.page(figures, facts), encoding="utf-8")
-    options.report.with_suffix(".jsonl").write_text(writing.json_lines(figures, facts), encoding="utf-8")
-    writing.retrieval(encoder, faces).save(options.report.with_name("facetext_retrieval.jpg"), quality=88)
+    write_text(options.report, writing.page(figures, facts))
+    write_text(options.report.with_suffix(".jsonl"), writing.json_lines(figures, facts))
+    save_jpeg(writing.retrieval(encoder, faces), options.report.with_name("facetext_retrieval.jpg"), quality=88)
     met = [verdict.met for verdict in writing.verdicts(figures, facts)]
     print(f"{sum(met)} of {len(met)} figures met; {options.report}, {torch.get_num_threads()} threads")

@@ -8,6 +8,8 @@ from where2edit.facetext import report as writing
 from where2edit.facetext.measures import judge_table
 from where2edit.facetext.training import validation_material
 from where2edit.files.assets import shipped
+from where2edit.files.atomic import write_text
+from where2edit.files.fingerprints import file_sha256
 
 
 def main(help_text: str) -> None:
@@ -20,8 +22,8 @@ def main(help_text: str) -> None:
         "command": "python scripts/report_judge.py --data ... --attributes ...",
         "photos": len(photos),
         "faces": len(faces),
-        "weights": writing.sha256(weights),
+        "weights": file_sha256(weights),
         "config": about["config_digest"],
     }
-    options.report.write_text(writing.judge_page(judge_table(judge, photos, values, faces), facts), encoding="utf-8")
+    write_text(options.report, writing.judge_page(judge_table(judge, photos, values, faces), facts))
     print(f"{options.report}")

@@ -16,6 +16,8 @@ from where2edit.editor.build import build_conditions, build_encoder, build_froze
 from where2edit.editor.profile import Profile, load_profile
 from where2edit.editor.weights import publish_editor
 from where2edit.files import pictures
+from where2edit.files.atomic import write_text
+from where2edit.files.fingerprints import config_digest
 from where2edit.methods.base import Method
 from where2edit.text_image.base import TextImage
 from where2edit.training.aiming import aim
@@ -49,7 +51,7 @@ def train(config: str | Path, overrides: list[str], out: Path, device: str = "au
     """
     profile = load_profile(config, overrides)
     # The run of another config is refused before anything is built or written.
-    begun = stored_step(writable(out) / STATE, configs.digest(profile)) > 0
+    begun = stored_step(writable(out) / STATE, config_digest(profile)) > 0
     device = distributed.start_processes(device)
     encoder = build_encoder(profile, device)
     frozen = build_frozen(profile, encoder, device)
@@ -65,13 +67,13 @@ def train(config: str | Path, overrides: list[str], out: Path, device: str = "au
         losses,
         out,
         profile.method.strength,
-        configs.digest(profile),
+        config_digest(profile),
         lambda path: progress_sheet(method, conditions, profile, path),
     )
     if not (begun or init):
         prepare(method, encoder, profile)
     if distributed.rank() == 0:
-        (out / "config.yaml").write_text(yaml.safe_dump(configs.as_dict(profile), sort_keys=False), encoding="utf-8")
+        write_text(out / "config.yaml", yaml.safe_dump(configs.as_dict(profile), sort_keys=False))
     trainer.run()
     if distributed.rank() == 0:
         publish_editor(method, profile, out / "editor.safetensors")

@@ -7,7 +7,6 @@ YAML.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import re
 import sys
@@ -179,8 +178,3 @@ def build_section(registry: Registry, section: Any, where: str) -> Any:
 def as_dict(config: Any) -> dict:
     """Every resolved value of a config, ready for YAML or JSON."""
     return json.loads(json.dumps(dataclasses.asdict(config)))
-
-
-def digest(config: Any) -> str:
-    """First 12 hex digits of the sha256 of the resolved config; stands in reports and weights."""
-    return hashlib.sha256(json.dumps(as_dict(config), sort_keys=True).encode()).hexdigest()[:12]

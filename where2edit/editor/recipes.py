@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass, field, replace
@@ -10,16 +9,15 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from where2edit.core import config as configs
 from where2edit.editor.editor import Editor, Result, Step
 from where2edit.editor.profile import Profile
 from where2edit.editor.weights import find_weights
-from where2edit.files import pictures
-from where2edit.files.atomic import atomic_write
+from where2edit.files import pictures, tensorfile
+from where2edit.files.atomic import write_text
+from where2edit.files.fingerprints import file_sha256
 from where2edit.files.pictures import read_picture
 
 SWEEP = (-0.1, -0.05, 0.0, 0.05, 0.1, 0.15, 0.2)
@@ -62,8 +60,7 @@ class Recipe:
 
     def write(self, path: Path) -> None:
         """Write as JSON, whole or not at all."""
-        with atomic_write(path) as file:
-            file.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        write_text(path, json.dumps(asdict(self), indent=2) + "\n")
 
 
 def read(path: str | Path) -> Recipe:
@@ -80,13 +77,13 @@ def read(path: str | Path) -> Recipe:
 def weights_digest(profile: Profile, weights: str | None) -> str:
     """sha256 of the editor's weights, "" when there are none."""
     weights = weights or profile.method.weights
-    return hashlib.sha256(find_weights(weights).read_bytes()).hexdigest() if weights else ""
+    return file_sha256(find_weights(weights)) if weights else ""
 
 
 def digests(paths: list[str | None]) -> dict[str, str]:
     """sha256 of each file by its path; None is left out. Raises ValueError for a file that cannot be read."""
     try:
-        return {path: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in paths if path is not None}
+        return {path: file_sha256(path) for path in paths if path is not None}
     except OSError as error:
         raise ValueError(f"cannot read {error.filename}: {error.strerror}") from None
 
@@ -122,10 +119,7 @@ def source_of(editor: Editor, recipe: Recipe):
 
 def load_latent(path: str | Path) -> Tensor:
     """The tensor `w` of a safetensors file, [512] or [L,512], as [1,...]. Raises ValueError for anything else."""
-    try:
-        tensors = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"cannot read the latent {path}: {error}; save one tensor 'w' as safetensors") from None
+    tensors, _ = tensorfile.read(path, advice="save one tensor 'w' as safetensors")
     if "w" not in tensors or tensors["w"].ndim not in (1, 2):
         shapes = {name: list(value.shape) for name, value in tensors.items()}
         raise ValueError(f"{path} must hold one tensor 'w' of [512] or [L,512], got {shapes}")
@@ -161,8 +155,7 @@ def slug(prompt: str) -> str:
 
 def save_latent(w: Tensor, path: Path) -> None:
     """w [1,L,512] as safetensors, for `--latent`."""
-    with atomic_write(path) as file:
-        save_file({"w": w[0].contiguous().cpu()}, file)
+    tensorfile.write(path, {"w": w[0]}, "latent", {})
 
 
 def describe(result: Result) -> dict:

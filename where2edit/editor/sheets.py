@@ -10,7 +10,6 @@ from torch import Tensor
 from where2edit.backbones.preprocess import resize
 from where2edit.editor.editor import Editor, Step
 from where2edit.files import pictures
-from where2edit.files.atomic import atomic_write
 
 PROMPTS = ("blond hair", "black hair", "purple hair", "curly hair", "bangs", "a big smile", "lipstick", "rosy cheeks")
 PROMPTS += ("bushy eyebrows", "eyeglasses", "a beard", "old")
@@ -89,6 +88,4 @@ def save(sheet: Image.Image, path: Path) -> Path:
         return pictures.save_png(sheet, path)
     if path.suffix not in (".jpg", ".jpeg"):
         raise ValueError(f"a sheet is a .png or a .jpg, got {path}")
-    with atomic_write(path) as file:
-        sheet.save(file, format="JPEG", quality=QUALITY)
-    return path
+    return pictures.save_jpeg(sheet, path, QUALITY)

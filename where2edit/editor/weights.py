@@ -12,7 +12,8 @@ from torch import Tensor
 from where2edit.core import config
 from where2edit.core.registry import nearest
 from where2edit.editor.profile import Profile
-from where2edit.files import assets, formats, tensorfile
+from where2edit.files import assets, formats, manifest, tensorfile
+from where2edit.files.fingerprints import config_digest
 from where2edit.methods.base import Method
 from where2edit.training.state import trained
 
@@ -23,11 +24,13 @@ def find_weights(weights: str) -> Path:
     An asset of an official format is converted to safetensors on first use. Raises ValueError where there is no such
     file.
     """
-    if weights in assets.entries():
+    if weights in manifest.entries():
         return formats.located(weights)
     found = next((p for p in (Path(weights), assets.shipped(weights)) if p.is_file()), None)
     if found is None:
-        raise ValueError(f"no weights at {weights}: neither a file nor an asset; {nearest(weights, assets.entries())}")
+        raise ValueError(
+            f"no weights at {weights}: neither a file nor an asset; {nearest(weights, manifest.entries())}"
+        )
     return found
 
 
@@ -60,7 +63,7 @@ def publish_editor(method: Method, profile: Profile, path: Path) -> None:
     """Write what others need to edit: trained tensors in float16 and the config in the metadata."""
     metadata = {
         "config": json.dumps(config.as_dict(profile)),
-        "config_digest": config.digest(profile),
+        "config_digest": config_digest(profile),
         "encoder": profile.text_image.name,
         "generator": profile.generator.name,
     }

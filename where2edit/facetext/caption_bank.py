@@ -6,17 +6,16 @@ Legend: K captions, M = 3 concepts that a caption may name, C concepts, B pictur
 
 from __future__ import annotations
 
-import hashlib
 import random
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from where2edit.facetext.phrases import CONCEPTS, FRESH, INDEX, plain, spoken
+from where2edit.files import tensorfile
+from where2edit.files.fingerprints import text_sha256
 
 MEMBERS = 3
 PAIRS = ("{} and {}", "{}, {}", "a person with {} and {}", "a face with {} and {}", "someone who has {} and {}")
@@ -142,12 +141,12 @@ def build(captions: list[Caption], tower, cache: Path, chunk: int = 64) -> Capti
 
     `tower` is called for a MiniLM only when it is needed.
     """
-    stamp = hashlib.sha256("\n".join(c.text for c in captions).encode()).hexdigest()
+    stamp = text_sha256("\n".join(c.text for c in captions))
     if cache.is_file():
-        with safe_open(cache, "pt") as file:
-            if file.metadata().get("captions") == stamp:
-                return CaptionBank(captions, file.get_tensor("features").float())
+        tensors, about = tensorfile.read(cache)
+        if about.get("captions") == stamp:
+            return CaptionBank(captions, tensors["features"].float())
     words, texts = tower(), [c.text for c in captions]
     features = torch.cat([words(texts[i : i + chunk]) for i in range(0, len(texts), chunk)])
-    save_file({"features": features.half()}, cache, {"captions": stamp})
+    tensorfile.write(cache, {"features": features.half()}, "caption-bank", {"captions": stamp})
     return CaptionBank(captions, features.half().float())

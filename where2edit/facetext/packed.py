@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
+from where2edit.files import tensorfile
+
+KIND = "faces"  # of the file
 QUALITY = 92  # JPEG quality, without chroma subsampling: colours are what the recolouring is about
 
 
@@ -66,17 +67,12 @@ def save(path: str | Path, faces: Faces, metadata: dict[str, str]) -> None:
         pictures, picture_ends = _blob(list(faces.images.permute(0, 2, 3, 1).cpu().numpy()), "JPEG", pool)
         maps, map_ends = _blob(list(faces.labels.cpu().numpy()), "PNG", pool)
     tensors = {"pictures": pictures, "picture_ends": picture_ends, "maps": maps, "map_ends": map_ends}
-    save_file({**tensors, "ids": faces.ids.cpu()}, path, {"format": "where2edit-faces", **metadata})
+    tensorfile.write(path, {**tensors, "ids": faces.ids.cpu()}, KIND, metadata)
 
 
 def load(path: str | Path, size: int | None = None) -> Faces:
     """Read a set of faces, resized to `size` where it is given. Raises ValueError for a file that is not one."""
-    try:
-        with safe_open(path, "pt") as file:
-            names = ("pictures", "picture_ends", "maps", "map_ends", "ids")
-            tensors = {name: file.get_tensor(name) for name in names}
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} is not a packed face set ({error}); write one with scripts/make_faces.py") from None
+    tensors, _ = tensorfile.read(path, KIND, "write a packed face set with scripts/make_faces.py")
     pictures = _decode(tensors["pictures"], tensors["picture_ends"], lambda image: _picture(image, size))
     maps = _decode(tensors["maps"], tensors["map_ends"], lambda image: _map(image, size))
     return Faces(torch.stack(pictures).permute(0, 3, 1, 2).contiguous(), torch.stack(maps), tensors["ids"])

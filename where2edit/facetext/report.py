@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import subprocess
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -199,16 +196,6 @@ def retrieval(encoder: TextImage, faces: Faces, best: int = 8, prompts: tuple[st
     scores = images @ F.normalize(encoder.text(list(prompts)), dim=1).T
     rows = [list(faces.images[score.topk(best).indices].float() / 127.5 - 1) for score in scores.T]
     return pictures.sheet(rows, list(prompts), cell=faces.images.shape[-1])
-
-
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def commit() -> str:
-    """The commit of the checkout, or 'unknown' outside one."""
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
 
 
 def judge_page(table: dict[str, dict], facts: dict) -> str:

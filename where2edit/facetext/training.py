@@ -14,14 +14,12 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from where2edit.backbones.efficientnet_lite import EfficientNetLite0, calibrate, fuse
 from where2edit.core import distributed
-from where2edit.core.config import as_dict, build, digest
+from where2edit.core.config import as_dict, build
 from where2edit.facetext import celeba, packed
 from where2edit.facetext.caption_bank import CaptionBank
 from where2edit.facetext.config import EncoderConfig, Material, rate_at
@@ -29,7 +27,9 @@ from where2edit.facetext.face_batches import Balance, FaceBatches, Mix
 from where2edit.facetext.packed import Faces
 from where2edit.facetext.phrases import CONCEPTS
 from where2edit.facetext.synthetic_faces import TRAIN_SEEDS, VALIDATION_SEEDS, generate, parse
+from where2edit.files import tensorfile
 from where2edit.files.atomic import atomic_write
+from where2edit.files.fingerprints import config_digest
 from where2edit.text_image.facetext import ImageTower, TextHead, Towers
 
 
@@ -65,8 +65,7 @@ def _faces(config: Material, folder: Path, name: str, first: int, count: int, de
 def _kept(path: Path, make: Callable[[], Faces], size: int) -> Faces:
     """The faces in a file, which is made where it is missing."""
     if not path.is_file():
-        with atomic_write(path) as file:
-            packed.save(file, make(), {"name": path.stem})
+        packed.save(path, make(), {"name": path.stem})
     return packed.load(path, size)
 
 
@@ -76,8 +75,7 @@ def validation_material(
     """What a report on these weights needs: their metadata and config, validation photos uint8 [N,3,s,s] with values
     [N,40], and the generated validation faces.
     """
-    with safe_open(weights, "pt") as file:
-        about = file.metadata()
+    about = tensorfile.read_metadata(weights)
     config = build(EncoderConfig, json.loads(about["config"]))
     table = celeba.read_attributes(attributes)
     rows = table.validation().nonzero().flatten()
@@ -307,7 +305,7 @@ class Run:
         if not self.state_file.is_file():
             return
         state = torch.load(self.state_file, map_location=self.device, weights_only=True)
-        if state["config"] != digest(self.config):
+        if state["config"] != config_digest(self.config):
             raise ValueError(f"{self.folder} holds a run of another config; choose another --out or delete it")
         for name in ("net", "average", "optimizer"):
             getattr(self, name).load_state_dict(state[name])
@@ -320,7 +318,7 @@ class Run:
         state |= {"counts": self.balance.counts, "balance_steps": self.balance.steps, "step": self.step}
         state["before"] = self.before
         with atomic_write(self.state_file) as file:
-            torch.save({**state, "config": digest(self.config)}, file)
+            torch.save({**state, "config": config_digest(self.config)}, file)
 
     def advance(self, report: Callable[[nn.Module], dict] | None = None, report_every: int = 0) -> None:
         """Train to the last step; `report(average)` gives figures for the log every so many steps."""
@@ -409,13 +407,13 @@ def publish(net: nn.Module, path: Path, config: EncoderConfig, model: str, **abo
     """Write weights in half precision, with what they say about themselves; the first process does it."""
     if distributed.rank():
         return
-    state = {k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in net.state_dict().items()}
-    save_file(state, path, {**_metadata(config, model), **about})
+    state = {k: v.half() if v.is_floating_point() else v for k, v in net.state_dict().items()}
+    tensorfile.write(path, state, model, {**_metadata(config), **about})
 
 
-def _metadata(config: EncoderConfig, model: str) -> dict[str, str]:
+def _metadata(config: EncoderConfig) -> dict[str, str]:
     return {
-        "format": "where2edit", "model": model, "config": json.dumps(as_dict(config)), "config_digest": digest(config),
+        "config": json.dumps(as_dict(config)), "config_digest": config_digest(config),
         "licence": "non-commercial research only (CelebA, FFHQ)",
         "sources": "CelebA, MobileStyleGAN-FFHQ, ImageNet weights",
     }  # fmt: skip

@@ -13,118 +13,20 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
-from where2edit.core.config import build, read_yaml
-from where2edit.core.registry import nearest
-from where2edit.files import downloads
+from where2edit.files import archives, downloads
 from where2edit.files.atomic import atomic_write
 from where2edit.files.downloads import SourceError, readable, storage
+from where2edit.files.fingerprints import file_sha256
+from where2edit.files.manifest import AssetError, Entry, Origin, entry, manifest, shipped
 
 SIZE_TOLERANCE = 0.05  # for weights of which no sha256 is published; enough to recognise a web page or half a file
-
-
-class AssetError(ValueError):
-    """A weight that cannot be had; the message says why and what to do."""
-
-
-@dataclass(frozen=True)
-class Archive:
-    """An archive that the package registry carries; its key in the manifest is the project's name."""
-
-    file: str
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Origin:
-    """One place to get a weight from: an address, a member of a registry archive, or a path in this repository."""
-
-    url: str | None = None
-    page: str | None = None  # where a person finds the file
-    archive: str | None = None
-    member: str | None = None
-    path: str | None = None
-
-    @property
-    def label(self) -> str:
-        kinds = {"official address": self.url, "registry": self.archive, "repository": self.path}
-        return next((kind for kind, given in kinds.items() if given), "by hand")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What the manifest says about one weight."""
-
-    what: str
-    file: str  # name below the cache's weights folder, and below a folder of the user's own
-    size: int  # bytes; approximate when sha256 is None
-    sha256: str | None
-    licence: str
-    used_by: str
-    sources: tuple[Origin, ...]
-    profiles: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Manifest:
-    archives: dict[str, Archive]
-    assets: dict[str, Entry]
-
-
-def shipped(relative: str) -> Path:
-    """A file that comes with the project, in a checkout or in the installed package; it need not exist."""
-    here = Path(__file__).resolve().parents[1]
-    checkout = here.parent / relative
-    return checkout if checkout.exists() else here / relative
 
 
 def cache_folder() -> Path:
     """Where weights and what is converted from them are kept; the environment variable WHERE2EDIT_CACHE moves it."""
     return Path(os.environ.get("WHERE2EDIT_CACHE") or "~/.cache/where2edit").expanduser().absolute()
-
-
-def manifest_path() -> Path:
-    return shipped("pretrained_models/manifest.yaml")
-
-
-@lru_cache(maxsize=4)
-def _manifest(path: Path) -> Manifest:
-    manifest = build(Manifest, read_yaml(path), "manifest")
-    for name, asset in manifest.assets.items():
-        for source in asset.sources:
-            if source.archive and source.archive not in manifest.archives:
-                known = nearest(source.archive, manifest.archives)
-                raise ValueError(f"asset '{name}' names the unknown archive '{source.archive}'; {known}")
-            if bool(source.archive) != bool(source.member):
-                raise ValueError(f"asset '{name}' must give archive and member together, got {source}")
-        if Path(asset.file).is_absolute() or ".." in Path(asset.file).parts:
-            raise ValueError(f"asset '{name}' has file '{asset.file}'; it must stay below the cache folder")
-    return manifest
-
-
-def entries() -> dict[str, Entry]:
-    """Every weight that the manifest knows, by name."""
-    return dict(_manifest(manifest_path()).assets)
-
-
-def profile_assets(profile: str) -> list[str]:
-    """Names of the weights that a profile uses ('mobile', 'ffhq', 'mobile_clip', 'toy'); ValueError for another."""
-    known = {name for entry in entries().values() for name in entry.profiles} | {"toy"}
-    if profile not in known:
-        raise ValueError(f"no profile '{profile}' in the manifest; {nearest(profile, known)}")
-    return [name for name, entry in entries().items() if profile in entry.profiles]
-
-
-def entry(name: str) -> Entry:
-    """What the manifest says about `name`. Raises ValueError with the nearest known name."""
-    known = entries()
-    if name not in known:
-        raise AssetError(f"unknown asset '{name}'; {nearest(name, known)}")
-    return known[name]
 
 
 def offline_mode(offline: bool = False) -> bool:
@@ -226,12 +128,12 @@ def _from_address(name: str, asset: Entry, source: Origin) -> Path:
 
 def _from_archive(name: str, asset: Entry, source: Origin) -> Path:
     """Fetch an archive once, take every weight of the manifest out of it, and remove it."""
-    manifest = _manifest(manifest_path())
-    archive = manifest.archives[source.archive]
+    read = manifest()
+    archive = read.archives[source.archive]
     file = cache_folder() / "downloads" / archive.file
     siblings = {
         other: (item, inside)
-        for other, item in manifest.assets.items()
+        for other, item in read.assets.items()
         for inside in item.sources
         if inside.archive == source.archive and (other == name or locate(other) is None)
     }
@@ -239,10 +141,10 @@ def _from_archive(name: str, asset: Entry, source: Origin) -> Path:
     downloads.require_space(file.parent, archive.size + members, f"asset '{name}'")
     resumed = not file.is_file() and downloads.from_registry(source.archive, archive.file, file, archive.size, name)
     try:
-        found = downloads.sha256(file)
+        found = file_sha256(file)
         if resumed and found != archive.sha256:
             downloads.from_registry(source.archive, archive.file, file, archive.size, name)
-            found = downloads.sha256(file)
+            found = file_sha256(file)
         if found != archive.sha256:
             raise AssetError(f"archive {archive.file} has sha256 {found}, expected {archive.sha256}")
         paths = {other: _take(other, item, inside, file, other == name) for other, (item, inside) in siblings.items()}
@@ -255,7 +157,7 @@ def _take(name: str, asset: Entry, source: Origin, archive: Path, wanted: bool) 
     """One member of an archive as a weight; a member that nobody asked for may be missing."""
     temporary = archive.with_name(f"{asset.file.replace('/', '-')}.member")
     try:
-        downloads.extract(archive, source.member, temporary, asset.size)
+        archives.extract(archive, source.member, temporary, asset.size)
         return _install(name, asset, temporary)
     except (SourceError, AssetError):
         if wanted:
@@ -286,7 +188,7 @@ def _check(name: str, asset: Entry, file: Path, advice: str) -> None:
     tolerance = 0 if asset.sha256 else asset.size * SIZE_TOLERANCE
     if size < asset.size - tolerance:
         raise AssetError(f"{file} is truncated: it has {size} of {asset.size} bytes; {advice}")
-    found = downloads.sha256(file)
+    found = file_sha256(file)
     if asset.sha256 and found != asset.sha256:
         raise AssetError(f"{file} has sha256 {found}, expected {asset.sha256}; {advice}")
     if size > asset.size + tolerance:

@@ -23,3 +23,10 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """Write a text file in UTF-8, whole or not at all; its folder is made. Raises OSError as `atomic_write` does."""
+    with atomic_write(path) as file:
+        file.write_text(text, encoding="utf-8")
+    return Path(path)

@@ -73,6 +73,13 @@ def to_image(picture: Image.Image) -> Tensor:
     return pixels.permute(2, 0, 1)[None].float().div(127.5).sub(1)
 
 
+def save_jpeg(picture: Image.Image, path: str | Path, quality: int) -> Path:
+    """Write a picture as JPEG of a quality in [1,95], whole or not at all. Raises OSError as `save_png` does."""
+    with atomic_write(path) as file:
+        picture.save(file, format="JPEG", quality=quality)
+    return Path(path)
+
+
 def load_image(path: str | Path, size: int | None = None) -> Tensor:
     """Read a picture file -> [1,3,H,W] in [-1,1]; with `size` its central square, resized to [1,3,size,size].
 

@@ -13,18 +13,16 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from where2edit.core.registry import NoOptions
-from where2edit.files import assets
-from where2edit.files.atomic import atomic_write
+from where2edit.files import assets, tensorfile
 from where2edit.files.formats.openvino_ir import Graph
 from where2edit.generators import GENERATORS
 from where2edit.generators.base import Canvas, Generator, GeneratorConfig, Site
 
 CHANNELS = {4: 512, 8: 512, 16: 512, 32: 512, 64: 512, 128: 256, 256: 128, 512: 64}  # written at each resolution
+KIND = "mobilestylegan"  # of the safetensors
 MEAN_SAMPLES = 4096  # mapped samples behind w_mean, as in StyleGAN2
 
 
@@ -98,8 +96,7 @@ class MobileStyleGAN(Generator):
     def load(cls, path: str | Path | None = None) -> MobileStyleGAN:
         """The frozen generator from our safetensors at `path`, or from the assets, converted once into the cache."""
         generator = cls()
-        with safe_open(path or converted(), "pt") as file:
-            generator.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+        generator.load_state_dict(tensorfile.read(path or converted(), KIND)[0])
         return generator.freeze()
 
     def mapping(self, z: Tensor) -> Tensor:
@@ -166,9 +163,7 @@ def converted() -> Path:
         parts = [assets.fetch(f"mobilestylegan-{part}") for part in ("mapping-xml", "mapping-bin")]
         mapping = Graph(*parts)
         synthesis = Graph(*(assets.fetch(f"mobilestylegan-{part}") for part in ("synthesis-xml", "synthesis-bin")))
-        metadata = {"format": "where2edit", "generator": "mobilestylegan", "source": "OpenVINO IR, fp32", "seed": "0"}
-        with atomic_write(path) as file:
-            save_file(from_ir(mapping, synthesis), file, metadata)
+        tensorfile.write(path, from_ir(mapping, synthesis), KIND, {"source": "OpenVINO IR, fp32", "seed": "0"})
     return path
 
 

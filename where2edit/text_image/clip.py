@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from where2edit.backbones.preprocess import Normalise, area_resize
 from where2edit.core.registry import nearest
+from where2edit.files import assets, manifest
 from where2edit.files.formats.readers import is_torchscript, read_torchscript
 from where2edit.text_image import TEXT_IMAGE
 from where2edit.text_image.base import TextImage, TextImageConfig
@@ -102,9 +103,7 @@ def clip(config: TextImageConfig, options: ClipOptions) -> Clip:
 
 def _network(model: str, weights: str) -> nn.Module:
     """The open_clip model with the weights of an asset, a file or a tag."""
-    from where2edit.files import assets
-
-    if weights in assets.entries():
+    if weights in manifest.entries():
         return _from_file(assets.fetch(weights), model)
     if Path(weights).suffix or Path(weights).exists():
         return _from_file(Path(weights), model)

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from where2edit.backbones.efficientnet_lite import MIDDLE_WIDTH, WIDTH, EfficientNetLite0
 from where2edit.backbones.preprocess import Normalise, load_strictly, resize
 from where2edit.core.registry import NoOptions
+from where2edit.files import assets, tensorfile
 from where2edit.text_image import TEXT_IMAGE
 from where2edit.text_image.base import TextImage, TextImageConfig
 from where2edit.text_image.minilm import MiniLM
@@ -27,6 +27,7 @@ TEXT_LAYERS = (2, 4, 6)  # of MiniLM; an early layer tells "a hat" from "no hat"
 HIDDEN = 512
 GAIN = 6.0  # what is left of MiniLM's features around their mean is small: their entries spread by 0.03
 WEIGHTS = "pretrained_models/facetext.safetensors"
+KIND = "facetext"  # of the file
 
 
 class ImageTower(nn.Module):
@@ -101,16 +102,8 @@ class Towers(nn.Module):
     @classmethod
     def load(cls, path: str | Path) -> Towers:
         """Trained towers in fp32. Raises ValueError for a file that is missing, broken or not facetext's."""
-        try:
-            with safe_open(path, "pt") as file:
-                kind = (file.metadata() or {}).get("model")
-                state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
-            raise ValueError(
-                f"cannot read the facetext weights {path}: {error}; train them with scripts/train_facetext.py"
-            ) from None
-        if kind != "facetext":
-            raise ValueError(f"{path} holds '{kind}', not facetext; give a file that scripts/train_facetext.py wrote")
+        state, _ = tensorfile.read(path, KIND, "give a file that scripts/train_facetext.py wrote")
+        state = {name: value.float() for name, value in state.items()}
         towers = cls(state["image_tower.head.weight"].shape[0]) if "image_tower.head.weight" in state else cls()
         load_strictly(towers, state, str(path))
         return towers
@@ -119,7 +112,5 @@ class Towers(nn.Module):
 @TEXT_IMAGE.register("facetext")
 def facetext(config: TextImageConfig = TextImageConfig(), options: NoOptions = NoOptions()) -> FaceText:
     """The frozen encoder: our shipped weights (or those at `config.weights`) on MiniLM from the assets."""
-    from where2edit.files import assets
-
     path = Path(config.weights) if config.weights else assets.shipped(WEIGHTS)
     return FaceText(Towers.load(path), MiniLM.load(TEXT_LAYERS))

@@ -10,6 +10,8 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
+from where2edit.files.atomic import write_text
+
 HAIR_COLOURS = {"blond": 5, "black": 5, "brown": 4, "grey": 4, "red": 2, "purple": 4, "blue": 4, "pink": 2, "green": 2,
                 "orange": 1}  # fmt: skip
 HAIR_SHAPES = ("wavy", "straight", "curly", "", "")
@@ -102,9 +104,8 @@ def write_corpus(folder: str | Path, files: int = 500, captions: int = 10, seed:
     if files < 1 or captions < 1:
         raise ValueError(f"a corpus needs at least one file and one caption, got {files} files of {captions}")
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     draw = random.Random(seed)
     for number in range(files):
         face = draw_face(draw)
         lines = [caption(face, draw) for _ in range(captions)]
-        (folder / f"{number}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_text(folder / f"{number}.txt", "\n".join(lines) + "\n")

@@ -1,0 +1,68 @@
+"""Fingerprints: by which files, configs, tensors and checkouts are told apart in weights, reports and caches."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from where2edit.core.config import as_dict
+
+BLOCK = 1 << 20  # bytes of a file that are read at once
+DIGITS = 12  # hex digits of a digest: short enough for a file name, long enough for all configs that anyone will write
+
+
+def file_sha256(path: str | Path, absent: str | None = None) -> str:
+    """Hex sha256 of a file's content; `absent` where there is no file. Raises OSError for a file that cannot be read.
+
+    With `absent=None` a missing file raises OSError as well.
+    """
+    if absent is not None and not Path(path).is_file():
+        return absent
+    total = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(BLOCK):
+            total.update(block)
+    return total.hexdigest()
+
+
+def text_sha256(text: str) -> str:
+    """Hex sha256 of a text in UTF-8."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest(tree: Any) -> str:
+    """First 12 hex digits of the sha256 of anything that JSON can hold; the order of keys does not matter."""
+    return text_sha256(json.dumps(tree, sort_keys=True))[:DIGITS]
+
+
+def config_digest(config: Any) -> str:
+    """The digest of a config (a dataclass) with every resolved value; stands in reports and weights."""
+    return digest(as_dict(config))
+
+
+def network_sha256(network: object) -> str:
+    """Hex sha256 of the tensors of a network by name; of what is no network, the sha256 of no bytes."""
+    total = hashlib.sha256()
+    for name, value in sorted(network.state_dict().items()) if isinstance(network, nn.Module) else ():
+        total.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return total.hexdigest()
+
+
+def commit(short: bool = False) -> str:
+    """The git commit of the checkout that this code runs from; "" where it runs from none, such as when installed.
+
+    The checkout of the current folder, or one that merely holds the environment of this package, does not count.
+    """
+    checkout = Path(__file__).resolve().parents[2]
+    command = ["git", "rev-parse", "--show-toplevel", *(["--short"] if short else []), "HEAD"]
+    try:
+        answer = subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    lines = answer.stdout.split("\n")
+    return lines[1] if answer.returncode == 0 and Path(lines[0]).resolve() == checkout else ""
