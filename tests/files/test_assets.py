@@ -115,7 +115,7 @@ def test_download_then_quick_second_time(server, cache, declare, monkeypatch):
     declare([{"url": f"{server.url}/w.bin"}], file="folder/w.bin")
     path = assets.fetch("w")
     assert path == cache / "weights" / "folder" / "w.bin" and path.read_bytes() == CONTENT and not leftovers(cache)
-    monkeypatch.setattr(downloads, "sha256", lambda path: pytest.fail("the hash of an unchanged file was recomputed"))
+    monkeypatch.setattr(assets, "file_sha256", lambda path: pytest.fail("the hash of an unchanged file was recomputed"))
     assert assets.fetch("w") == path and len(server.requests) == 1
 
 

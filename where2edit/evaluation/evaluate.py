@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,7 +9,6 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from where2edit.core import config as configs
 from where2edit.core import distributed
 from where2edit.editor.build import build_conditions, build_encoder, build_frozen
 from where2edit.editor.profile import Profile
@@ -24,6 +22,7 @@ from where2edit.evaluation.rows import RowBuilder
 from where2edit.evaluation.runner import ProtocolRunner
 from where2edit.evaluation.samples import SamplingPlan
 from where2edit.evaluation.table import PlannedTable
+from where2edit.files.fingerprints import commit, config_digest
 from where2edit.text_image.base import TextImage
 
 
@@ -94,17 +93,7 @@ def provenance_of(profile: Profile, heldout: str | None) -> report.Provenance:
         generator=profile.generator.name,
         encoder=profile.text_image.name,
         heldout=heldout or "",
-        config=configs.digest(profile),
+        config=config_digest(profile),
         weights=weights_digest(profile, None),
         commit=commit(),
     )
-
-
-def commit() -> str:
-    """The commit of the checkout that this code runs from; "" where there is none."""
-    here = Path(__file__).resolve().parent
-    try:
-        found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return found.stdout.strip() if found.returncode == 0 else ""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 
 from where2edit.core.config import as_dict, build_options, build_section
+from where2edit.files.fingerprints import file_sha256
 from where2edit.text_image import TEXT_IMAGE
 from where2edit.text_image.base import TextImage, TextImageConfig
 
@@ -38,12 +38,7 @@ def heldout_digest(text: str | None) -> list[str]:
     """What figures of the held-out encoder depend on: its name, and the content of its file where it is one."""
     if not text:
         return []
-    return [text, file_digest(Path(heldout_config(text).weights or ""))]
-
-
-def file_digest(path: Path) -> str:
-    """sha256 of a file; "" where there is none."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    return [text, file_sha256(heldout_config(text).weights or "", absent="")]
 
 
 def _resolved(config: TextImageConfig) -> TextImageConfig:

@@ -18,8 +18,8 @@ from where2edit.core.registry import nearest
 from where2edit.editor.profile import Profile
 from where2edit.evaluation.heldout import build_heldout
 from where2edit.evaluation.options import EvaluationOptions
-from where2edit.evaluation.store import digest
 from where2edit.files import assets, pictures, tensorfile
+from where2edit.files.fingerprints import digest
 from where2edit.text_image.base import TextImage
 
 REAL = "real-features"  # kind of the file of features of real photos

@@ -7,6 +7,7 @@ from pathlib import Path
 from where2edit.evaluation.figures import by_prompt, read_metrics
 from where2edit.evaluation.runner import ProtocolRunner
 from where2edit.evaluation.table import Figure, PlannedTable
+from where2edit.files.atomic import atomic_write
 
 
 def _figure():
@@ -21,8 +22,8 @@ def _figure():
 
 def _save(figure, path: Path) -> Path:
     """Write a plot as PNG; without the writer's name, so that the same numbers give the same bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Software": None})
+    with atomic_write(path) as file:
+        figure.savefig(file, format="png", metadata={"Software": None})
     return path
 
 

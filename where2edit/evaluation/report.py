@@ -17,7 +17,7 @@ from where2edit.evaluation.runner import ProtocolRunner
 from where2edit.evaluation.significance import significance_sentences
 from where2edit.evaluation.table import Table
 from where2edit.evaluation.tables import main_table, prompt_table, strength_table
-from where2edit.files.atomic import atomic_write
+from where2edit.files.atomic import write_text
 
 LACKING = {
     "heldout_encoder": "name a text-image encoder that no training saw with `--heldout`",
@@ -48,16 +48,11 @@ def write(folder: Path, runner: ProtocolRunner, tables: list[Table], provenance:
     for page, lines, chosen in (("report.md", "figures.jsonl", others), ("times.md", "times.jsonl", timed)):
         if chosen:
             parts = [heading(provenance), *(section(folder, runner, table) for table in chosen)]
-            _write_text(folder / page, "\n".join(parts))
+            write_text(folder / page, "\n".join(parts))
             found = [line for table in chosen for line in records(table, provenance)]
-            _write_text(folder / lines, "".join(json.dumps(line, sort_keys=True) + "\n" for line in found))
+            write_text(folder / lines, "".join(json.dumps(line, sort_keys=True) + "\n" for line in found))
             written.append(folder / page)
     return written
-
-
-def _write_text(path: Path, text: str) -> None:
-    with atomic_write(path) as file:
-        file.write_text(text, encoding="utf-8")
 
 
 def heading(provenance: Provenance) -> str:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
-
-from torch import nn
 
 from where2edit.core import config as configs
 from where2edit.editor.build import build_method
 from where2edit.editor.profile import Profile
 from where2edit.editor.weights import find_weights, load_editor
-from where2edit.evaluation.heldout import file_digest, heldout_digest
+from where2edit.evaluation.heldout import heldout_digest
 from where2edit.evaluation.networks import MetricNetworks
 from where2edit.evaluation.options import EvaluationOptions
 from where2edit.evaluation.protocols import METHOD, Protocol, Row
 from where2edit.evaluation.samples import SamplingPlan
-from where2edit.evaluation.store import digest
 from where2edit.evaluation.table import BuiltRow, PlannedTable
-from where2edit.files import assets
+from where2edit.files import assets, manifest
+from where2edit.files.fingerprints import digest, file_sha256, network_sha256
 from where2edit.methods.base import Frozen, Method
 
 
@@ -29,8 +26,8 @@ class RowBuilder:
     def __init__(self, profile: Profile, frozen: Frozen, networks: MetricNetworks, options: EvaluationOptions):
         self.profile, self.frozen = profile, frozen
         self._known: dict[str, Method] = {}
-        measuring = [fingerprint(networks[name]) for name in ("train_encoder", "judge") if networks.has(name)]
-        regions = file_digest(assets.shipped(profile.regions_file))
+        measuring = [network_sha256(networks[name]) for name in ("train_encoder", "judge") if networks.has(name)]
+        regions = file_sha256(assets.shipped(profile.regions_file), absent="")
         self._shared = [measuring, regions, heldout_digest(options.heldout), str(options.real)]
 
     def plan(self, protocol: Protocol, plan: SamplingPlan) -> PlannedTable:
@@ -58,7 +55,7 @@ class RowBuilder:
         name = changed.method.name if row.method == METHOD else row.method
         changed = replace(changed, method=replace(changed.method, name=name, weights=None))
         method = self._method(changed, weights)
-        sha256 = file_digest(find_weights(weights)) if weights and has_parameters(method) else ""
+        sha256 = file_sha256(find_weights(weights)) if weights and has_parameters(method) else ""
         relevant = [changed.generator, changed.text_image, changed.regions, changed.blending, changed.method]
         config = digest([configs.as_dict(part) for part in relevant])
         depends_on = [config, sha256, plan.batch, plan.seed, plan.crossed, *self._shared]
@@ -83,7 +80,7 @@ def has_parameters(method: Method) -> bool:
 def own_weights(profile: Profile, row: Row) -> str:
     """The weights that a row names for itself. Raises ValueError where they are neither an asset nor a file."""
     weights = row.weights.format(profile=profile.name)
-    if weights not in assets.entries() and not any(p.is_file() for p in (Path(weights), assets.shipped(weights))):
+    if weights not in manifest.entries() and not any(p.is_file() for p in (Path(weights), assets.shipped(weights))):
         raise ValueError(f"its weights {weights} are not here")
     return weights
 
@@ -95,11 +92,3 @@ def training_command(profile: Profile, row: Row) -> str:
     folder = Path(row.weights.format(profile=profile.name)).parent
     changes = " ".join(row.trained_with)
     return f". Train it: `python scripts/train.py --config configs/{profile.name}.yaml --out {folder} {changes}`"
-
-
-def fingerprint(network: object) -> str:
-    """sha256 of a network's tensors; "" for what has none."""
-    total = hashlib.sha256()
-    for name, value in sorted(network.state_dict().items()) if isinstance(network, nn.Module) else ():
-        total.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-    return total.hexdigest()

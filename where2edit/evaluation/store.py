@@ -5,8 +5,6 @@ A run that was stopped goes on, and a larger n adds to what is there.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from torch import Tensor
 from where2edit.evaluation.protocols import Protocol
 from where2edit.evaluation.samples import PromptBatch
 from where2edit.files import tensorfile
+from where2edit.files.fingerprints import digest
 
 SAMPLES = "samples"  # kind of the files of measured numbers
 
@@ -23,11 +22,6 @@ SAMPLES = "samples"  # kind of the files of measured numbers
 def slug(text: str) -> str:
     """A label as part of a file name."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "row"
-
-
-def digest(tree: object) -> str:
-    """First 12 hex digits of the sha256 of anything that JSON can hold."""
-    return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:12]
 
 
 class MeasurementStore:
