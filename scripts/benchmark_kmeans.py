@@ -2,8 +2,8 @@
 
 Each path runs in a process of its own. Compare CPU seconds: they hardly depend on what else the machine does.
 
-python scripts/benchmark_kmeans.py                              half an hour on one CPU core
-python scripts/benchmark_kmeans.py --impl fast regions.samples=20   a quick look
+python scripts/benchmark_kmeans.py                                 # half an hour on one CPU core
+python scripts/benchmark_kmeans.py --impl fast regions.samples=20   # a quick look
 """
 
 from where2edit.commands.benchmark_kmeans import main

@@ -1,6 +1,6 @@
 """Generate faces: a sheet of one image per seed.
 
-python scripts/sample.py --seeds 0-7                 eight faces of the default profile, out/faces.png
+python scripts/sample.py --seeds 0-7                 # eight faces of the default profile, out/faces.png
 """
 
 from where2edit.commands.cli import run_command

@@ -26,6 +26,15 @@ def test_a_script_is_a_short_entrance_to_the_command_of_its_name(path):
     assert ast.unparse(start) == "if __name__ == '__main__':\n    run_command(main, __doc__)"
 
 
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_commands_of_the_heading_run_as_printed(path):
+    """What follows a command is a comment of the shell."""
+    for line in ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).splitlines():
+        if line.startswith(("python ", "torchrun ", "OMP_NUM_THREADS")):
+            command, *comment = line.split("  ", 1)
+            assert not comment or comment[0].lstrip().startswith("# "), line
+
+
 HELP_ALL = """
 import contextlib, importlib, io, json, sys
 found = {}

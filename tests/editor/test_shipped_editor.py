@@ -18,7 +18,7 @@ EXPECTED = {
 
 @pytest.fixture(scope="module")
 def editor():
-    editor = Editor.load("configs/mobile.yaml")
+    editor = Editor.load("configs/mobile.yaml", device="cpu")
     return editor, editor.source(SEED)
 
 

@@ -14,6 +14,7 @@ import torch
 from metric_cases import make_networks
 from toy_cases import openai_net
 
+from where2edit.commands.evaluate import build_parser
 from where2edit.core.config import build_section
 from where2edit.editor import sheets
 from where2edit.editor.build import build_conditions, build_encoder, build_frozen
@@ -284,6 +285,18 @@ def test_the_editor_protocol_tries_every_editor_prompt():
     assert asked == {text: name if true else f"-{name}" for text, (name, true) in EDITOR_PROMPTS.items()}
 
 
+def test_an_evaluation_is_one_call_from_python(toy, tmp_path):
+    chosen = [protocol(metrics=("changed_outside_mask",), tests=(), paper={}, rows=ROWS[::2])]
+    pages = command.evaluate_profile(toy[0], chosen, tmp_path, "cpu", options(n=2))
+    assert pages == [tmp_path / "report.md"]
+    assert figures(tmp_path)["no-op", "changed_outside_mask", None, None]["value"] == 0
+
+
+def test_the_options_of_python_and_of_the_command_line_have_the_same_defaults():
+    given = vars(build_parser("").parse_args(["--table", "1"]))
+    assert {name: given[name] for name in vars(EvaluationOptions())} == vars(EvaluationOptions())
+
+
 def test_one_row_only():
     assert [row.label for row in protocols.only_rows(protocol(), ["ours"]).rows] == ["ours"]
     assert protocols.only_rows(protocol(), []) == protocol()
@@ -459,7 +472,7 @@ def test_controls(toy, frozen):
 
 
 def test_contact_sheet(tmp_path):
-    editor = Editor.load("configs/toy.yaml", ["blending.threshold=0.5"])
+    editor = Editor.load("configs/toy.yaml", ["blending.threshold=0.5"], device="cpu")
     page = sheets.contact_sheet(editor, [0, 1], ["blond hair", "red lips"], 32)
     with_masks = sheets.contact_sheet(editor, [0], ["blond hair", "red lips"], 32, masks=True)
     assert page.width > 3 * 32 and page.height > 2 * 32 and with_masks.height > 2 * 32
@@ -471,7 +484,7 @@ def test_contact_sheet(tmp_path):
 
 
 def test_application_sheets_show_the_edits_of_the_editor():
-    editor, cell = Editor.load("configs/toy.yaml", ["blending.threshold=0.5"]), 32
+    editor, cell = Editor.load("configs/toy.yaml", ["blending.threshold=0.5"], device="cpu"), 32
     page = sheets.two_prompt_sheet(editor, [0, 1], [("old", "grey hair"), ("a beard", "a smile")], cell)
     assert (
         page.tobytes()

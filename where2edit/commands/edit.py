@@ -32,6 +32,7 @@ from where2edit.editor.recipes import (
     weights_digest,
 )
 
+# Options that decide what an edit is; a recipe replaces all of them.
 STEERS = ("prompt", "long", "reference", "where", "mask", "threshold", "coverage", "seed", "seeds", "latent")
 STEERS += ("strength", "sweep", "overrides")
 
@@ -75,15 +76,15 @@ def build_parser(help_text: str) -> ArgumentParser:
     words = "use --mask instead of the attention, or times the attention (default: %(default)s)"
     where.add_argument("--mask-mode", choices=("replace", "multiply"), default="replace", help=words)
     where.add_argument("--threshold", type=float, help="attention below it is not edited (default: the profile's, 0.8)")
-    where.add_argument("--coverage", type=float, help="0 to 1, larger edits more: threshold = 1 - coverage/4")
+    where.add_argument("--coverage", type=float, help="0 to 1, larger edits more: threshold 1 - coverage/4")
     source = parser.add_argument_group("source")
-    source.add_argument("--seed", type=int, help="face of one seed (default: 0)")
-    add_seeds(source, None, "several faces")
-    source.add_argument("--latent", help="safetensors with a tensor 'w' [512] or [L,512]")
+    source.add_argument("--seed", type=int, help="one face (default: 0)")
+    add_seeds(source, None, "several faces in place of --seed")
+    source.add_argument("--latent", help="face of a safetensors with a tensor 'w' [512] or [L,512]")
     how = parser.add_argument_group("how")
     words = "the paper's alpha, -1 to 1; negative reverses the edit (default: the profile's, 0.1)"
     how.add_argument("--strength", type=float, help=words)
-    how.add_argument("--sweep", action="store_true", help="a row of strengths from reversed to strong")
+    how.add_argument("--sweep", action="store_true", help="one prompt at each strength from -0.1 to 0.2, side by side")
     how.add_argument("--assert-local", action="store_true", help="exit 1 if any pixel outside mask + halo changed")
     add_config(how)
     add_weights(how)
@@ -105,12 +106,12 @@ def requested(options: Namespace, profile: Profile) -> list[Recipe]:
     steps = tuple(
         RecipeStep(
             prompt,
-            options.where,
-            options.strength,
-            threshold(options),
-            options.reference,
-            options.mask,
-            options.mask_mode,
+            where=options.where,
+            strength=options.strength,
+            threshold=threshold(options),
+            reference=options.reference,
+            mask=options.mask,
+            mask_mode=options.mask_mode,
         )
         for prompt in prompts
     )

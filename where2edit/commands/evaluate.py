@@ -34,21 +34,27 @@ def build_parser(help_text: str) -> ArgumentParser:
     tables = f"1 to 4, all (every table but editor), or one of: {', '.join(protocols.names())}; may be repeated"
     parser.add_argument("--table", action="append", required=True, help=tables)
     parser.add_argument("--row", action="append", default=[], help="only this row of the tables; may be repeated")
-    parser.add_argument("--n", type=int, help="pairs of source and prompt in every row (default: the protocol's)")
-    parser.add_argument("--paper", action="store_true", help="the paper's number, every prompt on each source")
+    parser.add_argument(
+        "--n", type=int, help="samples of every row, or sources of a crossed table (default: the protocol's)"
+    )
+    parser.add_argument(
+        "--paper", action="store_true", help="the paper's number of samples, and every prompt on each source"
+    )
     parser.add_argument("--heldout", help="text-image encoder that no training saw: NAME[:MODEL][:WEIGHTS or FILE]")
     parser.add_argument("--inception-logits", type=Path, help="torch-fidelity's Inception file, for inception_score")
     parser.add_argument("--real", type=Path, help="folder of real photos, for fid_vs_real")
     parser.add_argument(
         "--batch", type=int, default=EvaluationOptions.batch, help="sources edited together (default: %(default)s)"
     )
-    parser.add_argument("--processes", type=int, help="on a CPU (default: one per core that has 5 GB of memory)")
+    parser.add_argument(
+        "--processes", type=int, help="processes on a CPU (default: one for each core that has 5 GB of memory)"
+    )
     parser.add_argument(
         "--seed", type=int, default=EvaluationOptions.seed, help="seed of the first source (default: %(default)s)"
     )
     add_config(parser)
     add_weights(parser)
     add_device(parser)
-    parser.add_argument("--out", type=Path, help="folder (default: results/ and the profile's name)")
+    parser.add_argument("--out", type=Path, help="folder of the report (default: results/ and the profile's name)")
     add_overrides(parser)
     return parser

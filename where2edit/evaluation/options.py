@@ -10,7 +10,7 @@ from pathlib import Path
 class EvaluationOptions:
     """The choices of scripts/evaluate.py; the defaults are those of its command line."""
 
-    n: int | None = None  # pairs of source and prompt in every row; None: the protocol's own number
+    n: int | None = None  # samples of every row, or sources of a crossed table; None: the protocol's own number
     paper: bool = False  # the paper's number of samples, and every prompt on each source
     batch: int = 2  # sources that are edited together; part of what makes two runs equal to the bit
     seed: int = 100_000  # of the first source; far from the seeds that training and sheets use
