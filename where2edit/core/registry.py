@@ -7,6 +7,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -56,8 +57,8 @@ class Registry:
         self._import_all()
         return sorted(self._factories)
 
-    def get(self, name: str) -> Callable:
-        """The factory of `name`. Raises ValueError with the nearest known name."""
+    def get(self, name: str) -> Any:
+        """The factory of `name`, a class or a function. Raises ValueError with the nearest known name."""
         self._import_all()
         if name not in self._factories:
             raise ValueError(f"unknown {self.kind} '{name}'; {nearest(name, self._factories)}")

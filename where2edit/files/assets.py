@@ -99,9 +99,9 @@ def _download(name: str, asset: Entry) -> Path:
     for source in asset.sources:
         try:
             if source.url:
-                return _from_address(name, asset, source)
+                return _from_address(name, asset, source.url)
             if source.archive:
-                return _from_archive(name, asset, source)
+                return _from_archive(name, asset, source.archive)
             if source.path:
                 reasons.append(f"{source.label}: {source.path} is missing")
         except (SourceError, AssetError) as error:
@@ -115,46 +115,49 @@ def _download(name: str, asset: Entry) -> Path:
     )
 
 
-def _from_address(name: str, asset: Entry, source: Origin) -> Path:
+def _from_address(name: str, asset: Entry, url: str) -> Path:
     file = cache_folder() / "downloads" / asset.file.replace("/", "-")
-    if downloads.from_address(source.url, file, asset.size, name):
+    if downloads.from_address(url, file, asset.size, name):
         # A part of another day may belong to another version of the file; one try from the first byte settles it.
         try:
             return _install(name, asset, file)
         except AssetError:
-            downloads.from_address(source.url, file, asset.size, name)
+            downloads.from_address(url, file, asset.size, name)
     return _install(name, asset, file)
 
 
-def _from_archive(name: str, asset: Entry, source: Origin) -> Path:
-    """Fetch an archive once, take every weight of the manifest out of it, and remove it."""
+def _from_archive(name: str, asset: Entry, project: str) -> Path:
+    """Fetch the archive of a registry project once, take every weight of the manifest out of it, and remove it."""
     read = manifest()
-    archive = read.archives[source.archive]
+    archive = read.archives[project]
     file = cache_folder() / "downloads" / archive.file
     siblings = {
         other: (item, inside)
         for other, item in read.assets.items()
         for inside in item.sources
-        if inside.archive == source.archive and (other == name or locate(other) is None)
+        if inside.archive == project and (other == name or locate(other) is None)
     }
     members = sum(item.size for item, _ in siblings.values())
     downloads.require_space(file.parent, archive.size + members, f"asset '{name}'")
-    resumed = not file.is_file() and downloads.from_registry(source.archive, archive.file, file, archive.size, name)
+    resumed = not file.is_file() and downloads.from_registry(project, archive.file, file, archive.size, name)
     try:
         found = file_sha256(file)
         if resumed and found != archive.sha256:
-            downloads.from_registry(source.archive, archive.file, file, archive.size, name)
+            downloads.from_registry(project, archive.file, file, archive.size, name)
             found = file_sha256(file)
         if found != archive.sha256:
             raise AssetError(f"archive {archive.file} has sha256 {found}, expected {archive.sha256}")
         paths = {other: _take(other, item, inside, file, other == name) for other, (item, inside) in siblings.items()}
     finally:
         file.unlink(missing_ok=True)
-    return paths[name]
+    wanted = paths[name]
+    assert wanted is not None  # _take raises where the wanted member is missing
+    return wanted
 
 
 def _take(name: str, asset: Entry, source: Origin, archive: Path, wanted: bool) -> Path | None:
     """One member of an archive as a weight; a member that nobody asked for may be missing."""
+    assert source.member is not None  # beside every archive the manifest names a member
     temporary = archive.with_name(f"{asset.file.replace('/', '-')}.member")
     try:
         archives.extract(archive, source.member, temporary, asset.size)

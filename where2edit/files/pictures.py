@@ -178,7 +178,7 @@ def _batch(image: Tensor) -> Tensor:
 
 
 def sheet(
-    rows: list[list[Tensor | None]],
+    rows: Sequence[Sequence[Tensor | None]],
     row_labels: Sequence[str] = (),
     column_labels: Sequence[str] = (),
     cell: int = 256,

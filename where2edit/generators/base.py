@@ -71,7 +71,9 @@ class Canvas:
 
     def written(self, site: Site) -> Tensor:
         """The tensor that a step at `site` has just written."""
-        return self.rgb if site.rgb else self.features
+        written = self.rgb if site.rgb else self.features
+        assert written is not None, f"{site.name} writes the RGB canvas, which is still missing"
+        return written
 
     def rewrite(self, site: Site, value: Tensor) -> Canvas:
         """The canvas with the tensor that `site` wrote replaced (blending touches nothing else)."""
@@ -150,7 +152,8 @@ class Generator(nn.Module, ABC):
         """Walk all sites, or those up to `upto`, and keep everything that was written."""
         styles = self.styles(w)
         canvas = self.start(len(w))
-        features, rgb = {CONSTANT: canvas.features}, {}
+        features: dict[str, Tensor] = {CONSTANT: canvas.features}
+        rgb: dict[str, Tensor] = {}
         for site in self.sites if upto is None else self.upto(upto):
             canvas = self.step(site, canvas, styles[site.name])
             (rgb if site.rgb else features)[site.name] = canvas.written(site)
