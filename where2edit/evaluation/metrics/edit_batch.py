@@ -78,7 +78,6 @@ class EditBatch:
     def difference(self) -> Tensor:
         """Largest channel of |edited - source| per pixel: [B,R,R], in [0,2]."""
         assert self.edit.image is not None and self.source.image is not None
-        assert self.edit.image is not None and self.source.image is not None
         return (self.edit.image - self.source.image).abs().amax(1)
 
     @cached_property
