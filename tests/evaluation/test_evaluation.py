@@ -163,9 +163,9 @@ def test_a_process_that_fails_is_reported(tmp_path, capfd):
     with pytest.raises(OSError, match="ended with code 1 .*the same command goes on"):
         workers.share(work, 2)
     assert len(list(tmp_path.iterdir())) == 2 and "out of luck" in capfd.readouterr().err
-    assert workers.how_many(3, "cpu") == 3 and workers.how_many(None, "cuda:0") == 1
+    assert workers.process_count(3, "cpu") == 3 and workers.process_count(None, "cuda:0") == 1
     with pytest.raises(ValueError, match="at least 1, got 0"):
-        workers.how_many(0, "cpu")
+        workers.process_count(0, "cpu")
 
 
 WITH_TORCHRUN = """
@@ -477,10 +477,10 @@ def test_contact_sheet(tmp_path):
     with_masks = sheets.contact_sheet(editor, [0], ["blond hair", "red lips"], 32, masks=True)
     assert page.width > 3 * 32 and page.height > 2 * 32 and with_masks.height > 2 * 32
     assert page.tobytes() == sheets.contact_sheet(editor, [0, 1], ["blond hair", "red lips"], 32).tobytes()
-    assert sheets.save(page, tmp_path / "new" / "a.jpg").read_bytes()[:2] == b"\xff\xd8"
-    assert sheets.save(page, tmp_path / "a.png").is_file()
+    assert sheets.save_sheet(page, tmp_path / "new" / "a.jpg").read_bytes()[:2] == b"\xff\xd8"
+    assert sheets.save_sheet(page, tmp_path / "a.png").is_file()
     with pytest.raises(ValueError, match="a .png or a .jpg"):
-        sheets.save(page, tmp_path / "a.gif")
+        sheets.save_sheet(page, tmp_path / "a.gif")
 
 
 def test_application_sheets_show_the_edits_of_the_editor():

@@ -13,7 +13,7 @@ from where2edit.commands.options import (
 )
 from where2edit.commands.seeds import parse_seeds
 from where2edit.editor.editor import Editor
-from where2edit.editor.sheets import PROMPTS, contact_sheet, save
+from where2edit.editor.sheets import PROMPTS, contact_sheet, save_sheet
 
 
 def main(help_text: str) -> None:
@@ -32,4 +32,4 @@ def main(help_text: str) -> None:
     options = parser.parse_args()
     prompts, seeds = options.prompt or list(PROMPTS), parse_seeds(options.seeds)
     editor = Editor.load(options.config, options.overrides, device=options.device, weights=options.weights)
-    print(save(contact_sheet(editor, seeds, prompts, options.cell, options.masks), options.out))
+    print(save_sheet(contact_sheet(editor, seeds, prompts, options.cell, options.masks), options.out))

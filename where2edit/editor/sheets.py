@@ -82,7 +82,7 @@ def _shrunk(images: list[Tensor | None], cell: int) -> list[Tensor | None]:
     return [None if image is None else resize(image, cell).clamp(-1, 1)[0] for image in images]
 
 
-def save(sheet: Image.Image, path: Path) -> Path:
+def save_sheet(sheet: Image.Image, path: Path) -> Path:
     """Write a sheet as PNG, or as JPEG where the name says so. Raises ValueError for another ending."""
     if path.suffix == ".png":
         return pictures.save_png(sheet, path)

@@ -64,7 +64,7 @@ def evaluate(
     frozen = build_frozen(without_preview, encoder, networks.device)
     builder = RowBuilder(profile, frozen, networks, options)
     tables = [builder.plan(protocol, SamplingPlan.of(protocol, options)) for protocol in protocols]
-    measure(runner, tables, workers.how_many(options.processes, str(networks.device)))
+    measure(runner, tables, workers.process_count(options.processes, str(networks.device)))
     if distributed.rank():
         return []
     finished = [finished_table(runner, table) for table in tables]

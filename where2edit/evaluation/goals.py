@@ -43,7 +43,7 @@ def outcome(goal: Goal, protocol: Protocol, values: dict[tuple[str, str | None],
     return Outcome(goal, share, share >= goal.share, below, unknown)
 
 
-def asked(goal: Goal) -> str:
+def goal_in_words(goal: Goal) -> str:
     """A goal in words."""
     bound = f"at least {goal.at_least:g}" if goal.at_least is not None else f"at most {goal.at_most:g}"
     who = "all prompts" if goal.tag is None else f"{goal.tag} prompts"
@@ -61,5 +61,5 @@ def goal_table(table: Table) -> list[str]:
         missing = ", ".join(found.below) or "none"
         if found.unknown:
             missing += f" (no image counts: {', '.join(found.unknown)})"
-        lines.append(f"| {asked(found.goal)} | {value} | {'yes' if found.met else 'NO'} | {missing} |")
+        lines.append(f"| {goal_in_words(found.goal)} | {value} | {'yes' if found.met else 'NO'} | {missing} |")
     return [*lines, ""]

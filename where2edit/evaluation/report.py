@@ -1,4 +1,4 @@
-"""The report of an evaluation: report.md, figures.jsonl, plots and contact sheets.
+"""The report of an evaluation: report.md, figures.jsonl, plots and sample sheets.
 
 Everything is a function of the measured numbers, so that the same numbers give the same bytes. Times differ from run to
 run and have a page of their own, times.md, with times.jsonl.
@@ -10,10 +10,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from where2edit.evaluation.contact_sheet import contact_sheet
 from where2edit.evaluation.goals import goal_table
 from where2edit.evaluation.metrics import METRICS
 from where2edit.evaluation.runner import ProtocolRunner
+from where2edit.evaluation.sample_sheet import sample_sheet
 from where2edit.evaluation.significance import significance_sentences
 from where2edit.evaluation.table import Table
 from where2edit.evaluation.tables import main_table, prompt_table, strength_table
@@ -109,7 +109,7 @@ def records(table: Table, provenance: Provenance) -> list[dict]:
 
 
 def illustrate(folder: Path, runner: ProtocolRunner, table: Table) -> list[Path]:
-    """Draw the plot of the kinds that have one, and the contact sheet; returns the files."""
+    """Draw the plot of the kinds that have one, and the sample sheet; returns the files."""
     from where2edit.evaluation import plots
 
     kind, stem = table.protocol.kind, table.protocol.name
@@ -118,5 +118,5 @@ def illustrate(folder: Path, runner: ProtocolRunner, table: Table) -> list[Path]
         paths.append(plots.strength_curves(table.figures, folder / f"{stem}.png"))
     if kind == "masks" and "mask_iou" in runner.metrics(table.protocol):
         paths.append(plots.region_bars(runner, table, folder / f"{stem}.png"))
-    sheet = contact_sheet(folder / f"{stem}-sheet.png", runner, table)
+    sheet = sample_sheet(folder / f"{stem}-sheet.png", runner, table)
     return paths + ([sheet] if sheet else [])

@@ -20,7 +20,7 @@ from where2edit.evaluation.store import MeasurementStore
 from where2edit.evaluation.table import BuiltRow, PlannedTable
 from where2edit.files import pictures
 
-SHEET_CELL = 256  # pixels of the contact sheet's pictures
+SHEET_CELL = 256  # pixels of one picture of the sample sheet
 
 
 class ProtocolRunner:
@@ -82,7 +82,7 @@ class ProtocolRunner:
                 if store.read(asked, chunk, metrics) is None:
                     batch = self.maker.edit_batch(table, row, asked, chunk)
                     measured = {name: METRICS.get(name)(self.networks).measure(batch) for name in metrics}
-                    if row is table.rows[-1]:  # the contact sheet shows the last row
+                    if row is table.rows[-1]:  # the sample sheet shows the last row
                         save_pictures(store, batch, table.plan.sheet)
                     store.write(asked, chunk, {name: value.float().cpu() for name, value in measured.items()})
                     made += len(chunk)
@@ -90,7 +90,7 @@ class ProtocolRunner:
 
 
 def save_pictures(store: MeasurementStore, batch: EditBatch, count: int) -> None:
-    """Small pictures of the first `count` samples, for the contact sheet: the seeds choose them, nobody else."""
+    """Small pictures of the first `count` samples, for the sample sheet: nobody chooses them by hand."""
     small = {"source": batch.source.image, "mask": pictures.overlay_mask(batch.source.image, batch.edit.mask)}
     if batch.edit.image is not None:
         difference = pictures.difference(batch.edit.image, batch.source.image)

@@ -13,7 +13,7 @@ from torch import Tensor
 from where2edit.evaluation.options import EvaluationOptions
 from where2edit.evaluation.protocols import Prompt, Protocol
 
-SHEET_SAMPLES = 8  # samples of which the contact sheet keeps pictures, where the protocol has no more prompts
+SHEET_SAMPLES = 8  # samples that a sheet shows, where the protocol has no more prompts than that
 COSTLY = ("strength", "sequential", "time")  # kinds that cost several edits of each source, or measure the clock
 
 
@@ -25,7 +25,7 @@ class SamplingPlan:
     crossed: bool = False  # every prompt on every source, instead of prompt i mod P on source i
     batch: int = EvaluationOptions.batch  # sources of a chunk
     seed: int = EvaluationOptions.seed  # of the first source
-    sheet: int = SHEET_SAMPLES  # samples of the contact sheet: the first ones, at least one of each prompt
+    sheet: int = SHEET_SAMPLES  # how many of the first samples the sheet shows: at least one of each prompt
 
     @classmethod
     def of(cls, protocol: Protocol, options: EvaluationOptions) -> SamplingPlan:

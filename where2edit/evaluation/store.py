@@ -55,5 +55,5 @@ class MeasurementStore:
         tensorfile.write(self.path(batch, sources), values | {"index": batch.index}, SAMPLES, {})
 
     def picture(self, index: int, kind: str) -> Path:
-        """Where the small picture of a sample of the contact sheet is kept."""
+        """Where a small picture of one sample is kept, for the sample sheet."""
         return self.folder / f"sheet-{index:06d}-{kind}.png"

@@ -1,4 +1,6 @@
-"""Several processes of one thread each, forked from one that has built everything: they share weights and write files.
+"""Share work between processes of one thread each, forked from one that has built everything.
+
+They share the memory of the weights, and meet only through the files that they write.
 
 One thread per process, because a figure must not depend on how many threads added it up, and because two processes of
 one thread finish sooner than one process of two.
@@ -25,7 +27,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def how_many(asked: int | None, device: str) -> int:
+def process_count(asked: int | None, device: str) -> int:
     """Processes of a run: what was asked for, else one for each core that has memory enough.
 
     One where torchrun started several, on a GPU, and on systems without fork.
@@ -58,6 +60,7 @@ def share(work: Callable[[int, int], None], processes: int) -> None:
 
 
 def _child(work: Callable[[int, int], None], number: int, processes: int) -> None:
+    """One process beside the first: it ends with its parent, and its exit code says how the work ended."""
     ctypes.CDLL(None).prctl(KILL_WITH_PARENT, signal.SIGKILL)
     try:
         work(number, processes)

@@ -22,33 +22,33 @@ class Interval:
 
 
 def bootstrap(
-    rows: Tensor,
+    values: Tensor,
     figure: Callable[[Tensor], float],
     replicates: int = 200,
     seed: int = 0,
     level: float = 0.95,
     centred: bool = False,
 ) -> Interval:
-    """Percentile bootstrap (Efron 1979) of `figure` over rows [N,K], drawn with replacement.
+    """Percentile bootstrap (Efron 1979) of `figure` over the N rows of values [N,K], drawn with replacement.
 
-    A distance between sets, such as FID, is biased upwards by the repeated rows of a replicate: `centred` moves the
-    replicates so that their mean is the figure. One row gives not-a-number ends: a single sample has no spread.
+    A distance between sets, such as FID, is biased upwards by the rows that a replicate repeats: `centred` moves the
+    replicates so that their mean is the figure. One row gives nan as both ends: a single sample has no spread.
     """
-    if not len(rows):
+    if not len(values):
         raise ValueError("an interval needs at least one sample that counts")
     if replicates < 20 or not 0 < level < 1:
         raise ValueError(f"give at least 20 replicates and a level between 0 and 1, got {replicates} and {level}")
-    value = figure(rows)
-    if len(rows) == 1:
+    value = figure(values)
+    if len(values) == 1:
         return Interval(value, math.nan, math.nan, 1, level)
     draw = torch.Generator().manual_seed(seed)
-    picks = torch.randint(len(rows), (replicates, len(rows)), generator=draw)
-    found = torch.tensor([figure(rows[pick]) for pick in picks], dtype=torch.float64)
+    picks = torch.randint(len(values), (replicates, len(values)), generator=draw)
+    found = torch.tensor([figure(values[pick]) for pick in picks], dtype=torch.float64)
     if centred:
         found += value - found.mean()
     ends = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
     low, high = found.quantile(ends).tolist()
-    return Interval(value, low, high, len(rows), level)
+    return Interval(value, low, high, len(values), level)
 
 
 def better_than(ours: Tensor, theirs: Tensor, higher_is_better: bool = True, paired: bool = True) -> float:

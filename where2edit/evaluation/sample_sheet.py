@@ -1,4 +1,4 @@
-"""The contact sheet of a table: source, edit, mask and difference of the first samples of its last row."""
+"""The sheet of a table: source, edit, mask and difference of the first samples of its last row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from where2edit.files import pictures
 MOST_LARGE_ROWS = 12  # a sheet of more rows shows its pictures at half the size
 
 
-def contact_sheet(path: Path, runner: ProtocolRunner, table: PlannedTable) -> Path | None:
+def sample_sheet(path: Path, runner: ProtocolRunner, table: PlannedTable) -> Path | None:
     """Write the sheet from the pictures that the runner kept; None where it kept none."""
     protocol = table.protocol
     store = runner.store(protocol, table.rows[-1])
