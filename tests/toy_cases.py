@@ -10,10 +10,11 @@ import torch.nn.functional as F
 
 from where2edit.backbones.vgg import VGG16
 from where2edit.core.config import build_section
-from where2edit.editing.attention import AttentionConfig
+from where2edit.editing.attention.base import AttentionConfig
 from where2edit.editing.blending import BlendingConfig
 from where2edit.editing.conditions import Conditions
-from where2edit.editing.mapper import MapperConfig
+from where2edit.editing.mappers import MAPPERS
+from where2edit.editing.mappers.base import MapperConfig
 from where2edit.editing.region_shares import PARTS
 from where2edit.editing.regions import RegionConfig, Regions, positional
 from where2edit.generators.stylegan2 import create
@@ -27,8 +28,20 @@ ROOT = Path(__file__).resolve().parents[1]
 PROMPTS = ("blond hair", "a big smile", "red lipstick", "eyeglasses", "bushy eyebrows", "a beard")
 SHOWN = ("hair", "mouth", "background")  # by the regions
 CAPTION = "She has blond hair, a big smile, and red lipstick.\nHe wears eyeglasses, has bushy eyebrows, a beard.\n"
-MAPPER = MapperConfig(space="w_principal", components=8, hidden=16, samples=600)
-SPACES = {"stylespace": replace(MAPPER, space="stylespace"), "w_principal": MAPPER}
+SMALL = {"w_principal": {"components": 8, "hidden": 16, "samples": 600}}  # options of mappers
+
+
+def mapper(name="w_principal", **options):
+    """The config of a small mapper."""
+    return MapperConfig(name, {**SMALL.get(name, {}), **options})
+
+
+def attention(**options):
+    """The config of a small attention."""
+    return AttentionConfig(options={"inputs": "trunk", "channels": 4, **options})
+
+
+MAPPER_NAMES = MAPPERS.names()
 
 
 @cache
@@ -77,11 +90,11 @@ def frozen(resolution=16, **blending):
     return Frozen(generator(resolution), encoder().dim, f"{resolution}.conv1", config, regions(resolution))
 
 
-def method(name="where2edit", seed=0, mapper=MAPPER, resolution=16, attention=None, **blending):
+def method(name="where2edit", seed=0, mapping=None, resolution=16, attending=None, **blending):
     """A method with random weights of `seed`, as training starts from."""
     torch.manual_seed(seed)
-    attention = attention or AttentionConfig(inputs="trunk", channels=4)
-    return METHODS.get(name)(frozen(resolution, **blending), MethodConfig(name, mapper=mapper, attention=attention))
+    config = MethodConfig(name, mapper=mapping or mapper(), attention=attending or attention())
+    return METHODS.get(name)(frozen(resolution, **blending), config)
 
 
 class Corner:

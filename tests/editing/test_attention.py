@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from where2edit.editing.attention import Attention, AttentionConfig
+from where2edit.editing.attention.modulated import AttentionOptions, ModulatedAttention
 from where2edit.generators.base import CONSTANT
 from where2edit.generators.stylegan2 import create
 
@@ -26,7 +26,7 @@ def features(generator):
 
 def attention(generator, seed=0, blend=BLEND, **options):
     torch.manual_seed(seed)
-    net = Attention(generator, blend, H.shape[1], AttentionConfig(**{"channels": 6, **options}))
+    net = ModulatedAttention(generator, blend, H.shape[1], AttentionOptions(**{"channels": 6, **options}))
     with torch.no_grad():
         for p in net.parameters():  # also what starts at zero or one must act where the recipe says
             p.add_(torch.randn_like(p), alpha=0.2)
@@ -105,7 +105,7 @@ def test_the_prompts_of_one_image_share_its_features(generator, features):
 
 def test_untrained_attention_is_open_almost_everywhere(generator, features):
     torch.manual_seed(0)
-    net = Attention(generator, BLEND, H.shape[1], AttentionConfig(inputs="all"))
+    net = ModulatedAttention(generator, BLEND, H.shape[1], AttentionOptions(inputs="all"))
     with torch.no_grad():
         a = net(features, H)
     assert net.bias.item() == 5 and net.last.weight.shape == (1, 32 * 8)
@@ -118,7 +118,7 @@ def test_released_number_of_parameters():
         from where2edit.generators.stylegan2 import StyleGAN2
 
         big = StyleGAN2(1024, 2)
-        net = Attention(big, "64.conv1", 512, AttentionConfig(inputs="all", channels=32))
+        net = ModulatedAttention(big, "64.conv1", 512, AttentionOptions(inputs="all", channels=32))
     sizes = {name: p.numel() for name, p in net.named_parameters()}
     affines = sum(size for name, size in sizes.items() if ".affine." in name)
     assert (affines, sum(sizes.values()) - affines) == (3_414_528, 195_732 + 1)
@@ -158,7 +158,7 @@ def test_a_missing_input_is_named(generator, features):
 def test_gradients_against_finite_differences():
     net = create(8, 1, seed=0)
     torch.manual_seed(0)
-    module = Attention(net, "8.conv1", 4, AttentionConfig(inputs="trunk", channels=2)).double()
+    module = ModulatedAttention(net, "8.conv1", 4, AttentionOptions(inputs="trunk", channels=2)).double()
     with torch.no_grad():
         source = net.source(net.w(net.sample_z([0])))
     small = {name: x.double()[..., :2, :2] for name, x in source.features.items()}

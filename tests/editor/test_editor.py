@@ -18,7 +18,7 @@ SEEDS = (1, 2)
 
 
 def load(inputs, folder):
-    overrides = [f"method.attention.inputs={inputs}"]
+    overrides = [f"method.attention.options.inputs={inputs}"]
     weights = toy.lively_editor(folder / "editor.safetensors", overrides)
     return Editor.load(toy.ROOT / "configs/toy.yaml", overrides, weights=str(weights), device="cpu")
 

@@ -12,7 +12,7 @@ from where2edit.facetext.face_batches import UNKNOWN_GROUP, Balance, FaceBatches
 from where2edit.facetext.phrases import CONCEPTS, EDITOR_PROMPTS, INDEX, NAMES, plain
 from where2edit.facetext.synthetic_faces import TRAIN_SEEDS, VALIDATION_SEEDS, quick_labels, shrink_labels
 from where2edit.ops.colour import lab_to_rgb, rgb_to_lab
-from where2edit.training.recolouring import HAIR, region_colour, soft_mask
+from where2edit.training.recolouring import HAIR_LAB, region_colour, soft_mask
 from where2edit.training.sample_corpus import write_corpus
 
 
@@ -107,18 +107,20 @@ def test_lab_there_and_back():
     torch.testing.assert_close(white, torch.tensor([100.0, 0.0, 0.0]), atol=0.02, rtol=0)
 
 
-@pytest.mark.parametrize("name", list(HAIR))
+@pytest.mark.parametrize("name", list(HAIR_LAB))
 def test_hair_takes_the_colour_and_nothing_else_moves(name):
     work = draft()
     before = work.images.clone()
-    alter.alter_hair(work, torch.arange(2), torch.Generator().manual_seed(0), {name: HAIR[name]})
+    alter.alter_hair(work, torch.arange(2), torch.Generator().manual_seed(0), {name: HAIR_LAB[name]})
     hair = soft_mask(work.labels, "hair")
-    target = torch.tensor(HAIR[name])
+    target = torch.tensor(HAIR_LAB[name])
     new, old = (region_colour(x, hair) for x in (work.images, before))
     assert ((new - target)[:, 1:].norm(dim=1) < 0.6 * (old - target)[:, 1:].norm(dim=1) + 6).all()
     untouched = (hair == 0).expand_as(before)
     assert torch.equal(work.images[untouched], before[untouched])
-    assert (work.truth[:, INDEX[name]] == 1).all() and int((work.truth[:, [INDEX[n] for n in HAIR]] == 1).sum()) == 2
+    assert (work.truth[:, INDEX[name]] == 1).all() and int(
+        (work.truth[:, [INDEX[n] for n in HAIR_LAB]] == 1).sum()
+    ) == 2
 
 
 def test_frown_moves_the_mouth_only_near_it():

@@ -10,7 +10,6 @@ from toy_cases import random_vgg
 
 from where2edit.backbones import vgg
 from where2edit.core.records import Edit
-from where2edit.editing.attention import AttentionConfig
 from where2edit.editing.blending import certify, halo
 from where2edit.methods import METHODS
 from where2edit.methods.base import Method
@@ -143,8 +142,7 @@ def test_an_edit_is_complete(name, built):
 
 @pytest.mark.parametrize("inputs, noise", [("trunk", False), ("all", True)])
 def test_a_step_moves_what_is_released_and_nothing_that_is_frozen(name, built, inputs, noise, tmp_path):
-    attention = AttentionConfig(inputs=inputs, channels=4, noise=noise)
-    method = toy.method(name, attention=attention)
+    method = toy.method(name, attending=toy.attention(inputs=inputs, noise=noise))
     if not list(method.parameters()):
         with pytest.raises(ValueError, match="has nothing to train"):
             trainer(method, tmp_path)

@@ -11,9 +11,11 @@ import torch.nn.functional as F
 import toy_cases as toy
 
 from where2edit.core.records import Edit
-from where2edit.editing.attention import Attention, AttentionConfig
+from where2edit.core.registry import NoOptions
+from where2edit.editing.attention.modulated import AttentionOptions, ModulatedAttention
 from where2edit.editing.conditions import Conditions
-from where2edit.editing.mapper import MapperConfig, StyleSpaceMapper, edited_sites
+from where2edit.editing.mappers.base import edited_sites
+from where2edit.editing.mappers.stylespace import StyleSpaceMapper
 from where2edit.editing.regions import RegionConfig, fit
 from where2edit.editor.build import build_conditions
 from where2edit.editor.profile import load_profile
@@ -42,8 +44,8 @@ def numbers(module, *without):
 def test_released_modules_have_the_released_parameters(config_f):
     sites = edited_sites(config_f, "64.conv1")
     with torch.device("meta"):
-        mapper = StyleSpaceMapper(config_f, sites, 512, MapperConfig())
-        attention = Attention(config_f, "64.conv1", 512, AttentionConfig())
+        mapper = StyleSpaceMapper(config_f, sites, 512, NoOptions())
+        attention = ModulatedAttention(config_f, "64.conv1", 512, AttentionOptions())
     assert [site.name for site in sites if site.rgb] == [f"{r}.rgb" for r in (4, 8, 16, 32, 64)] and len(sites) == 14
     assert numbers(mapper) == 18_378_752
     parts = [numbers(part) for part in (mapper.text, mapper.fusion, mapper.style)]
@@ -62,7 +64,7 @@ def test_edited_styles_follow_the_released_lookup(config_f):
 def test_untrained_released_attention_edits_everything():
     torch.manual_seed(0)
     generator = toy.generator(16)
-    attention = Attention(generator, "16.conv1", 512, AttentionConfig())
+    attention = ModulatedAttention(generator, "16.conv1", 512, AttentionOptions())
     source = generator.source(generator.w(generator.sample_z([0])))
     a = attention(source.features, torch.randn(1, 512))
     assert a.min() > 0.98 and a.max() < 1
@@ -70,7 +72,7 @@ def test_untrained_released_attention_edits_everything():
 
 def test_attention_as_printed_has_no_bias_activation_or_constant():
     generator, h = toy.generator(16), torch.randn(2, 512, generator=torch.Generator().manual_seed(0))
-    attention = Attention(generator, "16.conv1", 512, AttentionConfig(styled=False, bias=0.0))
+    attention = ModulatedAttention(generator, "16.conv1", 512, AttentionOptions(styled=False, bias=0.0))
     assert "constant" not in attention.inputs and not any("noise" in name for name, _ in attention.named_parameters())
     attention.release()
     source = generator.source(generator.w(generator.sample_z([0, 1])))
@@ -136,7 +138,7 @@ def test_every_profile_says_command_time_and_result():
 
 @pytest.mark.parametrize("name", ["where2edit-no-attention", "where2edit-no-clusters"])
 def test_ablations_edit_train_and_stay_what_they_say(name):
-    method, source = toy.method(name, mapper=toy.SPACES["stylespace"]), toy.sources((0,))
+    method, source = toy.method(name, mapping=toy.mapper("stylespace")), toy.sources((0,))
     edit = method(source, toy.condition())
     assert edit.image.shape == (2, 3, 16, 16) and torch.equal(edit.region_attention, edit.attention)
     if name.endswith("attention"):

@@ -256,10 +256,10 @@ REACHES = {
 }
 
 
-@pytest.mark.parametrize("space", toy.SPACES)
+@pytest.mark.parametrize("mapper", toy.MAPPER_NAMES)
 @pytest.mark.parametrize("name", REACHES)
-def test_each_loss_reaches_what_it_claims_and_nothing_else(name, space, no_download):
-    method = toy.method(mapper=toy.SPACES[space])
+def test_each_loss_reaches_what_it_claims_and_nothing_else(name, mapper, no_download):
+    method = toy.method(mapping=toy.mapper(mapper))
     source, condition = toy.sources(), toy.condition()
     options = {"size": 16} if name == "perceptual" else {"margin": 0.0} if name == "region_hinge" else {}
     value = loss(name, toy.encoder(), **options)(source, method(source, condition), condition)

@@ -18,7 +18,6 @@ from safetensors.torch import load_file
 
 from where2edit.commands import train as runs
 from where2edit.core import distributed
-from where2edit.editing.attention import AttentionConfig
 from where2edit.editor import build
 from where2edit.editor.build import build_frozen, build_method
 from where2edit.editor.profile import load_profile
@@ -40,8 +39,8 @@ LOSSES = {
 
 def trainer(folder, config=SMALL, losses=LOSSES, fingerprint="one", noise=True, name="where2edit", strength=0.1):
     """A run on 8 px, where a step takes a twentieth of a second."""
-    attention = AttentionConfig(inputs="all", channels=4, noise=noise)
-    method = toy.method(name, resolution=8, attention=attention, blur=3)
+    attention = toy.attention(inputs="all", noise=noise)
+    method = toy.method(name, resolution=8, attending=attention, blur=3)
     built = {each: (entry, build_loss(each, entry, toy.encoder())) for each, entry in losses.items()}
     return Trainer(config, method, toy.sampler(), built, folder, strength, fingerprint)
 
@@ -384,7 +383,7 @@ def test_training_starts_from_a_trained_editor(profile, tmp_path):
     expected = load_file(editor)
     assert all(torch.equal(p.half(), expected[name]) for name, p in method.named_parameters())
     with pytest.raises(ValueError, match=r"does not fit this config: .* tensors differ"):
-        other = load_profile(CONFIG, [*profile, "method.attention.channels=3"])
+        other = load_profile(CONFIG, [*profile, "method.attention.options.channels=3"])
         build_method(other, frozen, editor)
 
 

@@ -19,6 +19,7 @@ from where2edit.commands.options import (
 from where2edit.commands.seeds import parse_seeds
 from where2edit.core import config as configs
 from where2edit.editor.editor import Editor, Result
+from where2edit.editor.migration import current_config
 from where2edit.editor.profile import Profile, load_profile
 from where2edit.editor.recipes import (
     SWEEP,
@@ -43,7 +44,7 @@ def main(help_text: str) -> int:
     check(options)
     if options.replay is not None:
         recipes = [read(options.replay)]
-        profile = configs.build(Profile, recipes[0].config)
+        profile = configs.build(Profile, current_config(recipes[0].config))
         check_inputs(recipes[0], profile, options.weights)
     else:
         profile = load_profile(options.config, options.overrides)

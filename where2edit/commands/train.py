@@ -20,10 +20,10 @@ from where2edit.files.atomic import write_text
 from where2edit.files.fingerprints import config_digest
 from where2edit.methods.base import Method
 from where2edit.text_image.base import TextImage
-from where2edit.training.aiming import aim
-from where2edit.training.dyeing import dye
+from where2edit.training.colour_fitting import fit_colours
 from where2edit.training.losses.base import build_loss
 from where2edit.training.prompts import PromptSampler, read_phrases
+from where2edit.training.semantic_directions import fit_semantic_directions
 from where2edit.training.state import stored_step
 from where2edit.training.trainer import STATE, Trainer
 
@@ -82,12 +82,12 @@ def train(config: str | Path, overrides: list[str], out: Path, device: str = "au
 
 
 def prepare(method: Method, encoder: TextImage, profile: Profile) -> None:
-    """What a fresh mapper learns before its first step: where the words point, and colours that no face has."""
-    mapper, training = profile.method.mapper, profile.training
-    if mapper.aim:
-        aim(method, encoder, mapper.aim, training.seed, training.use_preview_head)
-    if mapper.dyes:
-        dye(method, encoder, mapper.dyes, profile.method.strength, training.seed, training.use_preview_head)
+    """What is fitted before the first step of a fresh mapper: semantic directions, and the shifts of colours."""
+    options, training = profile.method.mapper.resolved(), profile.training
+    if faces := getattr(options, "direction_faces", 0):
+        fit_semantic_directions(method, encoder, faces, training.seed, training.use_preview_head)
+    if colours := getattr(options, "colours", ()):
+        fit_colours(method, encoder, colours, profile.method.strength, training.seed, training.use_preview_head)
 
 
 @torch.no_grad()

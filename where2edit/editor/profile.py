@@ -49,7 +49,8 @@ class Profile:
     def reads_region_shares(self) -> bool:
         """Whether training needs to know which parts of a face the regions show."""
         used = [name for name, entry in self.losses.items() if entry.weight > 0]
-        return bool(self.method.mapper.dyes) or any(LOSSES.get(name).reads_region_shares for name in used)
+        colours = getattr(self.method.mapper.resolved(), "colours", ())
+        return bool(colours) or any(LOSSES.get(name).reads_region_shares for name in used)
 
 
 def load_profile(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Profile:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from where2edit.core import config
 from where2edit.core.registry import nearest
+from where2edit.editor.migration import current_name
 from where2edit.editor.profile import Profile
 from where2edit.files import assets, formats, manifest, tensorfile
 from where2edit.files.fingerprints import config_digest
@@ -38,9 +39,10 @@ def load_editor(method: Method, path: Path) -> None:
     """Fill a method's trained tensors from safetensors. Raises ValueError when the file does not fit."""
     try:
         with safe_open(path, "pt") as file:
-            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ValueError(f"{path} is not a safetensors file ({error}); train an editor with scripts/train.py") from None
+    tensors = {current_name(name): value for name, value in stored.items()}
     own = dict(method.named_parameters())
     wrong = [name for name in own.keys() | tensors.keys() if name not in tensors or name not in own]
     wrong += [name for name in own.keys() & tensors.keys() if own[name].shape != tensors[name].shape]

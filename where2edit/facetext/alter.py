@@ -21,9 +21,9 @@ from where2edit.backbones.face_parsing import region_mask
 from where2edit.facetext.phrases import INDEX
 from where2edit.ops.colour import rgb_to_lab
 from where2edit.training.recolouring import (
-    EYES,
-    HAIR,
-    LIPS,
+    EYES_LAB,
+    HAIR_LAB,
+    LIPS_LAB,
     cheeks,
     extent,
     pixel_grid,
@@ -81,7 +81,7 @@ def _palette(rows: Tensor, colours: dict[str, tuple], draw: torch.Generator, spr
     return choice.to(rows.device), (lab + spread * torch.randn(lab.shape, generator=draw)).to(rows.device)
 
 
-def alter_hair(draft: Draft, rows: Tensor, draw: torch.Generator, colours: dict[str, tuple] = HAIR) -> None:
+def alter_hair(draft: Draft, rows: Tensor, draw: torch.Generator, colours: dict[str, tuple] = HAIR_LAB) -> None:
     """Recolour hair; all hair colours become known. Bald heads and covered ones are left as they are."""
     seen = region_mask(draft.labels[rows], "hair").float().mean((1, 2)) > 0.04
     rows = rows[seen]
@@ -90,7 +90,7 @@ def alter_hair(draft: Draft, rows: Tensor, draw: torch.Generator, colours: dict[
     natural = torch.tensor([name in ("Black_Hair", "Gray_Hair", "Blond_Hair") for name in colours])[choice.cpu()]
     lift = torch.where(natural.to(rows.device), lift.clamp_min(0.75), lift)
     draft.apply(rows, lambda images, labels: recolour(images, soft_mask(labels, "hair"), target, amount, lift))
-    draft.set(rows, **dict.fromkeys(HAIR, 0))
+    draft.set(rows, **dict.fromkeys(HAIR_LAB, 0))
     for number, name in enumerate(colours):
         draft.set(rows[choice == number], **{name: 1})
 
@@ -103,11 +103,11 @@ def alter_lips(draft: Draft, rows: Tensor, draw: torch.Generator) -> None:
 
 
 def _colour_lips(draft: Draft, rows: Tensor, draw: torch.Generator) -> None:
-    choice, target = _palette(rows, LIPS, draw, 4.0)
+    choice, target = _palette(rows, LIPS_LAB, draw, 4.0)
     amount, lift = _uniform(rows, 0.55, 1.0, draw), _uniform(rows, 0.3, 0.8, draw)
     draft.apply(rows, lambda images, labels: recolour(images, soft_mask(labels, "lips"), target, amount, lift))
-    draft.set(rows, Wearing_Lipstick=1, **dict.fromkeys(LIPS, 0))
-    for number, name in enumerate(LIPS):
+    draft.set(rows, Wearing_Lipstick=1, **dict.fromkeys(LIPS_LAB, 0))
+    for number, name in enumerate(LIPS_LAB):
         draft.set(rows[choice == number], **{name: 1})
 
 
@@ -119,7 +119,7 @@ def _bare_lips(draft: Draft, rows: Tensor, draw: torch.Generator) -> None:
         return recolour(images, soft_mask(labels, "lips"), skin, amount, amount)
 
     draft.apply(rows, fade)
-    draft.set(rows, Wearing_Lipstick=0, Heavy_Makeup=-1, **dict.fromkeys(LIPS, 0))
+    draft.set(rows, Wearing_Lipstick=0, Heavy_Makeup=-1, **dict.fromkeys(LIPS_LAB, 0))
 
 
 def alter_skin(draft: Draft, rows: Tensor, draw: torch.Generator) -> None:
@@ -143,15 +143,15 @@ def alter_cheeks(draft: Draft, rows: Tensor, draw: torch.Generator) -> None:
 
 def alter_eyes(draft: Draft, rows: Tensor, draw: torch.Generator) -> None:
     """Recolour what is dark inside the eyes."""
-    choice, target = _palette(rows, EYES, draw, 3.0)
+    choice, target = _palette(rows, EYES_LAB, draw, 3.0)
 
     def iris(images: Tensor, labels: Tensor) -> Tensor:
         mask = soft_mask(labels, "eyes") * torch.sigmoid((50 - rgb_to_lab(images)[:, :1]) / 6)
         return recolour(images, mask, target, _uniform(rows, 0.7, 1.0, draw), _uniform(rows, 0.2, 0.6, draw))
 
     draft.apply(rows, iris)
-    draft.set(rows, **dict.fromkeys(EYES, 0))
-    for number, name in enumerate(EYES):
+    draft.set(rows, **dict.fromkeys(EYES_LAB, 0))
+    for number, name in enumerate(EYES_LAB):
         draft.set(rows[choice == number], **{name: 1})
 
 

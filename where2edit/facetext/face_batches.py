@@ -18,8 +18,8 @@ from torch import Tensor
 from where2edit.facetext.alter import alter
 from where2edit.facetext.celeba import ATTRIBUTES
 from where2edit.facetext.packed import Faces
-from where2edit.facetext.phrases import CONCEPTS, HAIR_COLOURS, INDEX
-from where2edit.training.recolouring import LIPS
+from where2edit.facetext.phrases import ADDED_HAIR_COLOURS, CONCEPTS, INDEX
+from where2edit.training.recolouring import LIPS_LAB
 
 UNKNOWN_GROUP = 4
 GROUPS = 5
@@ -34,10 +34,10 @@ def celeba_truth(values: Tensor) -> Tensor:
     truth[:, : len(ATTRIBUTES)] = values.long()
     column = {name: values[:, i].bool() for i, name in enumerate(ATTRIBUTES)}
     natural = column["Black_Hair"] | column["Blond_Hair"] | column["Gray_Hair"]
-    for name in HAIR_COLOURS:
+    for name in ADDED_HAIR_COLOURS:
         often_natural = name in ("Red_Hair", "Orange_Hair")
         truth[natural if often_natural else slice(None), INDEX[name]] = 0
-    for name in LIPS:
+    for name in LIPS_LAB:
         truth[~column["Wearing_Lipstick"], INDEX[name]] = 0
     truth[column["Pale_Skin"], INDEX["Tanned_Skin"]] = 0
     truth[column["Smiling"], INDEX["Sad"]] = 0
@@ -47,7 +47,7 @@ def celeba_truth(values: Tensor) -> Tensor:
 def generated_truth(count: int) -> Tensor:
     """Truth of unaltered generated faces: nothing is known but that no hair is purple, blue, green or pink."""
     truth = torch.full((count, len(CONCEPTS)), -1)
-    for name in HAIR_COLOURS:
+    for name in ADDED_HAIR_COLOURS:
         if name not in ("Red_Hair", "Orange_Hair"):
             truth[:, INDEX[name]] = 0
     return truth

@@ -193,13 +193,13 @@ def recoloured_hair(encoder: TextImage, faces: Faces, seed: int = 5) -> dict[str
     enough = (faces.labels == 17).float().mean((1, 2)) > 0.04
     images, labels = images[enough], faces.labels[enough]
     columns = {"": F.normalize(embed(encoder.image, (images * 255).byte()), dim=1)}
-    for name in phrases.HAIR_COLOURS:
+    for name in phrases.ADDED_HAIR_COLOURS:
         truth = torch.full((len(images), len(CONCEPTS)), -1)
         draft = alter.Draft(images.clone(), labels, truth)
-        alter.alter_hair(draft, torch.arange(len(images)), draw, {name: alter.HAIR[name]})
+        alter.alter_hair(draft, torch.arange(len(images)), draw, {name: alter.HAIR_LAB[name]})
         columns[name] = F.normalize(embed(encoder.image, (draft.images * 255).round().byte()), dim=1)
     everything, table = torch.cat(list(columns.values())), {}
-    for name in phrases.HAIR_COLOURS:
+    for name in phrases.ADDED_HAIR_COLOURS:
         truth = torch.cat([torch.full((len(images),), int(other == name)) for other in columns])
         table[name] = {}
         for kind, held in (("trained", False), ("held_out", True)):

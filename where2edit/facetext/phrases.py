@@ -398,7 +398,14 @@ FRESH: dict[str, str] = {
 NAMES = tuple(concept.name for concept in CONCEPTS)
 INDEX = {name: i for i, name in enumerate(NAMES)}
 FURTHER = NAMES[len(ATTRIBUTES) :]  # concepts that CelebA lacks
-HAIR_COLOURS = ("Purple_Hair", "Blue_Hair", "Green_Hair", "Red_Hair", "Pink_Hair", "Orange_Hair")
+ADDED_HAIR_COLOURS = (
+    "Purple_Hair",
+    "Blue_Hair",
+    "Green_Hair",
+    "Red_Hair",
+    "Pink_Hair",
+    "Orange_Hair",
+)  # by recolouring
 EDITOR_PROMPTS: dict[str, tuple[str, bool]] = {
     "blond hair": ("Blond_Hair", True), "black hair": ("Black_Hair", True), "grey hair": ("Gray_Hair", True),
     "purple hair": ("Purple_Hair", True), "blue hair": ("Blue_Hair", True), "bangs": ("Bangs", True),

@@ -9,7 +9,7 @@ import torch
 
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.editing.blending import make_mask
-from where2edit.editing.mapper import SPACES, edited_sites
+from where2edit.editing.mappers.base import build_mapper
 from where2edit.methods import METHODS
 from where2edit.methods.base import Frozen, Method, MethodConfig
 from where2edit.methods.where2edit import Where2Edit
@@ -23,8 +23,7 @@ class NoAttention(Method):
 
     def __init__(self, frozen: Frozen, config: MethodConfig):
         super().__init__()
-        sites = edited_sites(frozen.generator, frozen.blend_site)
-        self.mapper = SPACES[config.mapper.space](frozen.generator, sites, frozen.text_dim, config.mapper)
+        self.mapper = build_mapper(frozen.generator, frozen.blend_site, frozen.text_dim, config.mapper)
         self.frozen = frozen
 
     def forward(self, source: Source, condition: Condition, use_preview_head: bool = False) -> Edit:

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from where2edit.core.records import Condition, Edit, Source
-from where2edit.editing.attention import AttentionConfig
+from where2edit.editing.attention.base import AttentionConfig
 from where2edit.editing.blending import BlendingConfig, blended_trunk, blended_walk, tail
-from where2edit.editing.mapper import MapperConfig
+from where2edit.editing.mappers.base import MapperConfig
 from where2edit.editing.preview_head import PreviewHead
 from where2edit.editing.regions import Regions
 from where2edit.generators.base import Generator

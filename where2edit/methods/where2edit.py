@@ -6,9 +6,9 @@ Legend: n sources, m edits of each, B = n*m, r blend resolution, k regions.
 from __future__ import annotations
 
 from where2edit.core.records import Condition, Edit, Source
-from where2edit.editing.attention import Attention
+from where2edit.editing.attention.base import build_attention
 from where2edit.editing.blending import make_mask
-from where2edit.editing.mapper import SPACES, edited_sites
+from where2edit.editing.mappers.base import build_mapper
 from where2edit.methods import METHODS
 from where2edit.methods.base import Frozen, Method, MethodConfig
 from where2edit.ops.region_mean import region_mean
@@ -24,12 +24,10 @@ class Where2Edit(Method):
         super().__init__()
         if frozen.regions is None:
             raise ValueError("where2edit needs fitted regions; run scripts/cluster.py for this profile")
-        self.mapper = SPACES[config.mapper.space](
-            frozen.generator, edited_sites(frozen.generator, frozen.blend_site), frozen.text_dim, config.mapper
-        )
-        self.attention = Attention(frozen.generator, frozen.blend_site, frozen.text_dim, config.attention)
-        self.attention_starts_at = config.attention.starts_at
-        self.reads_tail = config.attention.inputs == "all"
+        where = (frozen.generator, frozen.blend_site, frozen.text_dim)
+        self.mapper = build_mapper(*where, config.mapper)
+        self.attention = build_attention(*where, config.attention)
+        self.reads_tail = self.attention.reads_tail
         self.frozen = frozen
 
     def forward(self, source: Source, condition: Condition, use_preview_head: bool = False) -> Edit:
@@ -49,4 +47,4 @@ class Where2Edit(Method):
         return Edit(u, mask, a, mean, labels, regions.num_regions, regions.shares, shift=shift)
 
     def schedule(self, progress: float) -> None:
-        self.attention.release(progress >= self.attention_starts_at)
+        self.attention.release(progress >= self.attention.starts_at)

@@ -16,13 +16,13 @@ from torch import Tensor
 from where2edit.backbones.face_parsing import region_mask
 from where2edit.ops.colour import lab_to_rgb, rgb_to_lab
 
-HAIR = {  # Lab colours: the six that CelebA lacks, then the natural ones
+HAIR_LAB = {  # the six hair colours that CelebA lacks, then the natural ones
     "Purple_Hair": (38, 38, -40), "Blue_Hair": (40, 5, -42), "Green_Hair": (48, -38, 28), "Red_Hair": (38, 48, 32),
     "Pink_Hair": (64, 40, -4), "Orange_Hair": (56, 36, 50), "Blond_Hair": (70, 5, 33), "Black_Hair": (13, 0, 0),
     "Brown_Hair": (30, 9, 15), "Gray_Hair": (64, 0, 2),
 }  # fmt: skip
-LIPS = {"Red_Lips": (40, 54, 24), "Pink_Lips": (58, 42, 0), "Purple_Lips": (32, 34, -16)}
-EYES = {"Blue_Eyes": (48, -4, -28), "Green_Eyes": (46, -22, 16), "Brown_Eyes": (24, 10, 14)}
+LIPS_LAB = {"Red_Lips": (40, 54, 24), "Pink_Lips": (58, 42, 0), "Purple_Lips": (32, 34, -16)}
+EYES_LAB = {"Blue_Eyes": (48, -4, -28), "Green_Eyes": (46, -22, 16), "Brown_Eyes": (24, 10, 14)}
 
 
 def soft_mask(labels: Tensor, *regions: str, blur: int = 3) -> Tensor:

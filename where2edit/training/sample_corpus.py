@@ -12,8 +12,8 @@ from pathlib import Path
 
 from where2edit.files.atomic import write_text
 
-HAIR_COLOURS = {"blond": 5, "black": 5, "brown": 4, "grey": 4, "red": 2, "purple": 4, "blue": 4, "pink": 2, "green": 2,
-                "orange": 1}  # fmt: skip
+HAIR_COLOUR_FREQUENCIES = {"blond": 5, "black": 5, "brown": 4, "grey": 4, "red": 2, "purple": 4, "blue": 4, "pink": 2,
+                           "green": 2, "orange": 1}  # fmt: skip
 HAIR_SHAPES = ("wavy", "straight", "curly", "", "")
 EXPRESSIONS = {"a big smile": 4, "a smile": 2, "a slight smile": 1, "a serious face": 1.5, "a sad face": 3,
                "an open mouth": 3, "a closed mouth": 1, "a neutral expression": 0.5}  # fmt: skip
@@ -61,7 +61,9 @@ def _hair(draw: random.Random) -> str:
         return draw.choice(("a bald head", "a bald head", "a receding hairline"))
     shape = draw.choice(HAIR_SHAPES)
     return (
-        f"{shape} {_weighted(HAIR_COLOURS, draw)} hair".strip() if draw.random() < 0.8 or not shape else f"{shape} hair"
+        f"{shape} {_weighted(HAIR_COLOUR_FREQUENCIES, draw)} hair".strip()
+        if draw.random() < 0.8 or not shape
+        else f"{shape} hair"
     )
 
 

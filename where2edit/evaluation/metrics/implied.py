@@ -8,8 +8,8 @@ sex; an edit that changes those is charged for them.
 
 from __future__ import annotations
 
-HAIR_COLOURS = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair", "Purple_Hair", "Blue_Hair")
-HAIR_COLOURS += ("Green_Hair", "Red_Hair", "Pink_Hair", "Orange_Hair")  # one excludes the others
+EXCLUSIVE_HAIR_COLOURS = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair", "Purple_Hair", "Blue_Hair")
+EXCLUSIVE_HAIR_COLOURS += ("Green_Hair", "Red_Hair", "Pink_Hair", "Orange_Hair")  # one excludes the others
 HAIR_SHAPES = ("Straight_Hair", "Wavy_Hair")
 HAIRLINE = ("Bald", "Bangs", "Receding_Hairline")
 FACIAL_HAIR = ("No_Beard", "5_o_Clock_Shadow", "Goatee", "Mustache", "Sideburns")
@@ -23,7 +23,7 @@ AGE += ("Gray_Hair", "Black_Hair", "Brown_Hair", "Blond_Hair")  # grey takes the
 
 # Sets of which each concept implies all: the colours of one hair, the kinds of one beard.
 FAMILIES = (
-    (HAIR_COLOURS, HAIR_COLOURS),
+    (EXCLUSIVE_HAIR_COLOURS, EXCLUSIVE_HAIR_COLOURS),
     (FACIAL_HAIR, (*FACIAL_HAIR, "Male")),  # a beard is what tells a man's face
     (LIP_COLOURS, (*LIP_COLOURS, "Wearing_Lipstick", "Heavy_Makeup")),
     (EYE_COLOURS, EYE_COLOURS),
@@ -34,7 +34,7 @@ FAMILIES = (
 IMPLIED: dict[str, tuple[str, ...]] = {
     **{name: implied for names, implied in FAMILIES for name in names},
     "Bangs": ("Receding_Hairline",),  # hidden behind them
-    "Bald": (*HAIR_COLOURS, *HAIR_SHAPES, *HAIRLINE),
+    "Bald": (*EXCLUSIVE_HAIR_COLOURS, *HAIR_SHAPES, *HAIRLINE),
     "Smiling": ("Mouth_Slightly_Open", "High_Cheekbones", "Narrow_Eyes", "Sad"),
     "Sad": ("Smiling", "Mouth_Slightly_Open", "High_Cheekbones"),
     "Mouth_Slightly_Open": (),
@@ -49,7 +49,7 @@ IMPLIED: dict[str, tuple[str, ...]] = {
     "Chubby": ("Double_Chin", "Oval_Face", "High_Cheekbones", "Attractive"),
     "Young": AGE,
     "Male": SEX,
-    "Wearing_Hat": (*HAIR_COLOURS, *HAIR_SHAPES, *HAIRLINE),  # hidden under it
+    "Wearing_Hat": (*EXCLUSIVE_HAIR_COLOURS, *HAIR_SHAPES, *HAIRLINE),  # hidden under it
     "Big_Nose": ("Pointy_Nose",),
 }
 

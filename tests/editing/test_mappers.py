@@ -7,13 +7,10 @@ import pytest
 import torch
 import toy_cases as toy
 
-from where2edit.editing.mapper import (
-    MapperConfig,
-    PrincipalMapper,
-    StyleSpaceMapper,
-    edited_sites,
-    principal_directions,
-)
+from where2edit.core.registry import NoOptions
+from where2edit.editing.mappers.base import MapperConfig, build_mapper, edited_sites
+from where2edit.editing.mappers.stylespace import StyleSpaceMapper
+from where2edit.editing.mappers.w_principal import PrincipalOptions, principal_directions
 from where2edit.generators.stylegan2 import create
 
 BLEND = "16.conv1"
@@ -23,10 +20,9 @@ def sites():
     return edited_sites(toy.generator(), BLEND)
 
 
-def mapper(space, seed=0):
+def mapper(name, seed=0, **options):
     torch.manual_seed(seed)
-    kind = StyleSpaceMapper if space == "stylespace" else PrincipalMapper
-    return kind(toy.generator(), sites(), toy.encoder().dim, toy.SPACES[space])
+    return build_mapper(toy.generator(), BLEND, toy.encoder().dim, toy.mapper(name, **options))
 
 
 def leaky(x):
@@ -59,7 +55,7 @@ def test_stylespace_is_the_released_recipe():
 
 def test_stylespace_has_the_released_shapes():
     """Section 3: hidden width (512 + text)/2, style 512 -> 512, fusion 1024 -> 512; biases start at 0, 1 and 1."""
-    net = StyleSpaceMapper(toy.generator(), sites(), 512, MapperConfig())
+    net = StyleSpaceMapper(toy.generator(), sites(), 512, NoOptions())
     assert sum(p.numel() for p in net.parameters()) / len(sites()) == 18_378_752 / 14
     assert all((linear.bias == 1).all() for linear in (*net.style, *net.fusion))
     assert all((branch[i].bias == 0).all() for branch in net.text for i in (0, 2))
@@ -72,22 +68,21 @@ def test_edited_sites_follow_the_released_table(resolution, blend, last):
     assert names[-1] == last and names[0] == "4.conv1" and len(names) == (14 if blend == "64.conv1" else 9)
 
 
-@pytest.mark.parametrize("space", toy.SPACES)
-def test_sites_past_the_blend_keep_the_style_of_the_source(space):
+@pytest.mark.parametrize("name", toy.MAPPER_NAMES)
+def test_sites_past_the_blend_keep_the_style_of_the_source(name):
     net = create(32, 1, seed=1)
     source = net.source(net.w(net.sample_z([0])))
     torch.manual_seed(0)
-    built = toy.SPACES[space]
-    kind = StyleSpaceMapper if space == "stylespace" else PrincipalMapper
-    u, shift = kind(net, edited_sites(net, BLEND), toy.encoder().dim, built)(source, toy.condition(per_source=1))
+    built = build_mapper(net, BLEND, toy.encoder().dim, toy.mapper(name))
+    u, shift = built(source, toy.condition(per_source=1))
     changed = [name for name, style in u.items() if not torch.equal(style, source.styles[name])]
     assert changed == [site.name for site in net.upto("16.rgb")] and list(u) == [s.name for s in net.sites]
     assert shift.shape == (1, len(changed))
 
 
-@pytest.mark.parametrize("space", toy.SPACES)
-def test_strength_scales_the_shift_zero_is_exact_and_negative_reverses(space):
-    net, source = mapper(space), toy.sources((0, 1))
+@pytest.mark.parametrize("name", toy.MAPPER_NAMES)
+def test_strength_scales_the_shift_zero_is_exact_and_negative_reverses(name):
+    net, source = mapper(name), toy.sources((0, 1))
     with torch.no_grad():
         u = {
             strength: net(source, replace(toy.condition(n=2, per_source=1), strength=strength))[0]
@@ -101,7 +96,7 @@ def test_strength_scales_the_shift_zero_is_exact_and_negative_reverses(space):
 
 
 def test_principal_directions_are_those_of_the_generators_own_samples():
-    config = MapperConfig(components=20, samples=1500, seed=7)
+    config = PrincipalOptions(components=20, samples=1500, seed=7)
     directions, scales = principal_directions(toy.generator(), config)
     z = torch.randn(1500, 512, generator=torch.Generator().manual_seed(7))
     with torch.no_grad():
@@ -124,14 +119,14 @@ def branch(net, c, h):
 
 
 def test_without_shifts_of_their_own_all_sites_move_together():
-    config = replace(toy.SPACES["w_principal"], own=0.0)
-    torch.manual_seed(0)
-    net = PrincipalMapper(toy.generator(), sites(), toy.encoder().dim, config)
+    net = mapper("w_principal", per_site_weight=0.0)
     with torch.no_grad():
         shift = net(toy.sources((0, 1)), toy.condition(n=2, per_source=1))[1]
-    assert net.own is None and torch.equal(shift, shift[:, :1].expand_as(shift)) and (shift > 0).all()
-    with pytest.raises(ValueError, match=r"method.mapper.own is 2; allowed: 0 \(all sites move together\) to 1"):
-        MapperConfig(own=2)
+    assert net.per_site is None and torch.equal(shift, shift[:, :1].expand_as(shift)) and (shift > 0).all()
+    with pytest.raises(
+        ValueError, match=r"options.per_site_weight is 2.0; allowed: 0 \(all sites move together\) to 1"
+    ):
+        MapperConfig("w_principal", {"per_site_weight": 2})
 
 
 def test_the_shift_of_the_principal_space_is_a_mahalanobis_length_of_a_move_in_w():
@@ -143,7 +138,7 @@ def test_the_shift_of_the_principal_space_is_a_mahalanobis_length_of_a_move_in_w
     for i, site in enumerate(sites()):
         w = source.w[:, generator.w_index(site)].double()
         c = ((w - generator.w_mean.double()) @ directions) / scales
-        move = 0.5 * (branch(net.shared, c, h) + 0.25 * branch(net.own[i], c, h))
+        move = 0.5 * (branch(net.shared, c, h) + 0.25 * branch(net.per_site[i], c, h))
         moved = linear(generator.layer(site).affine, w + (move * scales) @ directions.T)
         assert torch.allclose(u[site.name].double(), moved, atol=2e-5), site.name
         assert torch.allclose(shift[:, i].double(), move.norm(dim=1), rtol=1e-4)
@@ -152,13 +147,13 @@ def test_the_shift_of_the_principal_space_is_a_mahalanobis_length_of_a_move_in_w
 def test_more_components_than_w_has_numbers_are_refused():
     for components in (0, 513):
         with pytest.raises(ValueError, match=f"components is {components}; allowed: 1 to 512"):
-            principal_directions(toy.generator(), MapperConfig(components=components))
+            principal_directions(toy.generator(), PrincipalOptions(components=components))
 
 
 @pytest.mark.parametrize("name", ["samples", "hidden"])
 def test_sizes_of_nothing_are_refused(name):
-    with pytest.raises(ValueError, match=f"method.mapper.{name} is 0; give at least 1"):
-        MapperConfig(**{name: 0})
+    with pytest.raises(ValueError, match=f"method.mapper.options.{name} is 0; give at least 1"):
+        MapperConfig("w_principal", {name: 0})
 
 
 def test_the_generator_is_no_part_of_what_is_trained():

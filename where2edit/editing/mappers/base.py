@@ -1,0 +1,61 @@
+"""What every mapping module shares: its section in the config, its interface, and the sites that it edits.
+
+A registered factory is called as `MAPPERS.get(name)(generator, sites, text_dim, options)` and returns a Mapper.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from where2edit.core.config import build_options
+from where2edit.core.records import Condition, Source
+from where2edit.editing.mappers import MAPPERS
+from where2edit.generators.base import Generator, Site
+
+
+@dataclass(frozen=True)
+class MapperConfig:
+    """The `method.mapper` section: a registered mapper, and its own options where they differ from the defaults.
+
+    Raises ValueError for an unknown mapper, an unknown option and a value that is not allowed.
+    """
+
+    name: str = "stylespace"
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self):
+        self.resolved()
+
+    def resolved(self) -> Any:
+        """All options of the mapper, as its own Options class."""
+        return build_options(MAPPERS, self.name, self.options, "method.mapper.options")
+
+
+class Mapper(nn.Module, ABC):
+    """A mapping module Map(s, h). `options`: the values that it was built with."""
+
+    options: Any
+
+    @abstractmethod
+    def forward(self, source: Source, condition: Condition) -> tuple[dict[str, Tensor], Tensor]:
+        """B sources, B conditions -> the edit's styles u {site: [B,C]} for every site of the source, and the length of
+        the shift of each of the S edited sites [B,S] (what L_map sums up, Eq. 6), in the mapper's own coordinates.
+        """
+
+
+def build_mapper(generator: Generator, blend_site: str, text_dim: int, config: MapperConfig) -> Mapper:
+    """A freshly initialised mapper for edits that are blended at `blend_site`; text_dim: numbers of an embedding."""
+    factory = MAPPERS.get(config.name)
+    return factory(generator, edited_sites(generator, blend_site), text_dim, config.resolved())
+
+
+def edited_sites(generator: Generator, blend_site: str) -> tuple[Site, ...]:
+    """Sites that carry the edit: all up to the blend site and, where it is the last convolution, its RGB site."""
+    site = generator.site(blend_site)
+    same = [s for s in generator.sites if s.resolution == site.resolution]
+    last_convolution = [s for s in same if not s.rgb][-1]
+    return generator.upto(same[-1].name if site in (last_convolution, same[-1]) else blend_site)

@@ -1,0 +1,168 @@
+"""The mapping module in the principal components of W: the default on a CPU. Ours, not the paper's.
+
+It says the same as Eq. 1-2, in the generator's own coordinates: a shift is measured in standard deviations of the
+faces that the generator knows, so that edits stay near such faces. All sites share one shift, to which each adds a
+smaller one of its own: where sites move independently the encoder is pleased by faces that dissolve.
+
+Legend: B batch, L w codes, D embedding width, S edited sites, K principal components, W numbers of w.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from where2edit.core.records import Condition, Source
+from where2edit.editing.mappers import MAPPERS
+from where2edit.editing.mappers.base import Mapper
+from where2edit.editing.mappers.colour_shifts import ColourShifts
+from where2edit.generators.base import Generator, Site
+from where2edit.ops.layers import EqualLinear, text_branch
+
+RECOLOURED_FROM = 32  # px: sites of this resolution and more take colour shifts; coarser ones hold shapes
+MAPPED_AT_ONCE = 5000  # z behind the principal directions that are mapped in one batch
+SMALLEST_VARIANCE = 1e-12  # of a component: below it the generator does not vary, and 1/scale must stay finite
+
+
+@dataclass(frozen=True)
+class PrincipalOptions:
+    """Options of the mapper `w_principal`."""
+
+    components: int = 96  # K
+    hidden: int = 128  # width of the branches
+    per_site_weight: float = 0.25  # weight of each site's own shift beside the shared one; 0: all sites move together
+    direction_faces: int = 0  # faces behind the semantic directions (training/semantic_directions.py); 0: without them
+    direction_length: float = 35.0  # length of the shift along the semantic direction at strength 1, in deviations
+    colours: tuple[str, ...] = ()  # colours of training/colour_fitting.py that are fitted before training
+    samples: int = 50_000  # mapped z behind the principal directions
+    seed: int = 0  # of these z
+
+    def __post_init__(self):
+        for name in ("hidden", "samples"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"method.mapper.options.{name} is {getattr(self, name)}; give at least 1")
+        if not 0 <= self.per_site_weight <= 1:
+            got = f"method.mapper.options.per_site_weight is {self.per_site_weight}"
+            raise ValueError(f"{got}; allowed: 0 (all sites move together) to 1")
+
+
+class ShiftBranch(nn.Module):
+    """A2[A1(c), F(h)] of Eq. 2 in principal coordinates: c [B,K], h [B,D] -> shift [B,K] at strength 1."""
+
+    START = 0.1  # share of the usual weights that the last layer starts with, so that shifts grow from almost nothing
+
+    def __init__(self, text_dim: int, components: int, hidden: int):
+        super().__init__()
+        self.text = text_branch(text_dim, hidden)
+        self.style = EqualLinear(components, hidden)
+        self.fusion = EqualLinear(2 * hidden, components)
+        with torch.no_grad():
+            self.fusion.weight.mul_(self.START)
+
+    def forward(self, c: Tensor, h: Tensor) -> Tensor:
+        return self.fusion(torch.cat([self.style(c), self.text(h)], dim=1))
+
+
+@MAPPERS.register("w_principal", options=PrincipalOptions)
+class PrincipalMapper(Mapper):
+    """u_i = A_i(w_i + V (sqrt(lambda) shift_i)), with the generator's own affine A_i of site i, and in the coordinates
+    c_i = V^T (w_i - mean) / sqrt(lambda) of W
+
+        shift_i = alpha (1 - alone) (length direction(h) + shared(c_i, h) + weight per_site_i(c_i, h))
+                  + colour_i(h) - shrinkage_i(h) c_i.
+
+    direction(h) = h A / |h A| with the semantic directions A [D,K] that are regressed before training. The last two
+    terms are the colour shifts (colour_shifts.py), for the finer sites only; `alone` is 1 where the prompt names a
+    colour and nothing else, so that "red lipstick" changes no shapes. Lengths of shifts are Mahalanobis distances of
+    the first line; colours do not count.
+    """
+
+    def __init__(self, generator: Generator, sites: tuple[Site, ...], text_dim: int, options: PrincipalOptions):
+        super().__init__()
+        self.options = options
+        self.sites = tuple(site.name for site in sites)
+        object.__setattr__(self, "_generator", generator)  # frozen and shared: not a submodule of what is trained
+        directions, scales = principal_directions(generator, options)
+        self.register_buffer("directions", directions)  # V [W,K]
+        self.register_buffer("scales", scales)  # sqrt(lambda) [K]
+        drawn = torch.randn(text_dim, options.components)  # random until they are regressed
+        self.semantic_directions = nn.Parameter(drawn) if options.direction_faces else None  # A [D,K]
+        sizes = (text_dim, options.components, options.hidden)
+        self.shared = ShiftBranch(*sizes)
+        self.per_site = nn.ModuleList(ShiftBranch(*sizes) for _ in sites) if options.per_site_weight else None
+        recoloured = tuple(site.name for site in sites if site.resolution >= RECOLOURED_FROM)
+        count = len(options.colours)
+        self.colours = ColourShifts(count, text_dim, recoloured, options.components) if count else None
+
+    def forward(self, source: Source, condition: Condition) -> tuple[dict[str, Tensor], Tensor]:
+        """Source and condition of length B -> u {site: [B,C]} for every site, and Mahalanobis lengths [B,S]."""
+        h, u, lengths = condition.h, dict(source.styles), []
+        along = self.along_direction(h)
+        colour = self.colours(condition) if self.colours is not None else None
+        fading = 1 - (torch.zeros_like(h[:, :1]) if colour is None else colour.alone)  # [B,1]
+        for number, name in enumerate(self.sites):
+            # What is trained: the shared shift and the site's own, in principal coordinates.
+            c = self.coordinates(self._w(source, name))  # [B,K]
+            shift = along + self.shared(c, h)
+            if self.per_site is not None:
+                shift = shift + self.options.per_site_weight * self.per_site[number](c, h)
+            shift = condition.strength * fading * shift
+            lengths.append(shift.norm(dim=1))
+            # What is fitted before training: colours.
+            if colour is not None and name in colour.sites:
+                towards, shrinkage = colour.sites[name]
+                shift = shift + towards - shrinkage * c
+            u[name] = self.shifted(source, name, shift)
+        return u, torch.stack(lengths, dim=1)
+
+    def along_direction(self, h: Tensor) -> Tensor | float:
+        """The shift [B,K] along the semantic direction of h [B,D] at strength 1; 0 without semantic directions."""
+        if self.semantic_directions is None:
+            return 0.0
+        return self.options.direction_length * F.normalize(h @ self.semantic_directions, dim=1)
+
+    def coordinates(self, w: Tensor) -> Tensor:
+        """w [B,W] -> c [B,K], about N(0,1) per component for the generator's own samples."""
+        return (w - self._generator.w_mean) @ self.directions / self.scales
+
+    def shifted(self, source: Source, name: str, shift: Tensor) -> Tensor:
+        """The style [B,C] of a site after a shift [B,K]; without a shift it is the source's own, bit for bit."""
+        site, w = self._generator.site(name), self._w(source, name)
+        styles = self._generator.affine(site, w + (shift * self.scales) @ self.directions.T)
+        return source.styles[name] + (styles - self._generator.affine(site, w))
+
+    def _w(self, source: Source, name: str) -> Tensor:
+        """The w code that feeds a site: [B,L,W] -> [B,W]."""
+        return source.w[:, self._generator.w_index(self._generator.site(name))]
+
+
+def principal_directions(generator: Generator, options: PrincipalOptions) -> tuple[Tensor, Tensor]:
+    """The first K eigenvectors V [W,K] of the covariance of w, and the square roots of their eigenvalues [K].
+
+    Measured on `samples` random z; the largest entry of each direction is positive. Raises ValueError where K is more
+    than the numbers of w.
+    """
+    if not 1 <= options.components <= generator.w_dim:
+        got = f"method.mapper.options.components is {options.components}"
+        raise ValueError(f"{got}; allowed: 1 to {generator.w_dim}")
+    values, vectors = torch.linalg.eigh(_covariance(generator, options))  # in rising order
+    vectors = vectors.flip(1)[:, : options.components]
+    signs = vectors.gather(0, vectors.abs().argmax(0, keepdim=True)).sign()
+    scales = values.flip(0)[: options.components].clamp_min(SMALLEST_VARIANCE).sqrt()
+    return (vectors * signs).to(generator.w_mean), scales.to(generator.w_mean)
+
+
+@torch.no_grad()
+def _covariance(generator: Generator, options: PrincipalOptions) -> Tensor:
+    """Covariance [W,W] of w around its mean, in float64."""
+    random = torch.Generator().manual_seed(options.seed)
+    total, count = torch.zeros(generator.w_dim, generator.w_dim, dtype=torch.float64), 0
+    while count < options.samples:
+        z = torch.randn(min(MAPPED_AT_ONCE, options.samples - count), generator.z_dim, generator=random)
+        centred = (generator.mapping(z.to(generator.w_mean)) - generator.w_mean).double().cpu()
+        total += centred.T @ centred
+        count += len(z)
+    return total / count

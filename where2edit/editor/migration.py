@@ -1,0 +1,76 @@
+"""Names of files written before today's: trained tensors, and the config trees in recipes and metadata.
+
+Shipped weights and recipes are never rewritten; whoever reads them asks here what their names are called now. Names of
+today pass through unchanged, so that both functions may be applied to any file.
+"""
+
+from __future__ import annotations
+
+import re
+
+PARAMETERS = (  # patterns of a trained tensor's old name, and its name today
+    (r"mapper\.axes", "mapper.semantic_directions"),
+    (r"mapper\.dye_words", "mapper.colours.colour_embeddings"),
+    (r"mapper\.dyes", "mapper.colours.colour_shifts"),
+    (r"mapper\.bleach", "mapper.colours.shrinkage"),
+    (r"mapper\.own\.(.+)", r"mapper.per_site.\1"),
+)
+SECTIONS = {"preview": "preview_head"}
+TRAINING = {"preview": "use_preview_head"}
+MAPPER = {"own": "per_site_weight", "aim": "direction_faces", "reach": "direction_length", "dyes": "colours"}
+ATTENTION = {"frozen": "starts_at"}
+# Keys that stood in the section itself and were read by some of its choices only: they are options of those now, and
+# had no effect with the others.
+GENERATOR_OPTIONS = {"stylegan2": ("resolution", "channel_multiplier", "seed")}
+TEXT_IMAGE_OPTIONS = {"clip": ("model", "pixels"), "toy": ("seed",)}
+MAPPER_OPTIONS = {
+    "w_principal": ("components", "hidden", "per_site_weight", "direction_faces", "direction_length", "colours")
+    + ("samples", "seed")
+}
+ATTENTION_OPTIONS = {"modulated": ("inputs", "channels", "bias", "noise", "starts_at", "styled")}
+# What a section without a name of its choice meant.
+GENERATOR, TEXT_IMAGE, SPACE = "mobilestylegan", "facetext", "stylespace"
+
+
+def current_name(parameter: str) -> str:
+    """Today's name of a trained tensor."""
+    for old, new in PARAMETERS:
+        if re.fullmatch(old, parameter):
+            return re.sub(old, new, parameter)
+    return parameter
+
+
+def current_config(tree: dict) -> dict:
+    """Today's keys of a profile's tree, whole or in part; the tree itself is left as it is."""
+    tree = _renamed(tree, SECTIONS)
+    sections = {
+        "generator": lambda section: _with_options(section, GENERATOR_OPTIONS, GENERATOR),
+        "text_image": lambda section: _with_options(section, TEXT_IMAGE_OPTIONS, TEXT_IMAGE),
+        "regions": lambda section: {key: value for key, value in section.items() if key != "site"},
+        "training": lambda section: _renamed(section, TRAINING),
+        "method": _method,
+    }
+    return tree | {name: change(tree[name]) for name, change in sections.items() if isinstance(tree.get(name), dict)}
+
+
+def _method(section: dict) -> dict:
+    changed = {}
+    if isinstance(section.get("mapper"), dict):
+        mapper = _renamed(section["mapper"], MAPPER | {"space": "name"})
+        changed["mapper"] = _with_options(mapper, MAPPER_OPTIONS, SPACE)
+    if isinstance(section.get("attention"), dict):
+        changed["attention"] = _with_options(_renamed(section["attention"], ATTENTION), ATTENTION_OPTIONS, "modulated")
+    return section | changed
+
+
+def _renamed(tree: dict, names: dict[str, str]) -> dict:
+    return {names.get(key, key): value for key, value in tree.items()}
+
+
+def _with_options(section: dict, options: dict[str, tuple[str, ...]], default: str) -> dict:
+    """Move the keys that are options of the section's choice into `options`, and drop those of its other choices."""
+    chosen = options.get(section.get("name", default), ())
+    moved = {key: value for key, value in section.items() if key in chosen}
+    known = {key for keys in options.values() for key in keys}
+    rest = {key: value for key, value in section.items() if key not in known}
+    return rest | {"options": moved | rest.get("options", {})} if moved else rest
