@@ -81,8 +81,8 @@ def regions(resolution=16, k=3):
     name = f"{resolution}.conv1"
     points = positional(sources((5,), resolution).features[name])[0].flatten(1).T  # [pixels,D]
     centres = points[:: len(points) // k][:k].clone()
-    config = RegionConfig(k=k, site=name, samples=1)
-    return Regions(centres, config, generator(resolution).name, 0.0, shares(*SHOWN[:k]))
+    config = RegionConfig(k=k, samples=1)
+    return Regions(centres, config, generator(resolution).name, name, 0.0, shares(*SHOWN[:k]))
 
 
 def frozen(resolution=16, **blending):

@@ -131,12 +131,13 @@ def small():
     return create(32, 1, seed=2)
 
 
-CONFIG = RegionConfig(k=5, site="16.conv1", samples=6, n_init=2)
+SITE = "16.conv1"
+CONFIG = RegionConfig(k=5, samples=6, n_init=2)
 
 
 @pytest.fixture(scope="module")
 def fitted(small):
-    return fit(small, CONFIG)
+    return fit(small, CONFIG, SITE)
 
 
 @torch.no_grad()
@@ -154,24 +155,24 @@ def test_labels_are_the_nearest_centres(small, fitted):
 
 
 def test_fit_gives_the_same_bytes_and_the_reference_agrees(small, fitted):
-    assert torch.equal(fit(small, CONFIG).centres, fitted.centres)
-    reference = fit(small, RegionConfig(**{**vars(CONFIG), "impl": "reference", "n_init": 10}))
-    thorough = fit(small, RegionConfig(**{**vars(CONFIG), "n_init": 10}))
+    assert torch.equal(fit(small, CONFIG, SITE).centres, fitted.centres)
+    reference = fit(small, RegionConfig(**{**vars(CONFIG), "impl": "reference", "n_init": 10}), SITE)
+    thorough = fit(small, RegionConfig(**{**vars(CONFIG), "n_init": 10}), SITE)
     assert thorough.inertia == pytest.approx(reference.inertia, rel=0.005)
 
 
 def test_collect_does_not_depend_on_the_batch(small, monkeypatch):
-    cells = collect(small, CONFIG)
+    cells = collect(small, CONFIG, SITE)
     monkeypatch.setattr("where2edit.editing.regions.BATCH", 6)
     assert cells.shape == (6, 16, 16, 512 + 64)
-    torch.testing.assert_close(collect(small, CONFIG), cells, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(collect(small, CONFIG, SITE), cells, rtol=1e-4, atol=1e-4)
 
 
 def test_saved_regions_come_back(small, fitted, tmp_path):
     path = fitted.save(tmp_path / "sub" / "regions.safetensors")
-    again = Regions.load(path, small)
+    again = Regions.load(path, small, SITE)
     assert torch.equal(again.centres, fitted.centres) and again.config == CONFIG
-    assert (again.generator, again.inertia) == (small.name, fitted.inertia)
+    assert (again.generator, again.site, again.inertia) == (small.name, SITE, fitted.inertia)
     assert not [p for p in path.parent.iterdir() if p != path]
 
 
@@ -193,12 +194,12 @@ def labelled(size, rows):
 def test_regions_are_named_by_what_the_parser_sees_in_them(small, fitted, tmp_path, monkeypatch):
     names = region_shares.measure(small, fitted, TwoClasses(), faces=range(2))
     source = small.source(small.w(small.sample_z([0, 1]), CONFIG.truncation))
-    labels = fitted.label(source.features[CONFIG.site])
+    labels = fitted.label(source.features[SITE])
     for k in labels.unique():
         upper = (labels[:, :8] == k).sum() / (labels == k).sum()
         assert names[k, CLASSES.index("hair")].item() == pytest.approx(upper.item(), abs=1e-5)
         assert names[k].sum().item() == pytest.approx(1, abs=1e-5)
-    regions = Regions(fitted.centres, CONFIG, fitted.generator, fitted.inertia)
+    regions = Regions(fitted.centres, CONFIG, fitted.generator, fitted.site, fitted.inertia)
     monkeypatch.setattr(region_shares.FaceParser, "load", classmethod(lambda cls: cls.__new__(cls)))
     monkeypatch.setattr(region_shares.FaceParser, "to", lambda self, device: TwoClasses())
     monkeypatch.setattr(region_shares, "FACES", range(2))
@@ -245,10 +246,11 @@ def test_the_shipped_regions_of_the_default_profile_know_the_parts_of_a_face():
 def test_fit_or_load_keeps_what_fits_and_refits_what_does_not(small, fitted, tmp_path, monkeypatch):
     path = fitted.save(tmp_path / "regions.safetensors")
     monkeypatch.setattr("where2edit.editing.regions.fit", lambda *a: pytest.fail("fitted again"))
-    assert torch.equal(fit_or_load(small, CONFIG, path).centres, fitted.centres)
+    assert torch.equal(fit_or_load(small, CONFIG, SITE, path).centres, fitted.centres)
     monkeypatch.undo()
     other = RegionConfig(**{**vars(CONFIG), "k": 3})
-    assert fit_or_load(small, other, path).num_regions == 3 and Regions.load(path).config == other
+    assert fit_or_load(small, other, SITE, path).num_regions == 3 and Regions.load(path).config == other
+    assert fit_or_load(small, other, "8.conv1", path).site == Regions.load(path).site == "8.conv1"
 
 
 def test_loading_errors_teach(small, fitted, tmp_path):
@@ -263,15 +265,22 @@ def test_loading_errors_teach(small, fitted, tmp_path):
     path = fitted.save(tmp_path / "regions.safetensors")
     with pytest.raises(ValueError, match="fitted on generator 'stylegan2-32', not 'stylegan2-64'"):
         Regions.load(path, create(64, 1))
+    with pytest.raises(ValueError, match="fitted on site '16.conv1', not '16.conv0'; fit it again"):
+        Regions.load(path, small, "16.conv0")
+
+
+@pytest.mark.parametrize("k", SHIPPED)
+def test_older_files_keep_the_site_in_their_config(k):
+    assert Regions.load(assets.shipped(f"pretrained_models/regions-mobile-k{k}.safetensors")).site == "64.conv1"
 
 
 def test_wrong_input_errors_teach(small, fitted):
     with pytest.raises(ValueError, match="288 channels with positions; the regions need 576 .* '16.conv1'"):
         fitted.label(torch.zeros(1, 256, 16, 16))
     with pytest.raises(ValueError, match="writes RGB; regions need features: 4.conv1"):
-        collect(small, RegionConfig(site="16.rgb"))
+        collect(small, CONFIG, "16.rgb")
     with pytest.raises(ValueError, match="centres must be \\[k=5,D\\]"):
-        Regions(fitted.centres[:4], CONFIG, "x", 0.0)
+        Regions(fitted.centres[:4], CONFIG, "x", SITE, 0.0)
     with pytest.raises(ValueError, match="at least k=17"):
         kmeans(torch.zeros(1, 4, 4, 3), 17)
     with pytest.raises(ValueError, match="init must be"):

@@ -398,7 +398,7 @@ def test_the_released_editor_loads_and_gives_the_re_stated_styles_and_attention(
     source = write_pt(state, tmp_path / "final_mapper.pt")
     editor = formats.convert("where2edit", source, tmp_path / "editor.safetensors")
     regions = Regions.load(formats.convert("where2edit-regions", source, tmp_path / "regions.safetensors"))
-    assert torch.equal(regions.centres, state["module.initial_state"]) and regions.config.site == "64.conv1"
+    assert torch.equal(regions.centres, state["module.initial_state"]) and regions.site == "64.conv1"
     with torch.device("meta"):
         generator = generators.StyleGAN2(1024, 2)
     frozen = Frozen(generator, text_dim=512, blend_site="64.conv1", blending=BlendingConfig(), regions=regions)

@@ -93,7 +93,7 @@ def test_attention_as_printed_has_no_bias_activation_or_constant():
 
 def test_regions_without_positions_label_by_activations_alone():
     generator = toy.generator(16)
-    regions = fit(generator, RegionConfig(k=3, site="16.conv1", samples=4, n_init=1, positions=False, impl="fast"))
+    regions = fit(generator, RegionConfig(k=3, samples=4, n_init=1, positions=False, impl="fast"), "16.conv1")
     features = generator.source(generator.w(generator.sample_z([7])), upto="16.conv1").features["16.conv1"]
     assert regions.centres.shape == (3, features.shape[1])
     cells = features[0].flatten(1).T
@@ -197,7 +197,7 @@ from where2edit.editing.regions import RegionConfig, Regions
 with torch.no_grad():
     generator = create(1024)
     torch.manual_seed(0)
-    regions = Regions(torch.randn(20, 576), RegionConfig(), generator.name, 0.0)
+    regions = Regions(torch.randn(20, 576), RegionConfig(), generator.name, "64.conv1", 0.0)
     frozen = Frozen(generator, 512, "64.conv1", BlendingConfig(), regions)
     method = METHODS.get("where2edit")(frozen, MethodConfig()).eval()
     source = method.source(method.latents(generator.sample_z([0]), 0.7))

@@ -333,7 +333,7 @@ def test_without_tensorboard_there_are_only_lines(tmp_path, monkeypatch):
 # From here on: the whole run from its config, as scripts/train.py starts it.
 
 TINY = ["generator.options.resolution=16", "training.steps=5", "training.snapshot_every=2", "training.prompts=2"]
-TINY += ["training.tensorboard=false", "training.sheet_every=3", "method.mapper.samples=600"]
+TINY += ["training.tensorboard=false", "training.sheet_every=3", "method.mapper.options.samples=600"]
 
 
 @pytest.fixture
@@ -433,7 +433,7 @@ def test_the_script_killed_by_force_and_started_again(tmp_path):
     (tmp_path / "captions").mkdir()
     (tmp_path / "captions/0.txt").write_text(toy.CAPTION)
     overrides = ["training.steps=8", "training.snapshot_every=2", "training.sheet_every=100", "training.prompts=2"]
-    overrides += ["training.tensorboard=false", "method.mapper.samples=600", f"data.captions={tmp_path / 'captions'}"]
+    overrides += ["training.tensorboard=false", "method.mapper.options.samples=600", f"data.captions={tmp_path / 'captions'}"]
     command = [sys.executable, ROOT / "scripts/train.py", "--config", CONFIG, "--device", "cpu", *overrides, "--out"]
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
     run = subprocess.Popen([*command, tmp_path / "run"], env=environment, stderr=subprocess.DEVNULL)
@@ -455,6 +455,6 @@ def test_the_script_killed_by_force_and_started_again(tmp_path):
 
 def test_the_digest_of_a_config_changes_with_every_value():
     base = load_profile(CONFIG)
-    others = [["training.lr=0.006"], ["losses.unasked.weight=0.9"], ["method.mapper.hidden=33"]]
+    others = [["training.lr=0.006"], ["losses.unasked.weight=0.9"], ["method.mapper.options.hidden=33"]]
     digests = {config_digest(base), *(config_digest(load_profile(CONFIG, each)) for each in others)}
     assert len(digests) == 4 and training.STATE == "state.safetensors"

@@ -43,7 +43,7 @@ def fit(generator: Generator, profile: Profile, k: int, folder: Path) -> Regions
     """The profile's regions with another k, from their file in `folder` or fitted and written there."""
     changed = replace(profile, regions=replace(profile.regions, k=k))
     path = folder / Path(changed.regions_file).name
-    fitted = regions.fit_or_load(generator, changed.regions, path)
+    fitted = regions.fit_or_load(generator, changed.regions, profile.generator.blend_site, path)
     if profile.reads_region_shares:
         region_shares.name(generator, fitted, path)
     print(f"{path}: {k} regions, inertia {fitted.inertia:.6g}")
@@ -57,6 +57,6 @@ def draw(generator: Generator, profile: Profile, fitted: list[Regions]) -> Image
     sources = [generator.source(each[None]) for each in w]
     rows = [[source.image[0] for source in sources]]
     for each in fitted:
-        labels = [each.label(source.features[each.config.site]) for source in sources]
+        labels = [each.label(source.features[each.site]) for source in sources]
         rows.append([pictures.overlay_regions(s.image, x)[0] for s, x in zip(sources, labels, strict=True)])
     return pictures.sheet(rows, ["faces", *(f"k = {each.num_regions}" for each in fitted)])

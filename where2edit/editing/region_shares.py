@@ -42,7 +42,7 @@ def measure(generator: Generator, regions: Regions, parser: FaceParser, faces: S
     counts = generator.w_mean.new_zeros(regions.num_regions, len(PARTS))
     for seed in tqdm(faces, desc="name regions", leave=False):
         source = generator.source(generator.w(generator.sample_z([seed]), regions.config.truncation))
-        labels = regions.label(source.features[regions.config.site])
+        labels = regions.label(source.features[regions.site])
         classes = F.one_hot(with_bands(parser.labels(source.image)[0]), len(PARTS)).permute(2, 0, 1).float()
         cells = F.adaptive_avg_pool2d(classes, labels.shape[-1])  # [23,r,r] shares of a cell
         counts.index_add_(0, labels.flatten(), cells.flatten(1).T)

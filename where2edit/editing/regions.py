@@ -1,7 +1,7 @@
-"""Structured regions: k-means on the activations of one generator site (Clus in Eq. 3, released recipe).
+"""Regions: k-means on the activations of the blend site, over many generated images (Clus in Eq. 3, released recipe).
 
 Legend: B batch, C channels of the site, r its resolution, k regions, D = C + 2(C/16) with the position channels.
-The released "layer 13" is the site "64.conv1" (design section 4).
+The released "layer 13" is the site "64.conv1" (docs/architecture.md, Vocabulary).
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ class RegionConfig:
     """How regions are fitted; the defaults are the released recipe."""
 
     k: int = 20  # 10 or 20 in the paper (Fig. 2)
-    site: str = "64.conv1"
     samples: int = 100  # generated images
     truncation: float = 0.7
     seed: int = 42  # of the k-means; the images take the seeds seed, seed + 1, ...
@@ -61,39 +60,44 @@ def points(features: Tensor, config: RegionConfig) -> Tensor:
 
 
 @torch.no_grad()
-def collect(generator: Generator, config: RegionConfig) -> Tensor:
-    """The site's features with positions over `samples` generated images, channels last [samples,r,r,D]."""
-    site = generator.site(config.site)
+def collect(generator: Generator, config: RegionConfig, blend_site: str) -> Tensor:
+    """The site's features with positions over `samples` generated images, channels last [samples,r,r,D].
+
+    Raises ValueError for a site that writes RGB.
+    """
+    site = generator.site(blend_site)
     if site.rgb:
         features = ", ".join(s.name for s in generator.sites if not s.rgb)
-        raise ValueError(f"regions.site '{config.site}' writes RGB; regions need features: {features}")
+        raise ValueError(f"generator.blend_site '{site.name}' writes RGB; regions need features: {features}")
     dim = site.channels + (2 * (site.channels // 16) if config.positions else 0)
-    shape = (config.samples, site.resolution, site.resolution, dim)
-    cells = generator.w_mean.new_empty(shape)
+    cells = generator.w_mean.new_empty(config.samples, site.resolution, site.resolution, dim)
     for start in tqdm(range(0, config.samples, BATCH), desc="features", unit="batch", leave=False):
         seeds = range(config.seed + start, config.seed + min(start + BATCH, config.samples))
-        source = generator.source(generator.w(generator.sample_z(seeds), config.truncation), upto=config.site)
-        cells[start : start + BATCH] = points(source.features[config.site], config).permute(0, 2, 3, 1)
+        source = generator.source(generator.w(generator.sample_z(seeds), config.truncation), upto=site.name)
+        features = points(source.features[site.name], config)  # [BATCH,D,r,r]
+        cells[start : start + BATCH] = features.permute(0, 2, 3, 1)
     return cells
 
 
 @torch.no_grad()
-def fit(generator: Generator, config: RegionConfig) -> Regions:
+def fit(generator: Generator, config: RegionConfig, blend_site: str) -> Regions:
     """Cluster the pixels of generated images: the released recipe, refined features with positions, k-means.
 
-    Fitting on refined features and labelling native ones agree because both run from -1 to 1 over the image.
+    The centres fit features of any resolution, since positions run from -1 to 1 over the image: they are fitted on
+    refined features and label those of the site itself.
     """
-    result = kmeans(collect(generator, config), config.k, config.upsample, config.n_init, config.seed, config.impl)
-    return Regions(result.centres, config, generator.name, result.inertia)
+    cells = collect(generator, config, blend_site)
+    result = kmeans(cells, config.k, config.upsample, config.n_init, config.seed, config.impl)
+    return Regions(result.centres, config, generator.name, blend_site, result.inertia)
 
 
-def fit_or_load(generator: Generator, config: RegionConfig, path: str | Path) -> Regions:
-    """The regions at `path` where they were fitted with this config on this generator; otherwise fit and save them."""
+def fit_or_load(generator: Generator, config: RegionConfig, blend_site: str, path: str | Path) -> Regions:
+    """The regions at `path` where they were fitted with this config, on this generator and site; else fit and save."""
     if Path(path).is_file():
         regions = Regions.load(path)
-        if (regions.config, regions.generator) == (config, generator.name):
+        if (regions.config, regions.generator, regions.site) == (config, generator.name, blend_site):
             return regions.to(generator.w_mean.device)
-    regions = fit(generator, config)
+    regions = fit(generator, config, blend_site)
     regions.save(path)
     return regions
 
@@ -101,22 +105,29 @@ def fit_or_load(generator: Generator, config: RegionConfig, path: str | Path) ->
 class Regions(nn.Module):
     """Fitted centres that label every pixel of an image.
 
-    Buffers: centres [k,D]; shares [k,23], the share of each part of a face in a region (region_shares.py), or
-    None. `inertia` is the sum of squared distances over the refined points of the fit.
+    Buffers: centres [k,D]; shares [k,23], the share of each part of a face in a region (region_shares.py), or None.
+    `generator` and `site`: names of what they were fitted on. `inertia`: the sum of squared distances over the refined
+    points of the fit.
     """
 
     centres: Tensor
     shares: Tensor | None
 
     def __init__(
-        self, centres: Tensor, config: RegionConfig, generator: str, inertia: float, shares: Tensor | None = None
+        self,
+        centres: Tensor,
+        config: RegionConfig,
+        generator: str,
+        site: str,
+        inertia: float,
+        shares: Tensor | None = None,
     ):
         super().__init__()
         if centres.ndim != 2 or len(centres) != config.k:
             raise ValueError(f"centres must be [k={config.k},D], got {list(centres.shape)}")
         self.register_buffer("centres", centres)
         self.register_buffer("shares", shares)
-        self.config, self.generator, self.inertia = config, generator, inertia
+        self.config, self.generator, self.site, self.inertia = config, generator, site, inertia
 
     @property
     def num_regions(self) -> int:
@@ -124,40 +135,54 @@ class Regions(nn.Module):
 
     @torch.no_grad()
     def label(self, features: Tensor) -> Tensor:
-        """features [B,C,r,r] of the fitted site, before any edit -> labels [B,r,r] in [0,k), the nearest centre."""
+        """features [B,C,r,r] of the fitted site, before any edit -> labels [B,r,r] in [0,k), the nearest centre.
+
+        Raises ValueError for features of another number of channels.
+        """
         cells = points(features.to(self.centres.dtype), self.config)
         if cells.shape[1] != self.centres.shape[1]:
-            allowed = f"{self.centres.shape[1]} with positions, as at '{self.config.site}' of '{self.generator}'"
+            allowed = f"{self.centres.shape[1]} with positions, as at '{self.site}' of '{self.generator}'"
             raise ValueError(f"features have {cells.shape[1]} channels with positions; the regions need {allowed}")
-        # |x|^2 is the same for every centre, so that it is left out of |x|^2 - 2 x.c + |c|^2.
-        scores = self.centres.square().sum(1)[:, None] - 2 * self.centres @ cells.flatten(2)  # [B,k,r*r]
+        # The squared distance |x|^2 - 2 x.c + |c|^2 without |x|^2, which is the same for every centre.
+        scores = self.centres.square().sum(1)[:, None] - 2 * self.centres @ cells.flatten(2)  # [k,D] @ [B,D,r*r]
         return scores.argmin(1).view(len(features), *features.shape[2:])
 
     def save(self, path: str | Path) -> Path:
-        """Write centres, shares and metadata (config, generator, inertia) as safetensors, whole or not at all."""
+        """Write centres, shares and what they were fitted on as safetensors, whole or not at all."""
         metadata = {
             "config": json.dumps(asdict(self.config)),
             "generator": self.generator,
+            "site": self.site,
             "inertia": repr(self.inertia),
         }
         return tensorfile.write(path, self.state_dict(), FORMAT, metadata)
 
     @classmethod
-    def load(cls, path: str | Path, generator: Generator | None = None) -> Regions:
-        """Read saved regions; with `generator`, onto its device, refusing those that were fitted on another one."""
+    def load(cls, path: str | Path, generator: Generator | None = None, blend_site: str | None = None) -> Regions:
+        """Read saved regions; with `generator`, onto its device.
+
+        Raises ValueError for a file that is missing or no regions, and for regions of another generator or site than
+        those given.
+        """
         try:
             tensors, metadata = tensorfile.read(path, FORMAT)
         except ValueError:
             state = "holds no regions; remove it and" if Path(path).is_file() else "does not exist;"
             raise ValueError(f"{path} {state} fit regions with scripts/cluster.py") from None
-        config = build(RegionConfig, json.loads(metadata["config"]), "regions")
-        inertia = float(metadata["inertia"])
-        regions = cls(
-            tensors["centres"], config, metadata["generator"], inertia, tensors.get("shares", tensors.get("names"))
-        )
-        if generator is None:
-            return regions
-        if generator.name != regions.generator:
-            fitted = f"'{regions.generator}', not '{generator.name}'"
-            raise ValueError(f"{path} was fitted on generator {fitted}; fit it again with scripts/cluster.py")
-        return regions.to(generator.w_mean.device)
+        regions = cls._from_file(tensors, metadata)
+        here = {"generator": generator and generator.name, "site": blend_site}
+        for what, wanted in here.items():
+            if wanted is not None and (fitted := getattr(regions, what)) != wanted:
+                raise ValueError(
+                    f"{path} was fitted on {what} '{fitted}', not '{wanted}'; fit it again with scripts/cluster.py"
+                )
+        return regions if generator is None else regions.to(generator.w_mean.device)
+
+    @classmethod
+    def _from_file(cls, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Regions:
+        """Older files keep the site inside their config, and the shares under the name `names`."""
+        config = json.loads(metadata["config"])
+        site = metadata.get("site") or config.pop("site")
+        shares = tensors.get("shares", tensors.get("names"))
+        fitted = (metadata["generator"], site, float(metadata["inertia"]))
+        return cls(tensors["centres"], build(RegionConfig, config, "regions"), *fitted, shares)

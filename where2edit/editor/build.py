@@ -48,7 +48,7 @@ def build_frozen(profile: Profile, encoder: TextImage, device: torch.device | st
         text_dim=encoder.dim,
         blend_site=profile.generator.blend_site,
         blending=profile.blending,
-        regions=Regions.load(regions_file, generator) if regions_file.is_file() else None,
+        regions=Regions.load(regions_file, generator, profile.generator.blend_site) if regions_file.is_file() else None,
         preview_head=head,
         preview_site=profile.preview_head.site,
     )

@@ -79,8 +79,9 @@ def convert_editor(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]
 def convert_regions(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The centres [k,576] of final_mapper.pt and the recipe of their fit, as `Regions.load` reads them."""
     centres = _convert(path)["centres"]
-    recipe = {"k": len(centres), "site": BLEND_SITE, "samples": 100, "truncation": 0.7, "seed": 42, "upsample": 2}
-    return {"centres": centres}, {"config": json.dumps(recipe), "generator": GENERATOR, "inertia": "nan"}
+    recipe = {"k": len(centres), "samples": 100, "truncation": 0.7, "seed": 42, "upsample": 2}
+    fitted = {"config": json.dumps(recipe), "generator": GENERATOR, "site": BLEND_SITE, "inertia": "nan"}
+    return {"centres": centres}, fitted
 
 
 def _convert(path: str | Path) -> dict[str, Tensor]:
