@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from where2edit.backbones.vgg import VGG16
 from where2edit.core.config import build_section
 from where2edit.editing.attention.base import AttentionConfig
-from where2edit.editing.blending import BlendingConfig
 from where2edit.editing.conditions import Conditions
 from where2edit.editing.mappers import MAPPERS
 from where2edit.editing.mappers.base import MapperConfig
+from where2edit.editing.masks import BlendingConfig
 from where2edit.editing.region_shares import PARTS
 from where2edit.editing.regions import RegionConfig, Regions, positional
 from where2edit.generators.stylegan2 import create
@@ -112,7 +112,9 @@ def half_open(name="where2edit", seeds=(0, 1)):
     if hasattr(built, "parser"):
         built.parser, built.regions = Corner(), dict.fromkeys(PROMPTS, ("hair",))
     with torch.no_grad():
-        values = built(sources(seeds), condition(n=len(seeds))).region_attention.unique()
+        edit = built(sources(seeds), condition(n=len(seeds)))
+    thresholded = (edit.region_attention, edit.attention, edit.mask)
+    values = next(each for each in thresholded if each is not None).unique()
     blending = replace(built.frozen.blending, threshold=float(values[len(values) // 2]))
     built.frozen = replace(built.frozen, blending=blending)
     return built

@@ -37,8 +37,8 @@ def test_a_cpu_leaks_nothing_and_the_edits_do_something():
 
 
 def test_a_leak_would_be_seen(monkeypatch):
-    reached = leaks._reached
-    monkeypatch.setattr(leaks, "_reached", lambda mask, resolution, halo: reached(mask, resolution, 0))
+    allowed = leaks.allowed_region
+    monkeypatch.setattr(leaks, "allowed_region", lambda mask, halo, resolution: allowed(mask, 0, resolution))
     leak = measure_leak(create(128, 1), Setting(), masks=1)
     assert leak.largest > 0 and leak.touched > 0
 

@@ -1,25 +1,12 @@
-"""Masks and the blended walk: exact ends, exact locality, one blend per tensor."""
+"""The blended walk: exact ends, exact locality, one blend per tensor."""
 
 from dataclasses import replace
 
 import pytest
 import torch
 
-from where2edit.editing.blending import (
-    BlendingConfig,
-    allowed_region,
-    blend,
-    blended_sites,
-    blended_trunk,
-    blended_walk,
-    blur_mask,
-    certify,
-    halo,
-    make_mask,
-    resize_mask,
-    tail,
-    threshold_mask,
-)
+from where2edit.editing.blended_walk import blend, blended_sites, blended_trunk, blended_walk, tail
+from where2edit.editing.certificate import certify, halo
 from where2edit.generators.stylegan2 import create
 
 
@@ -41,50 +28,6 @@ def square(batch, size=16, low=6, high=9):
     mask = torch.zeros(batch, 1, size, size)
     mask[..., low:high, low:high] = 1
     return mask
-
-
-def test_threshold_keeps_values_and_passes_the_gradient():
-    a = torch.tensor([0.0, 0.5, 0.79, 0.8, 0.93, 1.0]).view(1, 1, 2, 3).requires_grad_()
-    mask = threshold_mask(a, BlendingConfig())
-    assert torch.equal(mask, torch.where(a >= 0.8, a, 0))
-    assert torch.equal(torch.autograd.grad(mask.sum(), a)[0], torch.ones_like(a))
-    hard = threshold_mask(a, BlendingConfig(straight_through=False))
-    assert torch.equal(hard, mask) and torch.equal(torch.autograd.grad(hard.sum(), a)[0], (a >= 0.8).float())
-
-
-def test_binary_threshold_is_exactly_zero_or_one():
-    a = torch.rand(4, 1, 32, 32, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    for threshold in (0.1, 0.45, 0.8):
-        mask = threshold_mask(a, BlendingConfig(threshold=threshold, binary=True))
-        assert torch.equal(mask, (a >= threshold).float())
-        assert torch.equal(torch.autograd.grad(mask.sum(), a)[0], torch.ones_like(a))
-
-
-def test_blur_equals_torchvision_and_keeps_the_ends_exact():
-    from torchvision.transforms.functional import gaussian_blur
-
-    config = BlendingConfig()
-    mask = torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(blur_mask(mask, config), gaussian_blur(mask, [5, 5], [1.1, 1.1]), rtol=0, atol=1e-6)
-    for value in (0.0, 1.0):
-        flat = torch.full((1, 1, 16, 16), value)
-        assert torch.equal(blur_mask(flat, config), flat)
-    assert torch.equal(blur_mask(mask, BlendingConfig(blur=1)), mask)
-    point = square(1, 16, 8, 9)
-    assert (blur_mask(point, config) > 0).sum() == 25  # two cells each way, no further
-
-
-def test_make_mask_gradcheck():
-    config = BlendingConfig(threshold=0.0, blur=3)
-    a = torch.rand(1, 1, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: make_mask(x, config), a)
-
-
-def test_resize_is_nearest():
-    mask = torch.rand(1, 1, 8, 8)
-    assert resize_mask(mask, 8) is mask
-    assert torch.equal(resize_mask(mask, 16), mask.repeat_interleave(2, 2).repeat_interleave(2, 3))
-    assert torch.equal(resize_mask(mask, 4), mask[..., ::2, ::2])
 
 
 def test_blend_is_exact_at_both_ends_and_keeps_the_gradient_there():
@@ -174,43 +117,6 @@ def test_gradients_reach_styles_and_mask_but_not_the_generator(generator):
     assert all(p.grad is None for p in generator.parameters())
 
 
-def test_allowed_region_by_hand():
-    mask = torch.zeros(1, 1, 4, 4)
-    mask[0, 0, 1, 2] = 1e-6
-    allowed = allowed_region(mask, 3, 16)[0, 0]
-    expected = torch.zeros(16, 16, dtype=torch.bool)
-    expected[1:11, 5:15] = True
-    assert torch.equal(allowed, expected)
-
-
-def test_certificate_counts_what_happened():
-    source, edited = torch.zeros(2, 3, 16, 16), torch.zeros(2, 3, 16, 16)
-    edited[0, 1, 4, 8], edited[1, 0, 0, 0] = 0.5, -0.25
-    mask = torch.zeros(2, 1, 4, 4)
-    mask[:, 0, 1, 2] = 1
-    inside, leaking = certify(source, edited, mask, 3)
-    assert (inside.mask_area, inside.halo, inside.allowed_area) == (1 / 16, 3, 100 / 256)
-    assert inside.local and inside.changed == 1 / 256 and inside.leak_mean == 0
-    assert not leaking.local and leaking.leak_max == 0.25 and leaking.leak_mean == pytest.approx(0.25 / 156)
-    edited[0, 0, 0, 0] = float("nan")
-    assert not certify(source, edited, mask, 3)[0].local
-
-
-@pytest.mark.parametrize(
-    "values, message",
-    [
-        ({"threshold": 1.5}, "allowed: 0 to 1"),
-        ({"threshold": float("nan")}, "allowed: 0 to 1"),
-        ({"blur": 4}, "odd"),
-        ({"blur": 0}, "odd"),
-        ({"sigma": 0.0}, "positive"),
-    ],
-)
-def test_config_errors_teach(values, message):
-    with pytest.raises(ValueError, match=message):
-        BlendingConfig(**values)
-
-
 def test_walk_errors_teach(generator):
     source, styles = walked(generator, [0]), other_styles(generator, [5])
     with pytest.raises(ValueError, match="did you mean '16.conv1'"):
@@ -221,9 +127,3 @@ def test_walk_errors_teach(generator):
         blended_trunk(generator, source, styles, square(2), "16.conv1")
     with pytest.raises(ValueError, match="upto='16.rgb'"):
         blended_trunk(generator, walked(generator, [0], upto="8.rgb"), styles, square(1), "16.conv1")
-    with pytest.raises(ValueError, match="too wide"):
-        blur_mask(torch.ones(1, 1, 2, 2), BlendingConfig())
-    with pytest.raises(ValueError, match="one mask each"):
-        certify(source.image, source.image, square(2), 3)
-    with pytest.raises(ValueError, match="does not divide"):
-        allowed_region(torch.ones(1, 1, 7, 7), 3, 64)

@@ -8,8 +8,8 @@ import toy_cases as toy
 from PIL import Image
 
 from where2edit.core.records import Edit
-from where2edit.editing.blending import make_mask
-from where2edit.editing.sequences import Painted, _together, carry_on
+from where2edit.editing.masks import make_mask
+from where2edit.editing.sequences import EarlierEdit, combined_shift, next_source
 from where2edit.editor.editor import NOISE_GAIN, Editor, Result, Step
 from where2edit.editor.recipes import RecipeStep
 from where2edit.files import pictures
@@ -92,7 +92,7 @@ def test_a_negative_strength_moves_the_other_way(editor):
 
 def test_understood_looks_for_a_rise_and_for_a_fall_where_the_strength_is_negative():
     def result(gain, strength):
-        return Result(Step("x", strength=strength), Edit({}, torch.zeros(1)), 0.2, 0.2 + gain)
+        return Result(Step("x", strength=strength), Edit(styles={}, mask=torch.zeros(1)), 0.2, 0.2 + gain)
 
     large, small = 2 * NOISE_GAIN, 0.5 * NOISE_GAIN
     assert result(large, 0.1).understood and result(large, None).understood and result(-large, -0.1).understood
@@ -182,21 +182,23 @@ def test_a_sequence_keeps_earlier_edits_outside_of_the_new_mask_bit_for_bit(eith
 
 
 def together(*styles):
-    """Shifts of one site added as sequences adds them: their sum, at most as long as |lengths|."""
-    total, furthest = sum(styles), torch.stack([each.norm(dim=1) for each in styles]).square().sum(0).sqrt()
-    return total * (furthest / total.norm(dim=1)).nan_to_num(1.0).clamp_max(1)[:, None]
+    """Shifts of one site added as sequences adds them: the norm is capped at the root of the sum of squared norms."""
+    total, cap = sum(styles), torch.stack([each.norm(dim=1) for each in styles]).square().sum(0).sqrt()
+    return total * (cap / total.norm(dim=1)).nan_to_num(1.0).clamp_max(1)[:, None]
 
 
-def test_shifts_are_added_and_go_no_further_than_unrelated_ones_together():
+def test_shifts_are_added_and_their_norm_is_capped():
     one, other, none = torch.tensor([[3.0, 0]]), torch.tensor([[0, 3.0]]), torch.zeros(1, 2)
-    met = [Painted({"a": other, "b": none, "c": other, "d": one, "e": -one}, torch.ones(1, 1, 2, 2))]
-    found = _together(Painted({"a": one, "b": one, "c": none, "d": one, "e": one}, met[0].mask), met, met[0].mask)
+    met = [EarlierEdit({"a": other, "b": none, "c": other, "d": one, "e": -one}, torch.ones(1, 1, 2, 2))]
+    found = combined_shift(
+        EarlierEdit({"a": one, "b": one, "c": none, "d": one, "e": one}, met[0].mask), met, met[0].mask
+    )
     assert torch.allclose(found["a"], one + other)
     assert torch.equal(found["b"], one) and torch.equal(found["c"], other)
     assert torch.allclose(found["d"], 2**0.5 * one)
     assert not found["e"].any()
-    elsewhere = [Painted(met[0].shift, torch.zeros(1, 1, 2, 2))]
-    assert torch.equal(_together(Painted({"a": one}, met[0].mask), elsewhere, met[0].mask)["a"], one)
+    elsewhere = [EarlierEdit(met[0].shift, torch.zeros(1, 1, 2, 2))]
+    assert torch.equal(combined_shift(EarlierEdit({"a": one}, met[0].mask), elsewhere, met[0].mask)["a"], one)
 
 
 def test_where_edits_of_a_sequence_overlap_both_are_in_force(editor, paint):
@@ -223,7 +225,7 @@ def test_three_edits_in_a_row_add_up_and_stay_local(either, paint):
     assert torch.allclose(results[-1].edit.image, expected, atol=1e-4)
 
 
-def test_an_earlier_edit_elsewhere_has_no_say(either, paint):
+def test_an_earlier_edit_elsewhere_has_no_influence(either, paint):
     source, corner, rest = either.source(1), paint(0, 0, 4, 4), paint(24, 24, 32, 32)
     steps = [Step(prompt, mask=mask) for prompt, mask in zip(toy.PROMPTS, (corner, rest, rest), strict=False)]
     with_first, without = (either.sequence(source, row)[-1].edit.image for row in (steps, steps[1:]))
@@ -234,7 +236,7 @@ def test_an_earlier_edit_elsewhere_has_no_say(either, paint):
 def test_the_next_edit_reads_what_the_last_one_wrote(either, paint):
     source = either.source(1)
     edit = either.edit(source, Step("a beard", mask=paint(0, 0, 16, 32))).edit
-    carried = carry_on(source, edit)
+    carried = next_source(source, edit)
     tail = {"32.conv0", "32.conv1"} if either.method.reads_tail else set()
     assert set(edit.features) == {"16.conv1"} | tail
     assert all(torch.equal(carried.features[name], edit.features[name]) for name in edit.features)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from metric_cases import REGIONS, R, make_batch, make_images, make_networks
 
 from where2edit.evaluation.metrics import METRICS
-from where2edit.evaluation.metrics.edit_batch import AnalysedImages, grow
+from where2edit.evaluation.metrics.edit_batch import AnalysedImages
 from where2edit.evaluation.metrics.fid import frechet
 from where2edit.evaluation.metrics.fidelity import masked_psnr, masked_ssim
 from where2edit.evaluation.metrics.implied import IMPLIED, exempt
@@ -292,16 +292,6 @@ def test_run_time_is_per_image():
     assert figure("run_time", make_batch(4, networks=NETWORKS, seconds=0.25)) == pytest.approx(0.25)
     with pytest.raises(ValueError, match="needs the seconds"):
         METRICS.get("run_time")(NETWORKS).update(replace(make_batch(2, networks=NETWORKS), seconds=None))
-
-
-def test_grow_equals_scipy():
-    from scipy.ndimage import binary_dilation
-
-    active = torch.rand(2, 1, 40, 50, generator=torch.Generator().manual_seed(0)) > 0.98
-    grown = grow(active.float(), 4)
-    for i in range(2):
-        expected = binary_dilation(active[i, 0].numpy(), np.ones((9, 9)))
-        assert np.array_equal(grown[i, 0].numpy() > 0, expected)
 
 
 def test_networks_run_once_per_batch_of_images():

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from where2edit.backbones.facenet import FaceNet
 from where2edit.core.config import build_section
 from where2edit.core.records import Condition, Source
-from where2edit.editing.blending import BlendingConfig
+from where2edit.editing.masks import BlendingConfig
 from where2edit.editing.regions import Regions
 from where2edit.editor.weights import load_editor
 from where2edit.files import formats, manifest, tensorfile

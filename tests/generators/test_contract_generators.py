@@ -8,16 +8,10 @@ import torch.nn.functional as F
 
 from where2edit.core.config import build_section
 from where2edit.core.records import Source
-from where2edit.editing import blending
-from where2edit.editing.blending import (
-    BlendingConfig,
-    blended_trunk,
-    blended_walk,
-    certify,
-    halo,
-    has_rgb_skip,
-    make_mask,
-)
+from where2edit.editing import blended_walk as walk
+from where2edit.editing.blended_walk import blended_trunk, blended_walk, has_rgb_skip
+from where2edit.editing.certificate import certify, halo
+from where2edit.editing.masks import BlendingConfig, make_mask
 from where2edit.generators import GENERATORS
 from where2edit.generators.base import CONSTANT, Generator, GeneratorConfig
 
@@ -116,7 +110,7 @@ def test_mask_of_zeros_gives_the_source(case):
 @torch.no_grad()
 def test_mask_of_ones_gives_plain_synthesis_with_the_edit_before_the_blend(case):
     generator = case.generator
-    edited = generator.upto(blending.blended_sites(generator, case.site)[-1].name)
+    edited = generator.upto(walk.blended_sites(generator, case.site)[-1].name)
     mixed = {**case.source.styles, **{site.name: case.styles[site.name] for site in edited}}
     image = edit(case, torch.ones(1, 1, cells(case), cells(case)))
     assert torch.equal(image, generator.synthesis(mixed))
@@ -151,15 +145,15 @@ def test_an_unblended_rgb_skip_leaks(case, monkeypatch):
     """The mutation that the locality test must catch: only the features are blended."""
     if not has_rgb_skip(case.generator):
         pytest.skip("this generator reads the picture out once and has no RGB skip")
-    mask, both = random_masks(1, cells(case)), blending.blend
-    monkeypatch.setattr(blending, "blend", lambda e, s, m: e if e.shape[1] == 3 else both(e, s, m))
+    mask, both = random_masks(1, cells(case)), walk.blend
+    monkeypatch.setattr(walk, "blend", lambda e, s, m: e if e.shape[1] == 3 else both(e, s, m))
     certificate = certify(case.source.image, edit(case, mask), mask, halo(case.generator, case.site))[0]
     assert not certificate.local and certificate.leak_max > 1e-3
 
 
 def test_unblended_features_leak(case, monkeypatch):
-    mask, both = random_masks(1, cells(case)), blending.blend
-    monkeypatch.setattr(blending, "blend", lambda e, s, m: both(e, s, m) if e.shape[1] == 3 else e)
+    mask, both = random_masks(1, cells(case)), walk.blend
+    monkeypatch.setattr(walk, "blend", lambda e, s, m: both(e, s, m) if e.shape[1] == 3 else e)
     certificate = certify(case.source.image, edit(case, mask), mask, halo(case.generator, case.site))[0]
     assert not certificate.local and certificate.leak_max > 1e-3
 
@@ -167,7 +161,7 @@ def test_unblended_features_leak(case, monkeypatch):
 @torch.no_grad()
 def test_blending_a_tensor_twice_is_noticed(case, monkeypatch):
     """Twice is exact at 0 and 1 but squares a fractional mask: the canvas must be M of the way, not M * M."""
-    generator, source, both = case.generator, case.source, blending.blend
+    generator, source, both = case.generator, case.source, walk.blend
     size = cells(case)
     half, ones = torch.full((1, 1, size, size), 0.5), torch.ones(1, 1, size, size)
 
@@ -178,7 +172,7 @@ def test_blending_a_tensor_twice_is_noticed(case, monkeypatch):
         return torch.equal(features(half), torch.lerp(source.features[case.site], features(ones), 0.5))
 
     assert is_half_way()
-    monkeypatch.setattr(blending, "blend", lambda e, s, m: both(both(e, s, m), s, m))
+    monkeypatch.setattr(walk, "blend", lambda e, s, m: both(both(e, s, m), s, m))
     assert torch.equal(edit(case, ones * 0), source.image) and not is_half_way()
 
 
@@ -191,7 +185,7 @@ def test_frozen_stays_frozen_and_the_gradient_passes_through(case):
     F.avg_pool2d(image, 8).square().mean().backward()
     assert all(p.grad is None for p in generator.parameters())
     assert mask.grad.abs().sum() > 0
-    edited = blending.blended_sites(generator, case.site)[-1].name
+    edited = walk.blended_sites(generator, case.site)[-1].name
     assert all(styles[site.name].grad.abs().sum() > 0 for site in generator.upto(edited))
 
 
@@ -217,7 +211,7 @@ def test_truncation_pulls_to_the_mean(case):
 @torch.no_grad()
 def test_dtype_comes_from_the_tensors(case):
     generator = build(case.registered).double()
-    last = blending.blended_sites(generator, case.site)[-1].name
+    last = walk.blended_sites(generator, case.site)[-1].name
     source = generator.source(case.source.w.double(), upto=last)
     mask = random_masks(1, cells(case)).double()
     trunk = blended_trunk(generator, source, {k: v.double() for k, v in case.styles.items()}, mask, case.site)

@@ -10,7 +10,7 @@ from toy_cases import random_vgg
 
 from where2edit.backbones import vgg
 from where2edit.core.records import Edit
-from where2edit.editing.blending import certify, halo
+from where2edit.editing.certificate import certify, halo
 from where2edit.methods import METHODS
 from where2edit.methods.base import Method
 from where2edit.training.losses import LOSSES
@@ -53,6 +53,28 @@ def test_a_method_is_a_module_of_trained_parameters_only(name):
     assert isinstance(method, Method) and isinstance(method.local, bool)
     frozen = {id(p) for p in (*toy.generator().parameters(), *toy.encoder().parameters())}
     assert not frozen & {id(p) for p in method.parameters()}
+
+
+def test_an_incomplete_method_cannot_be_built():
+    class OnlyProposes(Method):
+        def propose(self, source, condition):
+            return Edit(styles={}, mask=torch.zeros(1))
+
+    class OnlyRenders(Method):
+        def render(self, source, edit, use_preview_head=False):
+            return edit
+
+    for incomplete, lacking in ((OnlyProposes, "render"), (OnlyRenders, "propose")):
+        with pytest.raises(TypeError, match=f"abstract.*{lacking}"):
+            incomplete(toy.frozen())
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.0])
+def test_the_threshold_of_a_condition_takes_the_place_of_the_methods(threshold):
+    method, condition = toy.method().eval(), replace(toy.condition(n=2), threshold=threshold)
+    with torch.no_grad():
+        mask = method.propose(toy.sources(SEEDS), condition).mask
+    assert (mask > 0).all() if threshold == 0 else not mask.any()
 
 
 def test_strength_zero_gives_the_source_bit_for_bit(name, built):

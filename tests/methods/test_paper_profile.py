@@ -140,14 +140,15 @@ def test_every_profile_says_command_time_and_result():
 def test_ablations_edit_train_and_stay_what_they_say(name):
     method, source = toy.method(name, mapping=toy.mapper("stylespace")), toy.sources((0,))
     edit = method(source, toy.condition())
-    assert edit.image.shape == (2, 3, 16, 16) and torch.equal(edit.region_attention, edit.attention)
+    assert edit.image.shape == (2, 3, 16, 16) and edit.region_attention is None
     if name.endswith("attention"):
-        assert torch.equal(edit.mask, torch.ones_like(edit.mask))
+        assert edit.attention is None and torch.equal(edit.mask, torch.ones_like(edit.mask))
         plain = toy.generator().synthesis(edit.styles)
         torch.testing.assert_close(edit.image, plain, rtol=1e-4, atol=1e-4)
     else:
         assert len(edit.attention[0].unique()) > edit.num_regions, "every pixel decides for itself"
-    (edit.image.square().sum() + edit.attention.sum()).backward()
+    a = edit.mask if edit.attention is None else edit.attention
+    (edit.image.square().sum() + a.sum()).backward()
     trained = {n: p for n, p in method.named_parameters() if "noise_strength" not in n}
     assert all(p.grad is not None for p in trained.values())
 
@@ -188,7 +189,8 @@ def test_released_pixels_are_the_enlarged_and_pooled_image_unnormalised():
 WHOLE_EDIT = """
 import resource, torch
 torch.set_num_threads(2)
-from where2edit.editing.blending import BlendingConfig, certify, halo
+from where2edit.editing.certificate import certify, halo
+from where2edit.editing.masks import BlendingConfig
 from where2edit.generators.stylegan2 import create
 from where2edit.methods import METHODS
 from where2edit.methods.base import Frozen, MethodConfig

@@ -45,7 +45,7 @@ def test_fitted_hair_is_nearer_to_the_recoloured_picture(fitted):
     for source, labels in suitable_faces(fitted, 0, use_preview_head=False):
         masks, wanted, seen = recoloured(fitted, source, labels, colours, parser=None)
         many = source.repeat(2)
-        edit = fitted.render(many, Edit(fitted.mapper(many, words)[0], masks))
+        edit = fitted.render(many, Edit(styles=fitted.mapper(many, words)[0], mask=masks))
         errors += torch.stack([((lab(x.image) - wanted).abs() * seen).sum() for x in (many, edit)])
         assert torch.equal(edit.image * (seen == 0), source.image.expand(2, -1, -1, -1) * (seen == 0))
     assert errors[1] < 0.8 * errors[0]

@@ -433,7 +433,11 @@ def test_the_script_killed_by_force_and_started_again(tmp_path):
     (tmp_path / "captions").mkdir()
     (tmp_path / "captions/0.txt").write_text(toy.CAPTION)
     overrides = ["training.steps=8", "training.snapshot_every=2", "training.sheet_every=100", "training.prompts=2"]
-    overrides += ["training.tensorboard=false", "method.mapper.options.samples=600", f"data.captions={tmp_path / 'captions'}"]
+    overrides += [
+        "training.tensorboard=false",
+        "method.mapper.options.samples=600",
+        f"data.captions={tmp_path / 'captions'}",
+    ]
     command = [sys.executable, ROOT / "scripts/train.py", "--config", CONFIG, "--device", "cpu", *overrides, "--out"]
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
     run = subprocess.Popen([*command, tmp_path / "run"], env=environment, stderr=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""The records that flow between the parts (design section 5).
+"""The records that flow between the parts: Source and Condition in, Edit out (docs/architecture.md).
 
 Legend: B batch, L number of w codes, C channels of a site, D embedding width, R output resolution, r blend resolution.
 Images are NCHW float in [-1,1]; masks and attention are in [0,1]; region labels are int64.
@@ -67,6 +67,7 @@ class Condition:
     strength: float = 0.1  # the paper's alpha (Eq. 1)
     prompts: tuple[str, ...] = ()
     per_source: int = 1  # edits of one source stand in a row: the m prompts of Eq. 4
+    threshold: float | None = None  # attention below it is not edited, from 0 to 1; None: the method's own
 
     def __len__(self) -> int:
         return len(self.h)
@@ -74,7 +75,10 @@ class Condition:
 
 @dataclass(frozen=True)
 class Certificate:
-    """Which pixels an edit touched, measured on the two images (design contract 3). Shares are of all R*R pixels."""
+    """Which pixels an edit touched, measured on the two images; shares are of all R*R pixels.
+
+    docs/architecture.md, Contracts, says what a local method promises.
+    """
 
     mask_area: float  # share of mask cells above 0
     halo: int  # output pixels past the mask that the generator can reach
@@ -88,21 +92,21 @@ class Certificate:
         return self.leak_max == 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Edit:
-    """One batch of edits and everything that explains them."""
+    """One batch of edits and everything that explains them. What a method does not have is None or empty."""
 
     styles: dict[str, Tensor]  # u: site -> [B,C]
     mask: Tensor  # M [B,1,r,r]: what blends
     attention: Tensor | None = None  # a [B,1,r,r] before region averaging
-    region_attention: Tensor | None = None  # a-bar [B,1,r,r] after region averaging, before threshold and blur
+    region_attention: Tensor | None = None  # a-bar [B,1,r,r]: attention averaged over regions, nothing else
     regions: Tensor | None = None  # labels [B,r,r] in [0,num_regions)
     num_regions: int = 0
     region_shares: Tensor | None = None  # share of each part of a face in a region [num_regions,23]
     features: dict[str, Tensor] = field(default_factory=dict)  # blended, by site
     rgb: dict[str, Tensor] = field(default_factory=dict)  # blended, by site
     image: Tensor | None = None  # [B,3,R,R]
-    shift: Tensor | None = None  # length of the shift of each edited site [B,S], in the mapper's own coordinates
+    shift: Tensor | None = None  # length of the shift of each of the S edited sites [B,S], in the mapper's coordinates
     certificate: tuple[Certificate, ...] = ()
 
     def with_(self, **changes) -> Edit:

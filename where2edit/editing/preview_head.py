@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -65,6 +66,13 @@ class PreviewHead(nn.Module):
                 y = F.conv2d(x * style, weight, bias)
             x = y if name == self.sites[-1] else F.leaky_relu(y, 0.2)
         return x
+
+
+class Preview(NamedTuple):
+    """A preview head and the name of the site that it reads."""
+
+    head: PreviewHead
+    site: str
 
 
 def from_generator(generator: Generator, site: str) -> PreviewHead:

@@ -1,6 +1,6 @@
-"""Edits in a row on one canvas: what earlier edits painted is kept outside the new mask, and painted again inside it.
+"""Edits in a row on one canvas: earlier edits stay as they are outside the new mask and are applied again inside it.
 
-Legend: B samples, r blend resolution.
+Legend: B samples, C numbers in the style of a site, r blend resolution.
 """
 
 from __future__ import annotations
@@ -12,53 +12,59 @@ import torch
 from torch import Tensor
 
 from where2edit.core.records import Edit, Source
-from where2edit.editing.blending import resize_mask
+from where2edit.editing.masks import resize_mask
 
 Render = Callable[[Source, Edit], Edit]  # a method's: source and proposed edit -> the edit with its picture
 
 
 @dataclass(frozen=True)
-class Painted:
-    """An earlier edit of a row: its shift of every style {site: [B,C]}, and where it was painted [B,1,r,r]."""
+class EarlierEdit:
+    """An earlier edit of a sequence: its shift u - s of every style {site: [B,C]}, and its mask [B,1,r,r]."""
 
     shift: dict[str, Tensor]
     mask: Tensor
 
     @classmethod
-    def of(cls, source: Source, edit: Edit) -> Painted:
+    def of(cls, source: Source, edit: Edit) -> EarlierEdit:
         return cls({name: u - source.styles[name] for name, u in edit.styles.items()}, edit.mask)
 
 
-def carry_on(source: Source, edit: Edit) -> Source:
+def next_source(source: Source, edit: Edit) -> Source:
     """The source of the next edit: the blended canvas in place of the old one, styles as they were."""
     return source.with_(features=source.features | edit.features, rgb=source.rgb | edit.rgb, image=edit.image)
 
 
-def paint_over(render: Render, source: Source, edit: Edit, earlier: tuple[Painted, ...]) -> Edit:
-    """Where the mask of `edit` meets an earlier one, paint again with the shifts of all that are in force there.
+def combine_with_earlier(render: Render, source: Source, edit: Edit, earlier: tuple[EarlierEdit, ...]) -> Edit:
+    """A rendered edit, rendered once more wherever its mask overlaps that of an earlier edit, with both shifts.
 
-    An earlier edit whose mask the new one does not meet has no say: hair that was dyed before does not colour lips. The
-    shifts of a site are added, but go no further than unrelated ones of their lengths go together: shifts that point
-    the same way would leave the faces that the generator knows.
+    The overlaps are taken one after the other. In each, the shifts of the new edit and of all earlier ones that overlap
+    it are combined (`combined_shift`), so that hair that was made purple stays purple where it is then made curly. An
+    earlier edit that does not overlap has no influence. Styles and mask of the result are those of `edit`.
     """
-    painted, met = edit, []
-    new = Painted.of(source, edit)
+    rendered, overlapping = edit, []
+    new = EarlierEdit.of(source, edit)
     for one in earlier:
         overlap = edit.mask * resize_mask(one.mask, edit.mask.shape[-1])
         if overlap.any():
-            met.append(Painted(one.shift, overlap))
-            shift = _together(new, met, overlap)
+            overlapping.append(EarlierEdit(one.shift, overlap))
+            shift = combined_shift(new, overlapping, overlap)
             styles = {name: source.styles[name] + value for name, value in shift.items()}
-            painted = render(carry_on(source, painted), edit.with_(styles=styles, mask=overlap))
-    return painted.with_(styles=edit.styles, mask=edit.mask)
+            rendered = render(next_source(source, rendered), edit.with_(styles=styles, mask=overlap))
+    return rendered.with_(styles=edit.styles, mask=edit.mask)
 
 
-def _together(new: Painted, met: list[Painted], where: Tensor) -> dict[str, Tensor]:
-    """The shift of every style that the new edit and the earlier ones that meet `where` [B,1,r,r] make, per sample."""
-    meets = [((where * one.mask).flatten(1).sum(1, keepdim=True) > 0).float() for one in met]  # [B,1] each
-    together = {}
+def combined_shift(new: EarlierEdit, overlapping: list[EarlierEdit], where: Tensor) -> dict[str, Tensor]:
+    """The shift {site: [B,C]} of a new edit together with those earlier ones whose masks meet `where` [B,1,r,r].
+
+    Per site and sample: sum_i d_i, with its norm capped at sqrt(sum_i |d_i|^2), the norm that the sum of unrelated
+    (orthogonal) shifts would have. Shifts that point the same way would otherwise leave the faces that the generator
+    knows.
+    """
+    meets = [((where * one.mask).flatten(1).sum(1, keepdim=True) > 0).float() for one in overlapping]  # [B,1] each
+    combined = {}
     for name, own in new.shift.items():
-        shifts = torch.stack([own, *(one.shift[name] * m for one, m in zip(met, meets, strict=True))])  # [n,B,C]
-        total, furthest = shifts.sum(0), shifts.norm(dim=2).norm(dim=0)[:, None]  # [B,C], [B,1]
-        together[name] = total * (furthest / total.norm(dim=1, keepdim=True).clamp_min(1e-6)).clamp_max(1)
-    return together
+        others = (one.shift[name] * met for one, met in zip(overlapping, meets, strict=True))
+        shifts = torch.stack([own, *others])  # [n,B,C]
+        total, cap = shifts.sum(0), shifts.norm(dim=2).norm(dim=0)[:, None]  # [B,C], [B,1]
+        combined[name] = total * (cap / total.norm(dim=1, keepdim=True).clamp_min(1e-6)).clamp_max(1)
+    return combined

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from where2edit.core.devices import resolve_device
 from where2edit.core.records import Condition, Edit, Source
-from where2edit.editing.blending import certify, halo, make_mask
-from where2edit.editing.sequences import Painted, carry_on, paint_over
+from where2edit.editing.certificate import certify, halo
+from where2edit.editing.sequences import EarlierEdit, combine_with_earlier, next_source
 from where2edit.editor.build import build_conditions, build_encoder, build_frozen, build_method
 from where2edit.editor.profile import Profile, load_profile
 from where2edit.files import pictures
@@ -86,12 +86,12 @@ class Editor:
         return self.method.source(w.to(self.device))
 
     @torch.no_grad()
-    def edit(self, source: Source, step: Step, earlier: tuple[Painted, ...] = ()) -> Result:
+    def edit(self, source: Source, step: Step, earlier: tuple[EarlierEdit, ...] = ()) -> Result:
         """Edit one source. `earlier` edits of a sequence are kept where the new mask covers them."""
         condition = self.condition(step)
         edit = self.method.propose(source, condition)
         edit = edit.with_(mask=self.mask(edit, step))
-        edit = paint_over(self.method.render, source, self.method.render(source, edit), earlier)
+        edit = combine_with_earlier(self.method.render, source, self.method.render(source, edit), earlier)
         edit = edit.with_(certificate=certify(source.image, edit.image, edit.mask, self.halo))
         return Result(step, edit, self.score(source.image, condition), self.score(edit.image, condition))
 
@@ -99,11 +99,11 @@ class Editor:
     def sequence(self, source: Source, steps: list[Step]) -> list[Result]:
         """Apply steps one after another; each works on the blended canvas of the one before."""
         results: list[Result] = []
-        earlier: tuple[Painted, ...] = ()
+        earlier: tuple[EarlierEdit, ...] = ()
         for step in steps:
             results.append(self.edit(source, step, earlier))
-            earlier += (Painted.of(source, results[-1].edit),)
-            source = carry_on(source, results[-1].edit)
+            earlier += (EarlierEdit.of(source, results[-1].edit),)
+            source = next_source(source, results[-1].edit)
         return results
 
     def condition(self, step: Step) -> Condition:
@@ -117,6 +117,7 @@ class Editor:
                 f"strength is {strength}; give a number from -1 to 1 (default {self.profile.method.strength})"
             )
         condition = self.conditions.of([step.prompt], strength, None if step.where is None else [step.where])
+        condition = replace(condition, threshold=step.threshold)
         if step.reference is not None:
             condition = replace(condition, h=self.embed_reference(step.reference))
         return condition
@@ -127,15 +128,11 @@ class Editor:
         return self.conditions.scaled(self.encoder.image(image.to(self.device)))
 
     def mask(self, edit: Edit, step: Step) -> Tensor:
-        """The mask [1,1,r,r] of a step: the attention's at its threshold, the user's own, or their product."""
-        blending = self.profile.blending
-        if step.threshold is not None:
-            blending = replace(blending, threshold=step.threshold)
-        mask = make_mask(edit.region_attention, blending)
+        """The mask [1,1,r,r] of a step: the method's, the user's own, or their product."""
         if step.mask is None:
-            return mask
-        own = self.mask_cells(step.mask).to(mask)
-        return own if step.mask_mode == "replace" else own * mask
+            return edit.mask
+        own = self.mask_cells(step.mask).to(edit.mask)
+        return own if step.mask_mode == "replace" else own * edit.mask
 
     def mask_cells(self, mask: Tensor | Image.Image) -> Tensor:
         """The user's own mask of the output's size -> [1,1,r,r]: the mean of each cell at the blend resolution.

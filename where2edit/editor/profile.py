@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from where2edit.core import config
-from where2edit.editing.blending import BlendingConfig
+from where2edit.editing.masks import BlendingConfig
 from where2edit.editing.preview_head import PreviewHeadConfig
 from where2edit.editing.regions import RegionConfig
 from where2edit.files import assets

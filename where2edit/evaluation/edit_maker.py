@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from where2edit.core.records import Condition, Edit, Source
-from where2edit.editing.blending import blended_sites, halo
+from where2edit.editing.blended_walk import blended_sites
+from where2edit.editing.certificate import halo
 from where2edit.editing.conditions import Conditions
-from where2edit.editing.sequences import Painted, carry_on, paint_over
+from where2edit.editing.sequences import EarlierEdit, combine_with_earlier, next_source
 from where2edit.evaluation.metrics.edit_batch import AnalysedImages, EditBatch
 from where2edit.evaluation.networks import MetricNetworks
 from where2edit.evaluation.protocols import Prompt
@@ -94,14 +95,14 @@ class EditMaker:
 
     def _sequence(self, method: Method, source: Source, prompts: tuple[Prompt, ...], strength: float) -> Edit:
         """Edit after edit on the blended canvas; the last edit's image, with the union of all masks."""
-        earlier: tuple[Painted, ...] = ()
+        earlier: tuple[EarlierEdit, ...] = ()
         for prompt in prompts:
             condition = self.conditions.of([prompt.text] * len(source), strength)
-            edit = paint_over(method.render, source, method(source, condition), earlier)
-            earlier += (Painted.of(source, edit),)
-            source = carry_on(source, edit)
+            edit = combine_with_earlier(method.render, source, method(source, condition), earlier)
+            earlier += (EarlierEdit.of(source, edit),)
+            source = next_source(source, edit)
         union = reduce(torch.maximum, (one.mask for one in earlier))
-        return replace(edit, mask=union, region_attention=None)
+        return replace(edit, mask=union, attention=None, region_attention=None)
 
 
 def source_to_blend_site(method: Method, w: Tensor) -> Source:

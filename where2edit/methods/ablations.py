@@ -5,11 +5,10 @@ The released code has no runnable version of them; these follow the text of Sect
 
 from __future__ import annotations
 
-import torch
-
 from where2edit.core.records import Condition, Edit, Source
-from where2edit.editing.blending import make_mask
+from where2edit.editing.blended_walk import render_blended
 from where2edit.editing.mappers.base import build_mapper
+from where2edit.editing.masks import make_mask
 from where2edit.methods import METHODS
 from where2edit.methods.base import Frozen, Method, MethodConfig
 from where2edit.methods.where2edit import Where2Edit
@@ -22,20 +21,18 @@ class NoAttention(Method):
     local = True
 
     def __init__(self, frozen: Frozen, config: MethodConfig):
-        super().__init__()
+        super().__init__(frozen)
         self.mapper = build_mapper(frozen.generator, frozen.blend_site, frozen.text_dim, config.mapper)
-        self.frozen = frozen
-
-    def forward(self, source: Source, condition: Condition, use_preview_head: bool = False) -> Edit:
-        return self.render(source.repeat(condition.per_source), self.propose(source, condition), use_preview_head)
 
     def propose(self, source: Source, condition: Condition) -> Edit:
-        """New styles under a mask of ones."""
+        """New styles under a mask of ones; there is no attention."""
         repeated = source.repeat(condition.per_source)
         u, shift = self.mapper(repeated, condition)
-        cells = self.frozen.generator.site(self.frozen.blend_site).resolution
-        everywhere = torch.ones(len(repeated), 1, cells, cells).to(repeated.w)
-        return Edit(u, everywhere, everywhere, everywhere, shift=shift)
+        return Edit(styles=u, shift=shift, mask=self.frozen.flat_mask(repeated, 1.0))
+
+    def render(self, source: Source, edit: Edit, use_preview_head: bool = False) -> Edit:
+        frozen, preview = self.frozen, self.frozen.preview(use_preview_head)
+        return render_blended(frozen.generator, source, edit, frozen.blend_site, preview)
 
 
 @METHODS.register("where2edit-no-clusters")
@@ -43,5 +40,7 @@ class NoClusters(Where2Edit):
     """Eq. 3 without Clus ("W/O Clus"): every pixel decides for itself. Trained with the loss `attention_area`."""
 
     def propose(self, source: Source, condition: Condition) -> Edit:
+        """As where2edit, with a mask from the attention itself; the attention is not averaged over regions."""
         edit = super().propose(source, condition)
-        return edit.with_(mask=make_mask(edit.attention, self.frozen.blending), region_attention=edit.attention)
+        mask = make_mask(edit.attention, self.frozen.blending, condition.threshold)
+        return edit.with_(mask=mask, region_attention=None)

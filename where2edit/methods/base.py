@@ -1,11 +1,11 @@
-"""What every method shares: its section in the config and what it is built from.
+"""What every method shares: its section in the config, what it is built from, and its interface.
 
 A registered factory is called as `METHODS.get(name)(Frozen(...), MethodConfig(...))` and returns a Method.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 import torch
@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.editing.attention.base import AttentionConfig
-from where2edit.editing.blending import BlendingConfig, blended_trunk, blended_walk, tail
 from where2edit.editing.mappers.base import MapperConfig
-from where2edit.editing.preview_head import PreviewHead
+from where2edit.editing.masks import BlendingConfig
+from where2edit.editing.preview_head import Preview, PreviewHead
 from where2edit.editing.regions import Regions
 from where2edit.generators.base import Generator
 
@@ -36,61 +36,70 @@ class Frozen:
     """The frozen things that a method is built from."""
 
     generator: Generator
-    text_dim: int
+    text_dim: int  # numbers of an embedding
     blend_site: str
     blending: BlendingConfig
     regions: Regions | None = None
     preview_head: PreviewHead | None = None
     preview_site: str = "128.conv1"
 
-
-class Method(nn.Module):
-    """Source and condition in, Edit out. `local`: whether pixels outside mask + halo are promised to stay."""
-
-    local: bool = False
-    reads_tail: bool = False  # whether it reads features past the blend site, which sequential edits must then carry on
-    frozen: Frozen
-
-    def latents(self, z: Tensor, truncation: float) -> Tensor:
-        """z [n,512] -> w [n,L,512]."""
-        return self.frozen.generator.w(z, truncation)
-
-    @torch.no_grad()
-    def source(self, w: Tensor, use_preview_head: bool = False) -> Source:
-        """w [n,L,512] -> what forward needs; its image is the preview head's small one if that is used."""
-        frozen = self.frozen
+    def preview(self, use_preview_head: bool) -> Preview | None:
+        """The preview head and its site, or None for full images. Raises ValueError where there is no head to use."""
         if not use_preview_head:
-            return frozen.generator.source(w)
-        source = frozen.generator.source(w, upto=frozen.preview_site)
-        return source.with_(image=self._preview(source.features[frozen.preview_site], source))
-
-    def _preview(self, features: Tensor, source: Source) -> Tensor:
-        """The preview head's picture of features at the preview site."""
-        if self.frozen.preview_head is None:
+            return None
+        if self.preview_head is None:
             raise ValueError(
                 "training.use_preview_head needs a preview head: set preview_head.weights, "
                 "or training.use_preview_head=false"
             )
-        return self.frozen.preview_head(features, source.styles)
+        return Preview(self.preview_head, self.preview_site)
+
+    def flat_mask(self, source: Source, value: float) -> Tensor:
+        """A mask [B,1,r,r] that is `value` everywhere, at the blend resolution."""
+        cells = self.generator.site(self.blend_site).resolution
+        return source.w.new_full((len(source), 1, cells, cells), value)
+
+
+class Method(nn.Module, ABC):
+    """Source and condition in, Edit out: a method proposes styles and a mask, then renders the picture.
+
+    n sources and n*m conditions (m = condition.per_source edits of each source, in a row) make n*m edits.
+    """
+
+    local: bool = False  # whether pixels outside mask + halo are promised to stay as they are
+    reads_tail: bool = False  # whether it reads features past the blend site, which sequential edits must then carry on
+
+    def __init__(self, frozen: Frozen):
+        super().__init__()
+        self.frozen = frozen
 
     @abstractmethod
-    def forward(self, source: Source, condition: Condition, use_preview_head: bool = False) -> Edit:
-        """n sources and n*m conditions (m = condition.per_source edits of each source, in a row) -> n*m edits."""
+    def propose(self, source: Source, condition: Condition) -> Edit:
+        """Everything but the picture: n sources, n*m conditions -> new styles and the mask of n*m edits."""
 
+    @abstractmethod
     def render(self, source: Source, edit: Edit, use_preview_head: bool = False) -> Edit:
-        """Blend the edited canvas into that of the source where the mask says so, and finish the picture.
+        """The edit with its picture; source and edit have the same length B.
 
-        source and edit of the same length B; the image is [B,3,R,R], or the preview head's with `use_preview_head`.
+        The image is [B,3,R,R], or the preview head's [B,3,r,r] with `use_preview_head`.
         """
-        frozen = self.frozen
-        what = (frozen.generator, source, edit.styles, edit.mask, frozen.blend_site)
-        if use_preview_head:
-            blended = blended_trunk(*what)
-            seen = tail(frozen.generator, source, blended, upto=frozen.preview_site)
-            image = self._preview(seen.canvas.features, source)
-        else:
-            blended, image = blended_walk(*what, keep=self.reads_tail)
-        return edit.with_(features=blended.features, rgb=blended.rgb, image=image)
+
+    def forward(self, source: Source, condition: Condition, use_preview_head: bool = False) -> Edit:
+        """n sources, n*m conditions -> n*m edits with their pictures."""
+        return self.render(source.repeat(condition.per_source), self.propose(source, condition), use_preview_head)
+
+    def latents(self, z: Tensor, truncation: float) -> Tensor:
+        """z [n,Z] -> w [n,L,W]."""
+        return self.frozen.generator.w(z, truncation)
+
+    @torch.no_grad()
+    def source(self, w: Tensor, use_preview_head: bool = False) -> Source:
+        """w [n,L,W] -> what `forward` needs; its image is the preview head's small one if that is used."""
+        generator, preview = self.frozen.generator, self.frozen.preview(use_preview_head)
+        if preview is None:
+            return generator.source(w)
+        source = generator.source(w, upto=preview.site)
+        return source.with_(image=preview.head(source.features[preview.site], source.styles))
 
     def schedule(self, progress: float) -> None:
         """Called before each training step with progress in [0,1): what is frozen until when."""

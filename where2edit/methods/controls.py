@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 from where2edit.backbones.face_parsing import FaceParser
 from where2edit.core.records import Condition, Edit, Source
+from where2edit.editing.blended_walk import render_blended
 from where2edit.methods import METHODS
 from where2edit.methods.base import Frozen, Method, MethodConfig
 from where2edit.methods.where2edit import Where2Edit
@@ -22,18 +23,19 @@ class NoOp(Method):
     local = True
 
     def __init__(self, frozen: Frozen, config: MethodConfig):
-        super().__init__()
-        self.frozen = frozen
+        super().__init__(frozen)
 
     def propose(self, source: Source, condition: Condition) -> Edit:
         """The source's own styles under an empty mask."""
         repeated = source.repeat(condition.per_source)
-        cells = self.frozen.generator.site(self.frozen.blend_site).resolution
-        mask = torch.zeros(len(repeated), 1, cells, cells).to(repeated.w)
-        return Edit(styles=repeated.styles, mask=mask, region_attention=mask)
+        return Edit(styles=repeated.styles, mask=self.frozen.flat_mask(repeated, 0.0))
 
-    def forward(self, source: Source, condition: Condition, use_preview_head: bool = False) -> Edit:
-        return self.propose(source, condition).with_(image=source.repeat(condition.per_source).image)
+    def render(self, source: Source, edit: Edit, use_preview_head: bool = False) -> Edit:
+        """An empty mask gives the picture of the source, which needs no walk; any other mask is blended."""
+        if not edit.mask.any():
+            return edit.with_(image=source.image)
+        frozen, preview = self.frozen, self.frozen.preview(use_preview_head)
+        return render_blended(frozen.generator, source, edit, frozen.blend_site, preview)
 
 
 @METHODS.register("full-image")
@@ -42,8 +44,7 @@ class FullImage(Where2Edit):
 
     def propose(self, source: Source, condition: Condition) -> Edit:
         edit = super().propose(source, condition)
-        everywhere = torch.ones_like(edit.mask)
-        return edit.with_(mask=everywhere, attention=None, region_attention=everywhere)
+        return edit.with_(mask=torch.ones_like(edit.mask), attention=None, region_attention=None)
 
 
 @METHODS.register("oracle-mask")
@@ -59,6 +60,7 @@ class OracleMask(Where2Edit):
         self.parser: FaceParser | None = None
 
     def propose(self, source: Source, condition: Condition) -> Edit:
+        """As where2edit, with the parsed region as the mask. Raises ValueError for a prompt without a region."""
         unknown = [prompt for prompt in condition.prompts if prompt not in self.regions]
         if unknown or not condition.prompts:
             raise ValueError(f"oracle-mask does not know the region of {unknown or 'no prompt'}; fill `regions`")
@@ -66,6 +68,6 @@ class OracleMask(Where2Edit):
         edit = super().propose(source, condition)
         images = source.repeat(condition.per_source).image
         masks = [self.parser.mask(images[i : i + 1], *self.regions[p]) for i, p in enumerate(condition.prompts)]
-        # A cell that holds any of the region is edited: thin regions would fall through a nearest resize.
+        # A cell that holds any of the region is edited: a nearest-neighbour resize would lose thin regions.
         mask = F.adaptive_max_pool2d(torch.cat(masks).to(edit.mask), edit.mask.shape[-2:])
-        return edit.with_(mask=mask, attention=None, region_attention=mask)
+        return edit.with_(mask=mask, attention=None, region_attention=None)

@@ -1,4 +1,4 @@
-"""Where2edit: text-conditioned mapping, region-based attention, blending at one site (Algorithm 1 of the paper).
+"""Where2edit: text-conditioned mapping, region-based attention, blending at one site (Fig. 3, Algorithm 1).
 
 Legend: n sources, m edits of each, B = n*m, r blend resolution, k regions.
 """
@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.editing.attention.base import build_attention
-from where2edit.editing.blending import make_mask
+from where2edit.editing.blended_walk import render_blended
 from where2edit.editing.mappers.base import build_mapper
+from where2edit.editing.masks import make_mask
 from where2edit.methods import METHODS
 from where2edit.methods.base import Frozen, Method, MethodConfig
 from where2edit.ops.region_mean import region_mean
@@ -21,30 +22,42 @@ class Where2Edit(Method):
     local = True
 
     def __init__(self, frozen: Frozen, config: MethodConfig):
-        super().__init__()
+        super().__init__(frozen)
         if frozen.regions is None:
             raise ValueError("where2edit needs fitted regions; run scripts/cluster.py for this profile")
         where = (frozen.generator, frozen.blend_site, frozen.text_dim)
         self.mapper = build_mapper(*where, config.mapper)
         self.attention = build_attention(*where, config.attention)
         self.reads_tail = self.attention.reads_tail
-        self.frozen = frozen
-
-    def forward(self, source: Source, condition: Condition, use_preview_head: bool = False) -> Edit:
-        return self.render(source.repeat(condition.per_source), self.propose(source, condition), use_preview_head)
 
     def propose(self, source: Source, condition: Condition) -> Edit:
-        """Everything but the picture: new styles, attention, regions and the mask."""
-        frozen, m = self.frozen, condition.per_source
-        labels = frozen.regions.label(source.features[frozen.blend_site]).repeat_interleave(m, 0)
+        """New styles, attention, regions and the mask of B edits of n sources."""
+        frozen, regions, m = self.frozen, self.frozen.regions, condition.per_source
         repeated = source.repeat(m)
-        u, shift = self.mapper(repeated, condition)  # Eq. 1-2
+        # Map: the edit's styles (Eq. 1-2).
+        u, shift = self.mapper(repeated, condition)
+        # Attention per pixel; the prompts of a single source share its features.
         shared = source if len(source) == 1 else repeated
-        a = self.attention(shared.features, condition.h_attention)
-        mean = region_mean(a, labels, frozen.regions.num_regions)  # Clus in Eq. 3
-        mask = make_mask(mean, frozen.blending)
-        regions = frozen.regions
-        return Edit(u, mask, a, mean, labels, regions.num_regions, regions.shares, shift=shift)
+        a = self.attention(shared.features, condition.h_attention)  # [B,1,r,r]
+        # Clus: the mean over each region (Eq. 3).
+        labels = regions.label(source.features[frozen.blend_site]).repeat_interleave(m, 0)  # [B,r,r]
+        mean = region_mean(a, labels, regions.num_regions)
+        return Edit(
+            styles=u,
+            shift=shift,
+            mask=make_mask(mean, frozen.blending, condition.threshold),
+            attention=a,
+            region_attention=mean,
+            regions=labels,
+            num_regions=regions.num_regions,
+            region_shares=regions.shares,
+        )
+
+    def render(self, source: Source, edit: Edit, use_preview_head: bool = False) -> Edit:
+        """Blend the edited canvas into the source's under the mask, and finish the picture with the source's styles."""
+        frozen, preview = self.frozen, self.frozen.preview(use_preview_head)
+        return render_blended(frozen.generator, source, edit, frozen.blend_site, preview, keep_tail=self.reads_tail)
 
     def schedule(self, progress: float) -> None:
+        """The attention is trained from its `starts_at` on."""
         self.attention.release(progress >= self.attention.starts_at)

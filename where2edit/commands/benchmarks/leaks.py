@@ -10,6 +10,7 @@ from torch import Tensor
 
 from where2edit.commands.benchmarks.settings import Setting, settings_of
 from where2edit.core.records import Source
+from where2edit.editing.certificate import allowed_region
 from where2edit.generators.base import Canvas
 from where2edit.generators.stylegan2 import StyleGAN2
 
@@ -43,7 +44,7 @@ def measure_leak(generator: StyleGAN2, setting: Setting, masks: int = MASKS, **a
         for seed in range(masks):
             mask = random_mask(seed).to(source.w.device)
             difference = (_blend(generator, source, edited, mask) - source.image).abs().float().amax(1, keepdim=True)
-            reached = _reached(mask, generator.resolution, generator.halo(BLEND_SITE))
+            reached = allowed_region(mask, generator.halo(BLEND_SITE), generator.resolution)
             found.append((difference[~reached], difference[reached].max().item()))
     outside = torch.cat([beyond for beyond, _ in found])
     return Leak(outside.max().item(), (outside > 0).float().mean().item(), min(inside for _, inside in found))
@@ -64,10 +65,3 @@ def _blend(generator: StyleGAN2, source: Source, edited: Source, mask: Tensor) -
     canvas = generator.step(site, canvas, edited.styles[site.name])
     canvas = canvas.rewrite(site, torch.where(mask, canvas.rgb, source.rgb[site.name]))
     return generator.tail(canvas, source.styles, site.name)
-
-
-def _reached(mask: Tensor, resolution: int, halo: int) -> Tensor:
-    """The mask at the output's resolution, grown by the halo: bool [1,1,R,R]."""
-    cell = resolution // mask.shape[-1]
-    pixels = mask.repeat_interleave(cell, 2).repeat_interleave(cell, 3).float()
-    return torch.nn.functional.max_pool2d(pixels, 2 * halo + 1, stride=1, padding=halo) > 0

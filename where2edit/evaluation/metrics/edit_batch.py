@@ -15,6 +15,7 @@ from torch import Tensor
 from where2edit.backbones.face_parsing import region_mask
 from where2edit.backbones.preprocess import resize
 from where2edit.core.records import Condition, Edit, Source
+from where2edit.editing.masks import grow
 from where2edit.evaluation.networks import MetricNetworks
 
 LPIPS_SIZE = 256  # pixels at which LPIPS compares images
@@ -119,13 +120,3 @@ class EditBatch:
                 embedded = self.before.networks[encoder].text(list(self.condition.prompts))
             self.text[encoder] = F.normalize(embedded.float(), dim=1)
         return self.text[encoder]
-
-
-def grow(active: Tensor, pixels: int) -> Tensor:
-    """`active` [B,1,H,W] in {0,1} grown by `pixels` to every side (a square neighbourhood)."""
-    for dim, pad in ((2, (0, 0, pixels + 1, pixels)), (3, (pixels + 1, pixels, 0, 0))) if pixels else ():
-        # A window holds something where the running sum rises across it; whole numbers, exact in float32.
-        total = F.pad(active, pad).cumsum(dim)
-        size = active.shape[dim]
-        active = (total.narrow(dim, 2 * pixels + 1, size) > total.narrow(dim, 0, size)).to(active)
-    return active

@@ -21,12 +21,15 @@ from where2edit.evaluation.metrics.edit_batch import EditBatch
 def predicted(batch: EditBatch) -> Tensor:
     """True where the method edits: bool [B,r,r].
 
-    Where there is region attention: at or above the method's threshold (0.8 in the paper), before the blur, as the
-    released code compares. Elsewhere: the mask at or above one half.
+    Where there is an attention, what was thresholded: the attention averaged over regions, or itself without regions,
+    at or above the threshold (0.8 in the paper; before the blur, as the released code compares). Else the mask at or
+    above one half.
     """
-    if batch.edit.region_attention is not None:
-        return batch.edit.region_attention[:, 0] >= batch.threshold
-    return batch.edit.mask[:, 0] >= 0.5
+    edit, threshold = batch.edit, batch.condition.threshold
+    thresholded = edit.attention if edit.region_attention is None else edit.region_attention
+    if thresholded is None:
+        return edit.mask[:, 0] >= 0.5
+    return thresholded[:, 0] >= (batch.threshold if threshold is None else threshold)
 
 
 def parsed_cells(batch: EditBatch, like: Tensor) -> Tensor:

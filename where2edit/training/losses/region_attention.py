@@ -70,6 +70,11 @@ class RegionVariance(Loss):
 
     def __call__(self, source: Source, edit: Edit, condition: Condition) -> Tensor:
         needs_regions(edit, "region_variance")
+        if edit.region_attention is None:
+            raise ValueError(
+                "region_variance needs an attention averaged over regions, which this method lacks; "
+                "set losses.region_variance.weight=0"
+            )
         target = edit.region_attention.detach() if self.options.detach else edit.region_attention
         return (edit.attention - target).square().mean()
 

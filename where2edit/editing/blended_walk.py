@@ -1,0 +1,157 @@
+"""The blended walk through the generator, the paper's "careful scheme" (Section 3.4 and Algorithm 1).
+
+The edit's styles up to the blend site, there the edited canvas is blended into the source's under the mask, and from
+there on the styles of the source.
+
+Legend: B batch, C channels, r blend resolution, R output resolution. Masks M are [B,1,r,r] in [0,1].
+
+Bit-exactness rests on two facts: `torch.lerp` returns its first argument at weight 0 and its second at weight 1, and a
+convolution gives an output pixel the same bits whatever stands outside its receptive field. On a CPU the bits of 4 and
+8 px convolutions may depend on the size of the batch, those from 16 px on do not. Outside the mask such a difference
+never shows; inside, only where source and edits are batches of two sizes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from where2edit.core.records import Edit, Source
+from where2edit.editing.masks import resize_mask
+from where2edit.editing.preview_head import Preview
+from where2edit.generators.base import Canvas, Generator, Site
+
+
+def render_blended(
+    generator: Generator,
+    source: Source,
+    edit: Edit,
+    blend_site: str,
+    preview: Preview | None = None,
+    keep_tail: bool = False,
+) -> Edit:
+    """The edit with its picture: the edited canvas blended into that of the source, and walked to the end.
+
+    source and edit have the same length B. With `preview` the walk ends at its site and the picture is the preview
+    head's. `keep_tail`: the edit also gets what the tail wrote, which an attention over all sites reads in the next
+    edit of a sequence.
+    """
+    what = (generator, source, edit.styles, edit.mask, blend_site)
+    if preview is None:
+        blended, image = blended_walk(*what, keep=keep_tail)
+    else:
+        blended = blended_trunk(*what)
+        seen = tail(generator, source, blended, upto=preview.site)
+        image = preview.head(seen.canvas.features, source.styles)
+    return edit.with_(features=blended.features, rgb=blended.rgb, image=image)
+
+
+def blend(edited: Tensor, source: Tensor, mask: Tensor) -> Tensor:
+    """M edited + (1 - M) source: exactly the source where M = 0 and exactly the edit where M = 1.
+
+    edited, source: [B,C,h,w]; mask: [B,1,r,r], resized to h.
+    """
+    # torch.where at the ends would be exact too, but would cut the gradient that the threshold passes straight through.
+    # Under autocast the edit arrives in bfloat16; it is the source whose bits must survive.
+    return torch.lerp(source, edited.to(source), resize_mask(mask, edited.shape[-1]).to(source))
+
+
+@dataclass(frozen=True)
+class Blended:
+    """A blended canvas and everything that was written from the blend site on."""
+
+    canvas: Canvas
+    after: str  # the last site that was walked
+    features: dict[str, Tensor] = field(default_factory=dict)  # site -> [B,C,h,w]
+    rgb: dict[str, Tensor] = field(default_factory=dict)  # site -> cumulative [B,3,h,w]
+
+    def written(self, site: Site, canvas: Canvas, keep: bool) -> Blended:
+        """The next step's result; `keep` also files what it wrote."""
+        name = "rgb" if site.rgb else "features"
+        filed = {name: {**getattr(self, name), site.name: canvas.written(site)}} if keep else {}
+        return replace(self, canvas=canvas, after=site.name, **filed)
+
+
+def blended_sites(generator: Generator, site: str) -> tuple[Site, ...]:
+    """The blend site, and the RGB site of its resolution (with all between) where the generator has an RGB skip.
+
+    Raises ValueError for a site that writes RGB: blending it alone is not local.
+    """
+    start = generator.site(site)
+    if start.rgb:
+        allowed = ", ".join(s.name for s in generator.sites if not s.rgb)
+        raise ValueError(f"blend site '{site}' writes RGB, which is not local; choose features: {allowed}")
+    later = generator.sites[generator.sites.index(start) :]
+    same = [s for s in later if s.resolution == start.resolution]
+    return tuple(same) if has_rgb_skip(generator) else (start,)
+
+
+def has_rgb_skip(generator: Generator) -> bool:
+    """Whether RGB is accumulated over several sites instead of being read out once at the end."""
+    return sum(site.rgb for site in generator.sites) > 1
+
+
+def blended_trunk(generator: Generator, source: Source, styles: dict[str, Tensor], mask: Tensor, site: str) -> Blended:
+    """Walk with the edit's styles u through the blend site and its RGB, each blended once with the same mask.
+
+    The features at `site` and the cumulative RGB after it are the only tensors that are blended; a site between the two
+    (for a blend at "64.conv0") runs on the blended features with the source's style. Both source tensors come from
+    `source.features` and `source.rgb`, which for sequential edits hold an earlier blended canvas. Raises ValueError for
+    a source that was not walked that far and for a mask of another shape.
+    """
+    _check(generator, source, mask, site)
+    start, *between = blended_sites(generator, site)
+    # The edited canvas up to the blend site, and its features blended.
+    canvas = generator.start(len(mask))
+    for each in generator.upto(site):
+        canvas = generator.step(each, canvas, styles[each.name])
+    canvas = canvas.rewrite(start, blend(canvas.features, source.features[site], mask))
+    blended = Blended(canvas, site, {site: canvas.features})
+    # The RGB skip of that resolution, where there is one.
+    for each in between:
+        # The RGB directly after the blend site belongs to the edited trunk, as in the released code.
+        style = styles if len(between) == 1 else source.styles
+        canvas = generator.step(each, canvas, style[each.name])
+        if each.rgb:
+            canvas = canvas.rewrite(each, blend(canvas.rgb, source.rgb[each.name], mask))
+        blended = blended.written(each, canvas, keep=True)
+    return blended
+
+
+def tail(
+    generator: Generator, source: Source, blended: Blended, upto: str | None = None, keep: bool = False
+) -> Blended:
+    """Walk on with the source's styles: through all sites, or those up to `upto` (a preview).
+
+    `keep` files what each site writes.
+    """
+    rest = generator.sites[generator.sites.index(generator.site(blended.after)) + 1 :]
+    for site in rest if upto is None else [s for s in generator.upto(upto) if s in rest]:
+        blended = blended.written(site, generator.step(site, blended.canvas, source.styles[site.name]), keep)
+    return blended
+
+
+def blended_walk(
+    generator: Generator,
+    source: Source,
+    styles: dict[str, Tensor],
+    mask: Tensor,
+    site: str,
+    keep: bool = False,
+) -> tuple[Blended, Tensor]:
+    """The whole blended synthesis -> (what was written, image [B,3,R,R]). `keep` files what the tail writes too."""
+    blended = tail(generator, source, blended_trunk(generator, source, styles, mask, site), keep=keep)
+    return blended, generator.image(blended.canvas)
+
+
+def _check(generator: Generator, source: Source, mask: Tensor, site: str) -> None:
+    names = [s.name for s in blended_sites(generator, site)]
+    lacking = [s for s in (names[0], names[-1]) if s not in source.features and s not in source.rgb]
+    if lacking:
+        raise ValueError(
+            f"source lacks what '{lacking[0]}' wrote; walk it with Generator.source(w, upto='{names[-1]}')"
+        )
+    if mask.ndim != 4 or mask.shape[1] != 1 or len(mask) != len(source):
+        raise ValueError(f"mask must be [{len(source)},1,r,r] for a source of {len(source)}, got {list(mask.shape)}")

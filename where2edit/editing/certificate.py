@@ -1,0 +1,64 @@
+"""The proof that nothing leaks: which pixels an edit may touch, and which it did (docs/architecture.md, Contracts).
+
+Legend: B batch, r blend resolution, R output resolution. Masks are [B,1,r,r] in [0,1].
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from where2edit.core.records import Certificate
+from where2edit.editing.blended_walk import blended_sites
+from where2edit.editing.masks import grow, resize_mask
+from where2edit.generators.base import Generator
+
+
+def halo(generator: Generator, site: str) -> int:
+    """Output pixels past an active mask cell that an edit blended at `site` can reach.
+
+    45 for StyleGAN2 at 1024 px, blended at "64.conv1". Raises ValueError for a site that writes RGB.
+    """
+    sites = blended_sites(generator, site)
+    spread = sum(each.spread for each in sites[1:] if not each.rgb)
+    return generator.halo(sites[-1].name, spread)
+
+
+def allowed_region(mask: Tensor, halo: int, resolution: int) -> Tensor:
+    """Output pixels that an edit may touch: cells with M > 0, enlarged and grown by the halo. bool [B,1,R,R].
+
+    Raises ValueError where the cells of the mask do not divide the image.
+    """
+    cells = mask.shape[-1]
+    if resolution % cells:
+        raise ValueError(
+            f"a {cells} px mask does not divide a {resolution} px image; resize the mask to a power of two"
+        )
+    return grow(resize_mask((mask > 0).float(), resolution), halo) > 0
+
+
+@torch.no_grad()
+def certify(source_image: Tensor, edited_image: Tensor, mask: Tensor, halo: int) -> tuple[Certificate, ...]:
+    """Measure on the two images [B,3,R,R] what an edit with `mask` changed; one certificate per sample.
+
+    Raises ValueError for images of two shapes or another number of masks.
+    """
+    if source_image.shape != edited_image.shape or len(mask) != len(edited_image):
+        shapes = [list(x.shape) for x in (source_image, edited_image, mask)]
+        raise ValueError(f"source and edited images of one shape and one mask each needed, got {shapes}")
+    difference = (edited_image - source_image).abs().amax(1, keepdim=True)  # [B,1,R,R]
+    allowed = allowed_region(mask, halo, edited_image.shape[-1])
+    return tuple(_certificate(*sample, halo) for sample in zip(mask, difference, allowed, strict=True))
+
+
+def _certificate(mask: Tensor, difference: Tensor, allowed: Tensor, halo: int) -> Certificate:
+    # NaN compares as unequal to 0 and stays NaN in max and mean, so that a broken image is never certified.
+    outside = difference[~allowed]
+    return Certificate(
+        mask_area=(mask > 0).float().mean().item(),
+        halo=halo,
+        allowed_area=allowed.float().mean().item(),
+        changed=(difference != 0).float().mean().item(),
+        leak_max=outside.max().item() if outside.numel() else 0.0,
+        leak_mean=outside.mean().item() if outside.numel() else 0.0,
+    )

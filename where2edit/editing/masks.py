@@ -1,0 +1,92 @@
+"""From attention to the mask M that blends: threshold and blur; and how masks are resized and grown.
+
+Legend: B batch, r blend resolution. Attention and masks are [B,1,r,r] in [0,1].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class BlendingConfig:
+    """The `blending` section: how attention becomes a mask; the defaults are the released settings."""
+
+    threshold: float = 0.8  # attention below becomes 0; 0 keeps all of it
+    straight_through: bool = True  # the threshold passes the gradient as if it were not there
+    binary: bool = False  # True: attention at or above the threshold becomes 1 instead of keeping its value
+    blur: int = 5  # width of the Gaussian in mask cells, odd; 1 means none
+    sigma: float = 1.1  # its standard deviation in mask cells
+
+    def __post_init__(self):
+        if not 0 <= self.threshold <= 1:
+            raise ValueError(f"blending.threshold is {self.threshold}; allowed: 0 to 1 (0.8 in the released code)")
+        if self.blur < 1 or self.blur % 2 == 0:
+            raise ValueError(f"blending.blur is {self.blur}; give an odd number of cells, 1 for no blur")
+        if self.sigma <= 0:
+            raise ValueError(f"blending.sigma is {self.sigma}; give a positive number of cells")
+
+
+def make_mask(attention: Tensor, config: BlendingConfig, threshold: float | None = None) -> Tensor:
+    """M = blur(threshold(a)): attention, as a rule averaged over regions (a-bar of Eq. 3) -> the mask that blends.
+
+    `threshold` takes the place of the config's. Raises ValueError for one outside [0,1].
+    """
+    if threshold is not None:
+        config = replace(config, threshold=threshold)
+    return blur_mask(threshold_mask(attention, config), config)
+
+
+def threshold_mask(attention: Tensor, config: BlendingConfig) -> Tensor:
+    """Attention with everything below the threshold at 0.
+
+    With `straight_through` the gradient passes unchanged everywhere, so that a closed region can open again.
+    """
+    on = attention >= config.threshold
+    hard = on.to(attention.dtype) if config.binary else torch.where(on, attention, 0)
+    # attention - attention.detach() is exactly 0: it carries the gradient and no value.
+    return hard.detach() + (attention - attention.detach()) if config.straight_through else hard
+
+
+def blur_mask(mask: Tensor, config: BlendingConfig) -> Tensor:
+    """Gaussian blur with reflect padding.
+
+    Computed in float64, so that a mask of ones stays exactly 1 and one of zeros exactly 0 after rounding back. Raises
+    ValueError for a blur that is wider than the mask allows.
+    """
+    reach = config.blur // 2
+    if reach == 0:
+        return mask
+    if reach >= min(mask.shape[2:]):
+        size, widest = "x".join(map(str, mask.shape[2:])), 2 * min(mask.shape[2:]) - 1
+        raise ValueError(f"blending.blur {config.blur} is too wide for a {size} mask; give at most {widest}")
+    at = torch.arange(-reach, reach + 1, device=mask.device, dtype=torch.float64)
+    weight = (-0.5 * (at / config.sigma) ** 2).exp()
+    weight = weight / weight.sum()
+    # The Gaussian is separable: one pass along the rows, one along the columns.
+    padded = F.pad(mask.double(), (reach,) * 4, mode="reflect")
+    return F.conv2d(F.conv2d(padded, weight.view(1, 1, 1, -1)), weight.view(1, 1, -1, 1)).to(mask.dtype)
+
+
+def resize_mask(mask: Tensor, resolution: int) -> Tensor:
+    """Nearest-neighbour resize to [B,1,resolution,resolution]; the mask itself where it has that size."""
+    if mask.shape[2:] == (resolution, resolution):
+        return mask
+    return F.interpolate(mask, size=(resolution, resolution), mode="nearest")
+
+
+def grow(active: Tensor, pixels: int) -> Tensor:
+    """`active` [B,1,H,W] in {0,1} grown by `pixels` to every side (a square neighbourhood), exactly.
+
+    A pixel is on where the running sum of `active` rises over the window of 2 pixels + 1 around it, first along the
+    columns and then along the rows: the cost does not depend on `pixels`. Sums of whole numbers are exact in float32.
+    """
+    for dim, pad in ((2, (0, 0, pixels + 1, pixels)), (3, (pixels + 1, pixels, 0, 0))) if pixels else ():
+        total = F.pad(active, pad).cumsum(dim)
+        size = active.shape[dim]
+        active = (total.narrow(dim, 2 * pixels + 1, size) > total.narrow(dim, 0, size)).to(active)
+    return active
