@@ -203,13 +203,13 @@ def test_regions_are_named_by_what_the_parser_sees_in_them(small, fitted, tmp_pa
     monkeypatch.setattr(region_shares.FaceParser, "load", classmethod(lambda cls: cls.__new__(cls)))
     monkeypatch.setattr(region_shares.FaceParser, "to", lambda self, device: TwoClasses())
     monkeypatch.setattr(region_shares, "FACES", range(2))
-    region_shares.name(small, regions, tmp_path / "named.safetensors")
+    region_shares.measure_and_save(small, regions, tmp_path / "named.safetensors")
     assert torch.equal(Regions.load(tmp_path / "named.safetensors", small).shares, regions.shares)
     monkeypatch.setattr(region_shares, "measure", lambda *a: pytest.fail("named again"))
-    region_shares.name(small, regions, tmp_path / "named.safetensors")
+    region_shares.measure_and_save(small, regions, tmp_path / "named.safetensors")
     monkeypatch.setattr(region_shares, "measure", lambda *a: names)
     regions.shares = names[:, 1:]  # by names that were fewer
-    region_shares.name(small, regions, tmp_path / "named.safetensors")
+    region_shares.measure_and_save(small, regions, tmp_path / "named.safetensors")
     assert torch.equal(Regions.load(tmp_path / "named.safetensors", small).shares, names)
 
 

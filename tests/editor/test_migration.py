@@ -8,7 +8,7 @@ import toy_cases as toy
 from safetensors import safe_open
 
 from where2edit.core import config
-from where2edit.editor.build import build_method
+from where2edit.editor.build import build_frozen, build_method
 from where2edit.editor.migration import current_config, current_name
 from where2edit.editor.profile import Profile, load_profile
 
@@ -44,8 +44,6 @@ def test_the_shipped_editor_has_todays_tensors():
 
     names, _ = shipped()
     profile = load_profile(toy.ROOT / "configs/mobile.yaml")
-    from where2edit.editor.build import build_frozen
-
     own = build_method(profile, build_frozen(profile, Encoder())).named_parameters()
     assert {current_name(name) for name in names} == {name for name, _ in own}
 

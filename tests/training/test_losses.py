@@ -12,7 +12,7 @@ from toy_cases import random_vgg
 from where2edit.backbones import vgg
 from where2edit.core.config import build
 from where2edit.core.records import Condition, Edit, Source
-from where2edit.editing.prompt_parts import WHO, WORDS, NamedParts, named_parts
+from where2edit.editing.prompt_parts import PERSON, WORDS, NamedParts, named_parts
 from where2edit.editing.region_shares import part_ids
 from where2edit.training.losses import LOSSES
 from where2edit.training.losses.base import LossConfig, build_loss
@@ -241,7 +241,7 @@ def test_words_name_parts(prompt, must, may):
 
 
 def test_every_part_that_a_word_names_is_known():
-    for entry in (*WORDS, WHO):
+    for entry in (*WORDS, PERSON):
         assert all(part_ids(part) for part in entry.parts().must | entry.parts().may)
 
 

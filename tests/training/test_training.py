@@ -341,7 +341,7 @@ def profile(tmp_path, monkeypatch):
     """configs/toy.yaml on 16 px, with regions and captions in a folder of its own; returns the overrides."""
     (tmp_path / "captions").mkdir()
     (tmp_path / "captions/0.txt").write_text(toy.CAPTION)
-    monkeypatch.setattr(build.Regions, "load", lambda path, generator: toy.regions())
+    monkeypatch.setattr(build.Regions, "load", lambda path, generator, blend_site: toy.regions())
     monkeypatch.setattr(runs, "SHEET_PROMPTS", ("blond hair", "a beard"))
     monkeypatch.setattr(runs, "SHEET_SEEDS", (0,))
     return [*TINY, f"data.captions={tmp_path / 'captions'}"]

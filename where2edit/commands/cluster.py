@@ -45,7 +45,7 @@ def fit(generator: Generator, profile: Profile, k: int, folder: Path) -> Regions
     path = folder / Path(changed.regions_file).name
     fitted = regions.fit_or_load(generator, changed.regions, profile.generator.blend_site, path)
     if profile.reads_region_shares:
-        region_shares.name(generator, fitted, path)
+        region_shares.measure_and_save(generator, fitted, path)
     print(f"{path}: {k} regions, inertia {fitted.inertia:.6g}")
     return fitted
 

@@ -1,31 +1,34 @@
 """The records that flow between the parts: Source and Condition in, Edit out (docs/architecture.md).
 
-Legend: B batch, L number of w codes, C channels of a site, D embedding width, R output resolution, r blend resolution.
+Legend: B batch, L number of w codes, W numbers of each, C channels of a site, D embedding width, S edited sites,
+R output resolution, r blend resolution.
 Images are NCHW float in [-1,1]; masks and attention are in [0,1]; region labels are int64.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 
-def _rows(value, rows):
-    """Index the batch of a tensor or of every tensor in a dict; None stays None."""
+def _each(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """`change` of a tensor, or of every tensor of a dict; None stays None."""
     if value is None:
         return None
     if isinstance(value, dict):
-        return {name: _rows(item, rows) for name, item in value.items()}
-    return value[rows] if torch.is_tensor(value) else value
+        return {name: change(item) for name, item in value.items()}
+    return change(value)
 
 
 @dataclass(frozen=True)
 class Source:
     """What is edited: latents, styles and everything the generator wrote on the way to the source image."""
 
-    w: Tensor  # [B,L,512]
+    w: Tensor  # [B,L,W]
     styles: dict[str, Tensor]  # site -> [B,C]
     features: dict[str, Tensor]  # site -> [B,C,h,w]; "constant" is the learned input
     rgb: dict[str, Tensor] = field(default_factory=dict)  # site -> cumulative [B,3,h,w]; empty without an RGB skip
@@ -38,24 +41,19 @@ class Source:
         """A copy with some fields replaced."""
         return replace(self, **changes)
 
-    def take(self, rows) -> Source:
+    def take(self, rows: Any) -> Source:
         """The samples `rows` (a slice, a list or an index tensor) as a new Source."""
-        names = ("w", "styles", "features", "rgb", "image")
-        return Source(**{name: _rows(getattr(self, name), rows) for name in names})
+        return self._each(lambda x: x[rows])
 
     def repeat(self, times: int) -> Source:
         """Every sample `times` times in a row, as expanded views where B is 1."""
-        rows = torch.arange(len(self), device=self.w.device).repeat_interleave(times)
-        if len(self) > 1:
-            return self.take(rows)
+        if len(self) == 1:
+            return self._each(lambda x: x.expand(times, *x.shape[1:]))
+        return self.take(torch.arange(len(self), device=self.w.device).repeat_interleave(times))
 
-        def expand(x):
-            if isinstance(x, dict):
-                return {name: expand(item) for name, item in x.items()}
-            return None if x is None else x.expand(times, *x.shape[1:])
-
-        names = ("w", "styles", "features", "rgb", "image")
-        return Source(**{name: expand(getattr(self, name)) for name in names})
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Source:
+        """A copy with every tensor changed."""
+        return Source(**{each.name: _each(getattr(self, each.name), change) for each in fields(self)})
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Prompts -> Conditions: embeddings at the length that the mapper was trained with, each computed once.
+"""Prompts -> Conditions: embeddings at the length that a mapper is trained with, each prompt embedded once.
 
 Legend: n sources, m prompts of each, D embedding width.
 """
@@ -16,9 +16,10 @@ from where2edit.text_image.base import TextImage
 
 
 class Conditions:
-    """Embeds prompts once and builds Conditions.
+    """Builds Conditions from prompts and keeps the embedding of every prompt that it has seen.
 
-    raw: h as the encoder makes it (the released code) instead of length sqrt(D), at which its numbers are about N(0,1).
+    raw: h as the encoder makes it, as in the released code. Otherwise h is scaled to length sqrt(D), at which its
+    numbers have a mean square of 1.
     """
 
     def __init__(self, encoder: TextImage, raw: bool = False):
@@ -36,11 +37,11 @@ class Conditions:
         return torch.stack([self._known[prompt] for prompt in prompts])
 
     def scaled(self, h: Tensor) -> Tensor:
-        """Embeddings of text or images [N,D] at the length that the mapper was trained with."""
+        """Embeddings [N,D] of texts or images, as the encoder makes them -> the same at the mapper's length."""
         h = h.to(torch.get_default_dtype())  # an encoder may run in half precision
         return h if self.raw else F.normalize(h, dim=1) * math.sqrt(h.shape[1])
 
     def of(self, prompts: list[str], strength: float, where: list[str] | None = None, per_source: int = 1) -> Condition:
-        """The condition of given prompts; `where` are attention prompts of two-prompt editing."""
+        """The condition of given prompts; `where`: what the attention reads instead of them (two-prompt editing)."""
         h = self.embed(prompts)
         return Condition(h, h if where is None else self.embed(where), strength, tuple(prompts), per_source)

@@ -1,8 +1,9 @@
 """Which parts of a face a prompt names, by its words: where the edit must show, and where it may.
 
-NamedParts are groups of face parsing and bands of skin (region_shares). Words of several entries add up: "bangs and red
-lipstick" names hair and lips. Words about the whole person name the head, unless they only say whose part it is: "a
-woman with bangs" names bangs, "an old man with bangs" both.
+Parts are groups of classes of face parsing and bands of skin (editing/region_shares.py). The parts of several entries
+are united: "bangs and red lipstick" names hair and lips. A word for a person ("woman") names the whole head only where
+the prompt names no part: "a woman with bangs" names the bangs. A word for a property of the person ("old") always does.
+Ours, not the paper's.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from operator import or_
 
 @dataclass(frozen=True)
 class NamedParts:
-    """Where an edit must show, and where it may."""
+    """Parts in which an edit must show, and parts in which it may; everywhere else it may not."""
 
     must: frozenset[str]
     may: frozenset[str] = frozenset()
@@ -26,7 +27,7 @@ class NamedParts:
 
 @dataclass(frozen=True)
 class Entry:
-    """Words (alternatives of a regular expression) and the parts that they name, separated by blanks."""
+    """Words, as alternatives of a regular expression, and the parts that they name, separated by spaces."""
 
     words: str
     must: str
@@ -36,6 +37,7 @@ class Entry:
         return NamedParts(frozenset(self.must.split()), frozenset(self.may.split()))
 
     def names(self, text: str) -> bool:
+        """Whether one of the words stands in the text (in lower case), as a word of its own."""
         return re.search(rf"\b({self.words})\b", text) is not None
 
 
@@ -66,13 +68,13 @@ WORDS = (
     Entry(r"necklace|necktie|tie", "", "neck cloth"),
     Entry(r"young|old|elderly|aged|child|attractive|beautiful", "face hair", "neck ears"),
 )
-WHO = Entry(r"(?:wo)?m[ae]n|(?:fe)?male|boy|girl", "face hair", "neck ears")
+PERSON = Entry(r"(?:wo)?m[ae]n|(?:fe)?male|boy|girl", "face hair", "neck ears")
 
 
 def named_parts(prompt: str) -> NamedParts | None:
     """The parts that a prompt names; None where it names none."""
     text = prompt.lower()
     found = [entry.parts() for entry in WORDS if entry.names(text)]
-    if not found and WHO.names(text):
-        return WHO.parts()
+    if not found and PERSON.names(text):
+        return PERSON.parts()
     return reduce(or_, found) if found else None

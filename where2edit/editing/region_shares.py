@@ -1,11 +1,11 @@
-"""Which parts of a face the fitted regions show: each region's share of every class of face parsing.
+"""Which parts of a face the fitted regions show: the share of each part in each region.
 
-Regions come from k-means and have no names. Parsing a few generated faces once names them for every later face, so that
-training knows where "hair" is without a parser at its side. Skin, which the parser does not divide, is forehead, eye
-sockets, cheeks or jaw by its height: above the brows, beside the eyes, down to the nose's tip, and below. Ours, not the
-paper's.
+k-means says nothing of what a region shows. A face parser measures it once, on a few generated faces; training then
+knows where "hair" is in every later face without a parser. The parser has one class for all skin. It is divided by
+height into bands: the forehead reaches down to the brows, the sockets to the eyes, the cheeks to the tip of the nose,
+and the jaw is below. Ours, not the paper's.
 
-Legend: k regions, r resolution of the fitted site, R output resolution.
+Legend: k regions, r resolution of the fitted site, s pixels of a parsed picture.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ from where2edit.generators.base import Generator
 BANDS = ("forehead", "sockets", "cheeks", "jaw")  # of skin, from top to bottom
 PARTS = CLASSES + BANDS  # a cell of skin counts for its band, and not for skin as a whole
 FACES = range(3000, 3024)  # seeds of the faces that are parsed; none takes part in the fit of the regions
-NAMED = 0.5  # share of its cells from which on a region belongs to a part
+BELONGS = 0.5  # share of its cells from which on a region belongs to a part
+SMALLEST_COUNT = 1e-6  # cells; the shares of a region that was never seen are 0 and not 0/0
 
 
-def name(generator: Generator, regions: Regions, path: str | Path) -> None:
-    """Measure the names of fitted regions and save both, unless they are named already, by today's names."""
+def measure_and_save(generator: Generator, regions: Regions, path: str | Path) -> None:
+    """Measure the shares of fitted regions and save both at `path`, unless shares of all PARTS are there already."""
     if regions.shares is None or regions.shares.shape[1] != len(PARTS):
         regions.shares = measure(generator, regions, FaceParser.load().to(generator.w_mean.device), FACES)
         regions.save(path)
@@ -38,26 +39,32 @@ def name(generator: Generator, regions: Regions, path: str | Path) -> None:
 
 @torch.no_grad()
 def measure(generator: Generator, regions: Regions, parser: FaceParser, faces: Sequence[int]) -> Tensor:
-    """Shares [k,23] of each of PARTS in each region, over generated faces; rows sum to 1, or 0 if never seen."""
+    """Shares [k,23] of each of PARTS in each region, over the faces of the seeds `faces`.
+
+    Rows sum to 1, or 0 where a region was never seen.
+    """
     counts = generator.w_mean.new_zeros(regions.num_regions, len(PARTS))
-    for seed in tqdm(faces, desc="name regions", leave=False):
+    for seed in tqdm(faces, desc="parts of regions", leave=False):
         source = generator.source(generator.w(generator.sample_z([seed]), regions.config.truncation))
         labels = regions.label(source.features[regions.site])
-        classes = F.one_hot(with_bands(parser.labels(source.image)[0]), len(PARTS)).permute(2, 0, 1).float()
-        cells = F.adaptive_avg_pool2d(classes, labels.shape[-1])  # [23,r,r] shares of a cell
-        counts.index_add_(0, labels.flatten(), cells.flatten(1).T)
-    return counts / counts.sum(1, keepdim=True).clamp_min(1e-6)
+        parts = with_bands(parser.labels(source.image)[0])  # [s,s]
+        parts = F.one_hot(parts, len(PARTS)).permute(2, 0, 1).float()  # [s,s,23] -> [23,s,s]
+        cells = F.adaptive_avg_pool2d(parts, labels.shape[-1])  # [23,r,r]: shares in each cell
+        counts.index_add_(0, labels.flatten(), cells.flatten(1).T)  # [r*r,23] added to the rows of their regions
+    return counts / counts.sum(1, keepdim=True).clamp_min(SMALLEST_COUNT)
 
 
 def with_bands(labels: Tensor) -> Tensor:
-    """Labels [s,s] of face parsing, skin replaced by its bands; without brows, eyes and nose all of it is jaw."""
+    """Labels [s,s] of face parsing with skin replaced by its bands; without brows, eyes and nose all of it is jaw."""
     rows = torch.arange(len(labels), device=labels.device)
-    ends = accumulate((_lowest_row(labels, part) for part in ("brows", "eyes", "nose")), max)  # of all bands but jaw
-    band = sum((rows > end).long() for end in ends)
+    # The last row of forehead, sockets and cheeks; no band ends above the one before it.
+    ends = accumulate((_lowest_row(labels, part) for part in ("brows", "eyes", "nose")), max)
+    band = sum((rows > end).long() for end in ends)  # [s] from 0, forehead, to 3, jaw
     return torch.where(region_mask(labels, "skin"), len(CLASSES) + band[:, None], labels)
 
 
 def _lowest_row(labels: Tensor, part: str) -> int:
+    """The lowest row in which a part is seen; -1 where it is not."""
     seen = region_mask(labels, part).any(1).nonzero()
     return int(seen.max()) if len(seen) else -1
 
@@ -71,7 +78,7 @@ def part_ids(part: str) -> tuple[int, ...]:
     return tuple(column for i in class_ids(part) for column in (bands if i == skin else (i,)))
 
 
-def belonging(names: Tensor, parts: Iterable[str]) -> Tensor:
-    """Regions of which at least half shows any of the parts: bool [k] from names [k,23]."""
+def belonging(shares: Tensor, parts: Iterable[str]) -> Tensor:
+    """Regions of which at least half shows any of the parts: shares [k,23] -> bool [k]."""
     ids = sorted({i for part in parts for i in part_ids(part)})
-    return names[:, ids].sum(1) >= NAMED
+    return shares[:, ids].sum(1) >= BELONGS

@@ -1,10 +1,9 @@
-"""Recolour parts of a parsed face: hair, lips, skin and cheeks, as tensor functions of pictures and label maps.
+"""Recolouring parts of a parsed face: hair, lips, skin and cheeks, as tensor functions of pictures and label maps.
 
-Colours move in CIE Lab, by one shift for the whole region, so that texture and shading stay; edges are soft because the
-region's mask is blurred.
+The colour of a part is changed in CIE Lab, by one shift for all its pixels, so that texture and shading stay.
 
-Legend: B pictures, s pixels. Pictures are [B,3,s,s] in [0,1], label maps int [B,s,s], masks [B,1,s,s] in [0,1], Lab
-colours (L from 0 to 100, a, b).
+Legend: B pictures, s pixels to a side. Pictures are [B,3,s,s] in [0,1], label maps of face parsing int [B,s,s], masks
+[B,1,s,s] in [0,1]; Lab colours are (L from 0 to 100, a, b).
 """
 
 from __future__ import annotations
@@ -24,49 +23,51 @@ HAIR_LAB = {  # the six hair colours that CelebA lacks, then the natural ones
 LIPS_LAB = {"Red_Lips": (40, 54, 24), "Pink_Lips": (58, 42, 0), "Purple_Lips": (32, 34, -16)}
 EYES_LAB = {"Blue_Eyes": (48, -4, -28), "Green_Eyes": (46, -22, 16), "Brown_Eyes": (24, 10, 14)}
 
+SMALLEST_AREA = 1e-3  # pixels: under an empty mask a mean is 0 and not 0/0
+# Where cheeks are, in half extents of the nose: to both sides of its centre, below it, and their radius. Ours, by eye.
+CHEEK_BESIDE, CHEEK_BELOW, CHEEK_RADIUS = 2.6, 0.6, 1.3
+
 
 def soft_mask(labels: Tensor, *regions: str, blur: int = 3) -> Tensor:
-    """Mask of the named regions with its edge blurred over `blur` pixels (odd)."""
+    """Labels [B,s,s] -> mask [B,1,s,s] of the named parts, its edge blurred by a box of `blur` pixels (odd)."""
     mask = region_mask(labels, *regions)[:, None].float()
     return F.avg_pool2d(mask, blur, 1, blur // 2, count_include_pad=False)
 
 
 def region_colour(images: Tensor, mask: Tensor) -> Tensor:
-    """Mean Lab colour [B,3] under a mask."""
-    return (rgb_to_lab(images) * mask).sum((2, 3)) / mask.sum((2, 3)).clamp_min(1e-3)
+    """Mean Lab colour [B,3] of pictures under a mask; 0 under an empty one."""
+    return (rgb_to_lab(images) * mask).sum((2, 3)) / mask.sum((2, 3)).clamp_min(SMALLEST_AREA)
 
 
 def tint(images: Tensor, mask: Tensor, shift: Tensor) -> Tensor:
-    """Shift the Lab colour by [B,3] under a mask."""
+    """Pictures with their Lab colour shifted by [B,3] under a mask."""
     changed = lab_to_rgb(rgb_to_lab(images) + shift[:, :, None, None])
     return images + (changed - images) * mask
 
 
 def recolour(images: Tensor, mask: Tensor, target: Tensor, amount: Tensor, lift: Tensor) -> Tensor:
-    """Bring the mean colour under a mask towards Lab `target` [B,3]: chroma by `amount` [B], lightness by `lift`
-    [B].
+    """Pictures with the mean colour under a mask brought towards Lab `target` [B,3].
+
+    Shares of the way: `amount` [B] for chroma (a, b), `lift` [B] for lightness; 0 leaves it, 1 reaches the target.
     """
-    weight = torch.stack([lift, amount, amount], 1)
-    return tint(images, mask, weight * (target - region_colour(images, mask)))
+    share = torch.stack([lift, amount, amount], 1)  # [B,3]
+    return tint(images, mask, share * (target - region_colour(images, mask)))
 
 
 def cheeks(labels: Tensor) -> Tensor:
-    """Two soft blobs on the skin beside the nose's lower end [B,1,s,s]."""
-    size = labels.shape[-1]
-    nose, skin = region_mask(labels, "nose"), soft_mask(labels, "skin")
-    x, y, width, height = extent(nose)
-    across, down = pixel_grid(size, labels.device)
-    blobs = sum(
-        torch.exp(
-            -(((across - x - side * 2.6 * width) / (1.3 * width)) ** 2)
-            - ((down - y - 0.6 * height) / (1.3 * width)) ** 2
-        )
-        for side in (-1, 1)
-    )
-    return blobs[:, None] * skin
+    """Labels [B,s,s] -> mask [B,1,s,s]: two Gaussian spots on the skin, to both sides of the lower end of the nose."""
+    x, y, width, height = extent(region_mask(labels, "nose"))
+    across, down = pixel_grid(labels.shape[-1], labels.device)
+    radius = CHEEK_RADIUS * width
+    below = ((down - y - CHEEK_BELOW * height) / radius) ** 2
+    spots = sum(
+        torch.exp(-(((across - x - side * CHEEK_BESIDE * width) / radius) ** 2) - below) for side in (-1, 1)
+    )  # [B,s,s]
+    return spots[:, None] * soft_mask(labels, "skin")
 
 
 def pixel_grid(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The columns [1,1,s] and the rows [1,s,1] of a picture, in pixels."""
     line = torch.arange(size, device=device, dtype=torch.float32)
     return line[None, None, :], line[None, :, None]
 
