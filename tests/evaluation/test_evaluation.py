@@ -3,7 +3,6 @@
 import copy
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -11,56 +10,30 @@ from dataclasses import replace
 
 import pytest
 import torch
+from evaluation_cases import ORACLE, PROMPTS, ROWS, options, protocol
 from metric_cases import make_networks
 from toy_cases import openai_net
 
 from where2edit.commands.evaluate import build_parser
 from where2edit.core.config import build_section
-from where2edit.editor import sheets
 from where2edit.editor.build import build_conditions, build_encoder, build_frozen
-from where2edit.editor.editor import Editor
 from where2edit.editor.profile import load_profile
-from where2edit.evaluation import evaluate as command
-from where2edit.evaluation import heldout, protocols, tables, workers
+from where2edit.evaluation import evaluate as evaluation
+from where2edit.evaluation import heldout, tables, workers
 from where2edit.evaluation import networks as evaluation_networks
 from where2edit.evaluation.edit_maker import source_to_blend_site
 from where2edit.evaluation.figures import average
-from where2edit.evaluation.goals import outcome
 from where2edit.evaluation.metrics.intervals import Interval
 from where2edit.evaluation.options import EvaluationOptions
-from where2edit.evaluation.protocols import Goal, Prompt, Protocol, Row
+from where2edit.evaluation.protocols import Goal, Row
 from where2edit.evaluation.rows import RowBuilder
 from where2edit.evaluation.runner import ProtocolRunner
-from where2edit.evaluation.samples import SamplingPlan, prompt_batches
+from where2edit.evaluation.samples import SamplingPlan
 from where2edit.evaluation.store import MeasurementStore
 from where2edit.evaluation.table import PlannedTable
-from where2edit.facetext.phrases import EDITOR_PROMPTS, NAMES
 from where2edit.methods import METHODS
-from where2edit.methods.base import MethodConfig
 from where2edit.text_image import TEXT_IMAGE
 from where2edit.text_image.clip import ClipOptions
-
-ROWS = (Row("no-op", "no-op"), Row("full-image", "full-image"), Row("ours"))
-ORACLE = Row("oracle", "oracle-mask")
-PROMPTS = (Prompt("blond hair", ("hair",)), Prompt("red lips", ("lips",)), Prompt("big nose", ("nose",)))
-
-
-def protocol(**changes):
-    base = Protocol(
-        name="small",
-        title="Small",
-        prompts_from="ours",
-        prompts=PROMPTS,
-        rows=ROWS,
-        metrics=("fid_vs_unedited", "success_train_encoder", "id_arcface", "changed_outside_mask", "psnr_outside_hair"),
-        tests=("id_arcface",),
-        paper={"ours": {"id_arcface": 0.84}, "StyleCLIP": {"id_arcface": 0.79}},
-    )
-    return replace(base, **changes)
-
-
-def options(**changes):
-    return replace(EvaluationOptions(n=4, seed=500, processes=1), **changes)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +47,7 @@ def toy():
 def run(toy, folder, chosen=None, rows=ROWS, **changes):
     profile, encoder = toy
     networks = make_networks(train_encoder=encoder)
-    return command.evaluate(profile, chosen or [protocol(rows=rows)], folder, encoder, networks, options(**changes))
+    return evaluation.evaluate(profile, chosen or [protocol(rows=rows)], folder, encoder, networks, options(**changes))
 
 
 def contents(folder):
@@ -85,7 +58,7 @@ def contents(folder):
 def same_commit():
     """The commit is a label of every figure; someone may commit while the tests run."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(command, "commit", lambda: "0" * 40)
+        patch.setattr(evaluation, "commit", lambda: "0" * 40)
         yield
 
 
@@ -176,7 +149,7 @@ import test_evaluation as t
 from where2edit.core import distributed
 from where2edit.editor.build import build_conditions, build_encoder, build_frozen
 from where2edit.editor.profile import load_profile
-t.command.commit = lambda: "0" * 40
+t.evaluation.commit = lambda: "0" * 40
 distributed.start_processes("cpu")
 profile = load_profile("configs/toy.yaml", ["blending.threshold=0.5"])
 torch.manual_seed(0)
@@ -266,28 +239,9 @@ def test_a_crossed_protocol_prints_prompts_and_goals(toy, tmp_path):
     assert {line["n"] for line in lacking} != {2}, "only sources that lack the attribute count"
 
 
-def test_goals_by_hand():
-    prompts = tuple(Prompt(text, (), None, ("t",) * (text != "d")) for text in "abcd")
-    found = {"a": 0.8, "b": 0.5, "d": 0.0}
-    values = {("id_arcface", text): Interval(value, 0, 1, 5) for text, value in found.items()}
-    table = protocol(prompts=prompts)
-    mean = outcome(Goal("id_arcface", at_least=0.65, tag="t"), table, values)
-    assert mean.measured == pytest.approx(0.65) and mean.met and mean.below == ("b",) and mean.unknown == ("c",)
-    each = outcome(Goal("id_arcface", at_least=0.65, tag="t", share=0.6), table, values)
-    assert each.measured == 0.5 and not each.met
-    assert outcome(Goal("id_arcface", at_most=0.8), table, values).met
-    nothing = outcome(Goal("id_facenet", at_least=0), table, values)
-    assert nothing.measured is None and not nothing.met and len(nothing.unknown) == 4
-
-
-def test_the_editor_protocol_tries_every_editor_prompt():
-    asked = {prompt.text: prompt.concept for prompt in protocols.load("editor").prompts}
-    assert asked == {text: name if true else f"-{name}" for text, (name, true) in EDITOR_PROMPTS.items()}
-
-
 def test_an_evaluation_is_one_call_from_python(toy, tmp_path):
     chosen = [protocol(metrics=("changed_outside_mask",), tests=(), paper={}, rows=ROWS[::2])]
-    pages = command.evaluate_profile(toy[0], chosen, tmp_path, "cpu", options(n=2))
+    pages = evaluation.evaluate_profile(toy[0], chosen, tmp_path, "cpu", options(n=2))
     assert pages == [tmp_path / "report.md"]
     assert figures(tmp_path)["no-op", "changed_outside_mask", None, None]["value"] == 0
 
@@ -295,13 +249,6 @@ def test_an_evaluation_is_one_call_from_python(toy, tmp_path):
 def test_the_options_of_python_and_of_the_command_line_have_the_same_defaults():
     given = vars(build_parser("").parse_args(["--table", "1"]))
     assert {name: given[name] for name in vars(EvaluationOptions())} == vars(EvaluationOptions())
-
-
-def test_one_row_only():
-    assert [row.label for row in protocols.only_rows(protocol(), ["ours"]).rows] == ["ours"]
-    assert protocols.only_rows(protocol(), []) == protocol()
-    with pytest.raises(ValueError, match="no row 'our'; did you mean 'ours'"):
-        protocols.only_rows(protocol(), ["our"])
 
 
 def test_strength_sequence_and_time(toy, tmp_path):
@@ -337,7 +284,7 @@ def test_masks_do_not_render(toy, tmp_path, monkeypatch):
     assert (tmp_path / "masks.png").is_file() and (tmp_path / "masks-sheet.png").is_file()
 
 
-def test_missing_tools_and_rows_are_named(toy, tmp_path):
+def test_missing_networks_and_rows_are_named(toy, tmp_path):
     absent = Row("W/O Clus", weights="{profile}/nowhere.safetensors", trained_with=("losses.x.weight=0",))
     rows = (*ROWS[:1], absent, *ROWS[2:])
     profile, encoder = toy
@@ -345,7 +292,9 @@ def test_missing_tools_and_rows_are_named(toy, tmp_path):
     for name in ("heldout_encoder", "real_features"):
         networks._ready.pop(name)
     metrics = ("success_heldout_encoder", "fid_vs_real", "id_facenet")
-    command.evaluate(profile, [protocol(rows=rows, metrics=metrics, tests=())], tmp_path, encoder, networks, options())
+    evaluation.evaluate(
+        profile, [protocol(rows=rows, metrics=metrics, tests=())], tmp_path, encoder, networks, options()
+    )
     page = (tmp_path / "report.md").read_text()
     assert "`success_heldout_encoder` was left out: name a text-image encoder" in page
     assert "Row *W/O Clus* was left out: its weights toy/nowhere.safetensors are not here. Train it: `python " in page
@@ -360,7 +309,7 @@ def test_a_heldout_encoder_of_any_kind(toy, tmp_path):
     chosen = [protocol(metrics=("success_heldout_encoder", "cosine_after_heldout_encoder"), tests=(), rows=ROWS[::2])]
     named = options(heldout=f"clip:{tmp_path / 'small.pt'}")
     networks = evaluation_networks.build_networks(profile, encoder, "cpu", named, tmp_path)
-    command.evaluate(profile, chosen, tmp_path, encoder, networks, named)
+    evaluation.evaluate(profile, chosen, tmp_path, encoder, networks, named)
     found = {key[:2]: line for key, line in figures(tmp_path).items()}
     assert found["no-op", "success_heldout_encoder"]["value"] == 0
     assert found["no-op", "success_heldout_encoder"]["heldout"] == named.heldout
@@ -389,31 +338,6 @@ def test_another_encoder_or_judge_is_another_store(toy, tmp_path):
         known |= {str(row.depends_on) for row in table.rows}
         assert not table.left_out and builder.plan(protocol(), SamplingPlan(2)).rows[-1].method is table.rows[-1].method
     assert len(known) == 3 * len(ROWS)
-
-
-FAULTS = """
-import resource, sys
-from where2edit.core.memory import keep_freed_memory
-import torch
-if sys.argv[1] == "keep":
-    assert keep_freed_memory()
-def faults():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(40):  # glibc lets the first ones creep through the heap
-    torch.ones(10_000_000)
-before = faults()
-for _ in range(5):
-    torch.ones(10_000_000)
-print(faults() - before)
-"""
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator")
-def test_freed_memory_is_kept():
-    """Five tensors of 40 MB, each freed: 50,000 pages are fetched again and again, or none."""
-    start = [sys.executable, "-c", FAULTS]
-    plain, kept = (int(subprocess.check_output([*start, how], text=True)) for how in ("plain", "keep"))
-    assert kept < 1000 and kept < plain / 10
 
 
 def test_a_source_without_its_tail_edits_the_same(frozen, toy):
@@ -469,83 +393,3 @@ def test_controls(toy, frozen):
     assert oracle.mask[1, 0, 11].sum() == 4 and oracle.mask[1].sum() == 4
     with pytest.raises(ValueError, match="does not know the region of .*a hat"):
         edit("oracle-mask", toy, frozen, ["a hat", "blond hair"], regions=regions, parser=parser)
-
-
-def test_contact_sheet(tmp_path):
-    editor = Editor.load("configs/toy.yaml", ["blending.threshold=0.5"], device="cpu")
-    page = sheets.contact_sheet(editor, [0, 1], ["blond hair", "red lips"], 32)
-    with_masks = sheets.contact_sheet(editor, [0], ["blond hair", "red lips"], 32, masks=True)
-    assert page.width > 3 * 32 and page.height > 2 * 32 and with_masks.height > 2 * 32
-    assert page.tobytes() == sheets.contact_sheet(editor, [0, 1], ["blond hair", "red lips"], 32).tobytes()
-    assert sheets.save_sheet(page, tmp_path / "new" / "a.jpg").read_bytes()[:2] == b"\xff\xd8"
-    assert sheets.save_sheet(page, tmp_path / "a.png").is_file()
-    with pytest.raises(ValueError, match="a .png or a .jpg"):
-        sheets.save_sheet(page, tmp_path / "a.gif")
-
-
-def test_application_sheets_show_the_edits_of_the_editor():
-    editor, cell = Editor.load("configs/toy.yaml", ["blending.threshold=0.5"], device="cpu"), 32
-    page = sheets.two_prompt_sheet(editor, [0, 1], [("old", "grey hair"), ("a beard", "a smile")], cell)
-    assert (
-        page.tobytes()
-        != sheets.two_prompt_sheet(editor, [0, 1], [("old", "a hat"), ("a beard", "a hat")], cell).tobytes()
-    )
-    chain = sheets.sequence_sheet(editor, [0, 1], ["blond hair", "red lips", "old"], cell)
-    assert chain.width > page.width and chain.height == page.height
-    style = sheets.reference_sheet(editor, 0, [2, 3], ["blond hair", "red lips"], cell)
-    assert style.tobytes() != sheets.reference_sheet(editor, 0, [2, 4], ["blond hair", "red lips"], cell).tobytes()
-
-
-def test_lanes_pair_and_cross():
-    spread = prompt_batches(protocol(), SamplingPlan(5), range(2, 5))
-    assert [p.text for p in spread[0].prompts] == ["big nose", "blond hair", "red lips"]
-    assert spread[0].index.tolist() == [2, 3, 4]
-    crossed = prompt_batches(protocol(), SamplingPlan(5, crossed=True), range(2, 5))
-    numbers = sorted(i for asked in crossed for i in asked.index.tolist())
-    assert numbers == list(range(6, 15)) and {asked.prompts for asked in crossed} == {(p,) * 3 for p in PROMPTS}
-    strengths = prompt_batches(protocol(kind="strength", strengths=(0.1, 0.2)), SamplingPlan(5), range(0, 2))
-    assert [asked.tag for asked in strengths] == ["s0.1", "s0.2"]
-
-
-@pytest.mark.parametrize("name", protocols.names())
-def test_shipped_protocols_are_whole(name):
-    table = protocols.load(name)
-    assert table.name == name and table.rows[-1].method == protocols.METHOD
-    assert any(row.method != protocols.METHOD for row in table.rows)
-    assert set(table.tests) <= set(table.metrics)
-    for row in table.rows:
-        METHODS.get(row.method if row.method != protocols.METHOD else "where2edit")
-    assert {prompt.concept.removeprefix("-") for prompt in table.prompts if prompt.concept} <= set(NAMES)
-    for numbers in table.paper.values():
-        assert set(numbers) <= set(table.metrics)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"metrics": ("id_arcfase",)}, "unknown metric 'id_arcfase'; did you mean 'id_arcface'"),
-        ({"prompts": (Prompt("x", ("hairs",)),)}, "unknown face region 'hairs'; did you mean 'hair'"),
-        ({"prompts": PROMPTS + PROMPTS[:1]}, "names a prompt twice"),
-        ({"rows": ROWS + ROWS[:1]}, "different labels"),
-        ({"strengths": (0.1,)}, "strengths belong to kind"),
-        ({"goals": (Goal("id_arcface", at_least=1, tag="hair"),)}, "no prompt with such a tag"),
-    ],
-)
-def test_protocol_errors(changes, message):
-    with pytest.raises(ValueError, match=message):
-        protocol(**changes)
-
-
-def test_command_errors(tmp_path):
-    assert protocols.load("2").name == "table2"
-    everything = [table.name for table in protocols.select(["all", "masks"])]
-    assert sorted([*everything, "editor"]) == sorted(protocols.names()) and everything[0] == "table1"
-    assert [table.name for table in protocols.select(["editor", "1"])] == ["editor", "table1"]
-    with pytest.raises(ValueError, match="unknown table 'mask'; did you mean 'masks'"):
-        protocols.load("mask")
-    with pytest.raises(ValueError, match="holds 0 pictures"):
-        evaluation_networks.real_features(tmp_path, make_networks(), tmp_path)
-    with pytest.raises(ValueError, match="at least 1"):
-        SamplingPlan.of(protocol(), options(n=-1))
-    assert tables.number("success_train_encoder", 0.9872) == "98.72 %"
-    assert MethodConfig().name == "where2edit"
