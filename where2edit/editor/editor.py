@@ -52,6 +52,12 @@ class Result:
     after: float
 
     @property
+    def image(self) -> Tensor:
+        """The edited image [1,3,R,R] in [-1,1]."""
+        assert self.edit.image is not None  # the editor renders every edit
+        return self.edit.image
+
+    @property
     def understood(self) -> bool:
         """Whether the encoder sees more of the prompt (less of it, where the strength is negative) than noise could."""
         gain = self.after - self.before
@@ -77,9 +83,11 @@ class Editor:
 
     @torch.no_grad()
     def source(self, seed: int | None = None, w: Tensor | None = None) -> Source:
-        """A generated face: of a seed, or of latents w [1,L,512] or [1,512]."""
+        """A generated face: of a seed, or of latents w [1,L,512] or [1,512]. ValueError where both are missing."""
         generator = self.frozen.generator
         if w is None:
+            if seed is None:
+                raise ValueError("a source needs a seed or latents w, got neither; give for example seed=3")
             w = generator.w(generator.sample_z([seed]), self.profile.generator.truncation)
         elif w.ndim == 2:
             w = w[:, None].expand(-1, generator.num_w, -1)
@@ -92,8 +100,10 @@ class Editor:
         edit = self.method.propose(source, condition)
         edit = edit.with_(mask=self.mask(edit, step))
         edit = combine_with_earlier(self.method.render, source, self.method.render(source, edit), earlier)
-        edit = edit.with_(certificate=certify(source.image, edit.image, edit.mask, self.halo))
-        return Result(step, edit, self.score(source.image, condition), self.score(edit.image, condition))
+        assert source.image is not None and edit.image is not None  # both walked every site
+        certificate = certify(source.image, edit.image, edit.mask, self.halo)
+        before, after = (self.score(image, condition) for image in (source.image, edit.image))
+        return Result(step, edit.with_(certificate=certificate), before, after)
 
     @torch.no_grad()
     def sequence(self, source: Source, steps: list[Step]) -> list[Result]:

@@ -21,13 +21,15 @@ MAPPER = {"own": "per_site_weight", "aim": "direction_faces", "reach": "directio
 ATTENTION = {"frozen": "starts_at"}
 # Keys that stood in the section itself and were read by some of its choices only: they are options of those now, and
 # had no effect with the others.
-GENERATOR_OPTIONS = {"stylegan2": ("resolution", "channel_multiplier", "seed")}
-TEXT_IMAGE_OPTIONS = {"clip": ("model", "pixels"), "toy": ("seed",)}
-MAPPER_OPTIONS = {
+GENERATOR_OPTIONS: dict[str, tuple[str, ...]] = {"stylegan2": ("resolution", "channel_multiplier", "seed")}
+TEXT_IMAGE_OPTIONS: dict[str, tuple[str, ...]] = {"clip": ("model", "pixels"), "toy": ("seed",)}
+MAPPER_OPTIONS: dict[str, tuple[str, ...]] = {
     "w_principal": ("components", "hidden", "per_site_weight", "direction_faces", "direction_length", "colours")
     + ("samples", "seed")
 }
-ATTENTION_OPTIONS = {"modulated": ("inputs", "channels", "bias", "noise", "starts_at", "styled")}
+ATTENTION_OPTIONS: dict[str, tuple[str, ...]] = {
+    "modulated": ("inputs", "channels", "bias", "noise", "starts_at", "styled")
+}
 # What a section without a name of its choice meant.
 GENERATOR, TEXT_IMAGE, SPACE = "mobilestylegan", "facetext", "stylespace"
 

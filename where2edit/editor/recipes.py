@@ -139,7 +139,7 @@ def perform(editor: Editor, recipe: Recipe, folder: Path) -> tuple[list[Path], l
     stem = f"{stem}-{slug(results[0].step.prompt)}"
     paths = [folder / f"{stem}-{'sweep' if recipe.sweep else 'step'}{i + 1}.png" for i in range(len(results))]
     for result, path in zip(results, paths, strict=True):
-        pictures.save_png(result.edit.image[0], path)
+        pictures.save_png(result.image[0], path)
     paths.append(
         pictures.save_png(result_sheet(source.image[0], results, bool(recipe.sweep)), folder / f"{stem}-sheet.png")
     )
@@ -175,10 +175,10 @@ def result_sheet(source: Tensor, results: list[Result], sweep: bool, cell: int =
     if sweep:
         labels = ("source", *(f"strength {result.step.strength:g}" for result in results), "mask")
         overlay = pictures.overlay_mask(source, results[-1].edit.mask)
-        return pictures.sheet([[source, *(r.edit.image[0] for r in results), overlay]], column_labels=labels, cell=cell)
+        return pictures.sheet([[source, *(r.image[0] for r in results), overlay]], column_labels=labels, cell=cell)
     rows, before = [], source
     for result in results:
-        image = result.edit.image[0]
+        image = result.image[0]
         overlay = pictures.overlay_mask(before, result.edit.mask)
         rows.append([before, image, overlay, pictures.difference(before, image)])
         before = image
