@@ -15,7 +15,7 @@ from torch import Tensor
 from where2edit.backbones.face_parsing import region_mask
 from where2edit.backbones.preprocess import resize
 from where2edit.core.records import Condition, Edit, Source
-from where2edit.editing.masks import grow
+from where2edit.editing.certificate import allowed_region
 from where2edit.evaluation.networks import MetricNetworks
 
 LPIPS_SIZE = 256  # pixels at which LPIPS compares images
@@ -94,8 +94,7 @@ class EditBatch:
     def outside_mask(self) -> Tensor:
         """True where a pixel is out of reach: outside the mask's active cells grown by the halo; bool [B,R,R]."""
         size = self.before.images.shape[-1]
-        active = F.interpolate((self.edit.mask > 0).float(), (size, size), mode="nearest")
-        return grow(active, self.halo)[:, 0] == 0
+        return ~allowed_region(self.edit.mask, self.halo, size)[:, 0]
 
     @cached_property
     def perceptual(self) -> tuple[Tensor, Tensor]:
