@@ -8,10 +8,20 @@ from PIL import Image
 from torch import Tensor
 
 from where2edit.backbones.preprocess import resize
+from where2edit.core.records import Source
 from where2edit.editor.editor import Editor, Step
 from where2edit.files import pictures
 
-PROMPTS = ("blond hair", "black hair", "purple hair", "curly hair", "bangs", "a big smile", "lipstick", "rosy cheeks")
+PROMPTS: tuple[str, ...] = (
+    "blond hair",
+    "black hair",
+    "purple hair",
+    "curly hair",
+    "bangs",
+    "a big smile",
+    "lipstick",
+    "rosy cheeks",
+)
 PROMPTS += ("bushy eyebrows", "eyeglasses", "a beard", "old")
 QUALITY = 90  # of a JPEG
 
@@ -26,11 +36,12 @@ def contact_sheet(
     rows, labels = [], []
     for seed in seeds:
         source = editor.source(seed)
-        line, below = [source.image], [None]
+        line: list[Tensor | None] = [source.image]
+        below: list[Tensor | None] = [None]
         for prompt in prompts:
-            edit = editor.edit(source, Step(prompt)).edit
-            line.append(edit.image)
-            below.append(pictures.overlay_mask(source.image, edit.mask))
+            result = editor.edit(source, Step(prompt))
+            line.append(result.image)
+            below.append(pictures.overlay_mask(_face(source), result.edit.mask))
         for images in (line, below) if masks else (line,):
             rows.append(_shrunk(images, cell))
             labels.append(f"seed {seed}" if images is line else "")
@@ -54,13 +65,13 @@ def reference_sheet(
 
     A region is an attention prompt; what changes there comes from the reference picture's embedding.
     """
-    target, faces = editor.source(seed), [editor.source(number).image for number in references]
+    target, faces = editor.source(seed), [_face(editor.source(number)) for number in references]
     rows = [_shrunk([target.image, *faces], cell)]
     # A reference that a user brings has 8 bits per channel; so do these.
     brought = [pictures.to_picture(face) for face in faces]
     for where in wheres:
         edits = [editor.edit(target, Step(where, where, reference=picture)).edit for picture in brought]
-        mask = pictures.overlay_mask(target.image, edits[0].mask)
+        mask = pictures.overlay_mask(_face(target), edits[0].mask)
         rows.append(_shrunk([mask, *(edit.image for edit in edits)], cell))
     labels = ("target", *(f"like seed {number}" for number in references))
     return pictures.sheet(rows, ("", *wheres), labels, cell)
@@ -75,6 +86,12 @@ def two_prompt_sheet(editor: Editor, seeds: list[int], pairs: list[tuple[str, st
         rows.append(_shrunk([source.image, *(edit.image for edit in edits)], cell))
     labels = ("source", *(f"{what} / {where}" for what, where in pairs))
     return pictures.sheet(rows, [f"seed {seed}" for seed in seeds], labels, cell)
+
+
+def _face(source: Source) -> Tensor:
+    """The source image [1,3,R,R]."""
+    assert source.image is not None  # the editor's sources walk every site
+    return source.image
 
 
 def _shrunk(images: list[Tensor | None], cell: int) -> list[Tensor | None]:
