@@ -1,4 +1,4 @@
-"""The contracts of design section 7 over every registered generator; new generators come under them by themselves."""
+"""The contracts of docs/architecture.md over every registered generator; new generators come under them by themselves."""
 
 from dataclasses import dataclass
 

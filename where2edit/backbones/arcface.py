@@ -24,6 +24,7 @@ TEMPLATE = ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493
 
 
 def _convolution(node: Node, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """The node Conv; uneven padding is done beforehand, because torch pads both sides alike."""
     top, left, bottom, right = node.attributes["pads"]
     if (top, left) != (bottom, right):
         x, top, left = F.pad(x, (left, right, top, bottom)), 0, 0

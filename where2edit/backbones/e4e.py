@@ -86,4 +86,5 @@ class E4E(IRSE50):
 
 
 def _enlarge(x: Tensor, like: Tensor) -> Tensor:
+    """x at the resolution of `like`, bilinearly."""
     return F.interpolate(x, like.shape[-2:], mode="bilinear", align_corners=True)

@@ -1,5 +1,4 @@
-"""EfficientNet-Lite0 without its classifier: EfficientNet for phones, without squeeze-and-excitation (Liu, Google
-2020).
+"""EfficientNet-Lite0 without its classifier: EfficientNet without squeeze-and-excitation (Liu, Google 2020).
 
 Weights: asset `efficientnet-lite0`, ImageNet-1k. Two forms of the same network: with batch normalisation, as
 published, and fused, each normalisation folded into its convolution, which is a third faster on a CPU and is the form
@@ -119,6 +118,7 @@ def fuse(net: EfficientNetLite0) -> EfficientNetLite0:
 
 
 def _conv_norms(net: nn.Module) -> list[ConvNorm]:
+    """The network's convolutions in the order in which they were made."""
     return [module for module in net.modules() if isinstance(module, ConvNorm)]
 
 

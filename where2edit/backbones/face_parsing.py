@@ -16,11 +16,13 @@ from where2edit.backbones.preprocess import Normalise, check_images, load_strict
 from where2edit.core.registry import nearest
 from where2edit.files import assets
 
+# The classes by number; l_ and r_ are the person's own left and right, u_lip and l_lip the upper and the lower lip.
 CLASSES = (
     "background", "skin", "l_brow", "r_brow", "l_eye", "r_eye", "glasses", "l_ear", "r_ear", "earring",
     "nose", "mouth", "u_lip", "l_lip", "neck", "necklace", "cloth", "hair", "hat",
 )  # fmt: skip
 
+# What prompts and metrics call by one name.
 GROUPS: dict[str, tuple[str, ...]] = {
     "background": ("background",),
     "skin": ("skin",),
@@ -55,6 +57,8 @@ def region_mask(labels: Tensor, *regions: str) -> Tensor:
 
 
 class ConvBNReLU(nn.Module):
+    """Convolution, batch normalisation and ReLU at the input's resolution."""
+
     def __init__(self, inputs: int, outputs: int, kernel: int = 3):
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
@@ -153,6 +157,8 @@ class FeatureFusion(nn.Module):
 
 
 class Head(nn.Module):
+    """Features [B,inputs,h,w] -> class logits [B,19,h,w]."""
+
     def __init__(self, inputs: int, hidden: int):
         super().__init__()
         self.conv = ConvBNReLU(inputs, hidden)

@@ -21,6 +21,7 @@ from where2edit.files.formats.protobuf import read_frozen_graph
 
 SIZE = 160
 MARGIN = 160 / 138  # The training crops: face boxes at 138 of 182 px, of which the middle 160 are read.
+EPSILON = 0.001  # of facenet-pytorch's batch norms: a variance of 1 - EPSILON makes one the identity
 ASSETS = {"casia": "facenet-graph", "vggface2": "facenet-vggface2"}
 
 # Names of the graph's scopes -> names of facenet-pytorch's modules.
@@ -68,7 +69,7 @@ def state_from_graph(constants: dict, net: nn.Module) -> dict[str, Tensor]:
     for scope, module in _convolutions().items():
         offset = take(f"{scope}/Conv2D_bn_offset")
         state |= {f"{module}.conv.weight": take(f"{scope}/weights").permute(3, 2, 0, 1).contiguous()}
-        state |= _batch_norm(f"{module}.bn", offset, torch.zeros_like(offset), torch.full_like(offset, 1 - 0.001))
+        state |= _batch_norm(f"{module}.bn", offset, torch.zeros_like(offset), torch.full_like(offset, 1 - EPSILON))
     blocks = [(s.format(i + 1), m.format(i)) for s, (m, n, _) in _REPEATS.items() for i in range(n)]
     for scope, module in [*blocks, ("Block8", "block8")]:
         state[f"{module}.conv2d.weight"] = take(f"{scope}/Conv2d_1x1/weights").permute(3, 2, 0, 1).contiguous()
@@ -83,6 +84,7 @@ def state_from_graph(constants: dict, net: nn.Module) -> dict[str, Tensor]:
 
 
 def _batch_norm(module: str, offset: Tensor, mean: Tensor, var: Tensor) -> dict[str, Tensor]:
+    """The tensors of a batch norm with weight 1, under the module's name."""
     values = {"weight": torch.ones_like(offset), "bias": offset, "running_mean": mean, "running_var": var}
     return {f"{module}.{name}": value for name, value in values.items()}
 

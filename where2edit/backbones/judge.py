@@ -1,8 +1,8 @@
-"""The judge: an attribute classifier that neither encoder nor editor ever sees, for measuring edits.
+"""The judge: an attribute classifier for measuring edits, which no training of an encoder or an editor sees.
 
-A ResNet-18 trunk (started from the face-parsing network's, never from facetext's) with a narrow last stage, another
-seed, and no text: one logit per concept of data.phrases. Trained by scripts/train_judge.py. For non-commercial
-research only.
+A ResNet-18 trunk with a narrow last stage, started from the trunk of the face-parsing network; one logit per concept of
+facetext/phrases.py. It shares neither weights nor architecture nor seed with facetext. Trained by
+scripts/train_judge.py. For non-commercial research only.
 
 Legend: B images, C concepts, s = 112 pixels.
 """
@@ -20,7 +20,8 @@ from where2edit.backbones.preprocess import Normalise, check_images, load_strict
 from where2edit.core.registry import nearest
 from where2edit.files import assets, tensorfile
 
-SIZE = 112
+SIZE = 112  # pixels that it reads
+DROPOUT = 0.2  # of the features before the last layer, in training
 WIDTH = 256  # channels of the last stage, half of ResNet-18's
 WEIGHTS = "pretrained_models/judge.safetensors"
 KIND = "judge"  # of the file
@@ -49,7 +50,7 @@ class Judge(nn.Module):
     def encode(self, images: Tensor) -> Tensor:
         """Images in [-1,1] of the size that is to be read -> logits [B,C]."""
         _, middle, last = self.trunk(self.normalise(images))
-        return self.head(F.dropout(torch.cat([middle.mean((2, 3)), last.mean((2, 3))], 1), 0.2, self.training))
+        return self.head(F.dropout(torch.cat([middle.mean((2, 3)), last.mean((2, 3))], 1), DROPOUT, self.training))
 
     def forward(self, images: Tensor) -> Tensor:
         """Images [B,3,H,W] in [-1,1], any size -> logits [B,C]."""

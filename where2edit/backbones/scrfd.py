@@ -45,6 +45,7 @@ class FaceDetector:
         return tuple(part.to(images.device) for part in found)
 
     def _one(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The likeliest face of one image [3,size,size]: landmarks [1,5,2], box [1,4] and score [1]."""
         values = self.session.run(self.outputs, {self.input: image[None].numpy()})
         score, box, points = (
             torch.cat([torch.from_numpy(v).reshape(-1, v.shape[-1]) for v in values[i : i + len(STRIDES)]])

@@ -82,6 +82,7 @@ class PerceptualFeatures(nn.Module):
 
     @classmethod
     def load(cls, **options) -> PerceptualFeatures:
+        """The features of the trained VGG16 (asset `vgg16-lpips`); `options` as in the constructor."""
         return cls(VGG16.load(), **options)
 
     def forward(self, images: Tensor) -> Tensor:

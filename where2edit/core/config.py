@@ -1,7 +1,8 @@
-"""YAML that holds only differences -> frozen dataclasses (design section 6).
+"""Configs: YAML files that hold only what differs from the defaults -> checked frozen dataclasses.
 
-A file may name another with `base: other.yaml` (relative to itself). Overrides are `section.key=value`, the value is
-YAML.
+A file may name another with `base: other.yaml` (relative to itself), over which it is laid. Overrides of a command line
+are `section.key=value`, where the value is YAML. A dataclass stands above the code that reads it; its field names are
+the keys, its annotations say what is allowed. Options of a registered thing are checked against its own dataclass.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
+    """One mapping of the file. Raises ValueError with the line for a key that stands twice."""
     keys = [loader.construct_object(key) for key, _ in node.value]
     for key in keys:
         if keys.count(key) > 1:
@@ -144,6 +146,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
 
 
 def _scalar(hint: Any, value: Any, where: str) -> Any:
+    """`value` as str, int, float or bool; an int is taken for a float, a bool never for a number."""
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         if not -sys.float_info.max <= value <= sys.float_info.max:
             raise ValueError(f"{where} is {value}; give a finite number")

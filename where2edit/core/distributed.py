@@ -15,14 +15,17 @@ SEED_STRIDE = 1_000_003  # a prime above every number of steps, so that two runs
 
 
 def active() -> bool:
+    """Whether this process belongs to a group."""
     return dist.is_available() and dist.is_initialized()
 
 
 def rank() -> int:
+    """The number of this process in its group, from 0; 0 where there is no group."""
     return dist.get_rank() if active() else 0
 
 
 def world() -> int:
+    """How many processes the group has; 1 where there is none."""
     return dist.get_world_size() if active() else 1
 
 
@@ -30,7 +33,7 @@ def mean(values: dict[str, float], device: torch.device) -> dict[str, float]:
     """The mean of every rank's figures, name by name."""
     if world() == 1:
         return values
-    # NCCL reduces on its own device only; figures are for people, so that float32 is enough.
+    # NCCL reduces on its own device only. The figures are logged and read by people: float32 is enough.
     figures = torch.tensor(list(values.values()), device=device)
     dist.all_reduce(figures)
     return dict(zip(values, (figures / world()).tolist(), strict=True))

@@ -10,7 +10,7 @@ import ctypes
 import sys
 
 TRIM_THRESHOLD, MMAP_MAX = -1, -4  # M_TRIM_THRESHOLD and M_MMAP_MAX of malloc.h
-MOST = 2**31 - 1
+MOST = 2**31 - 1  # the largest value that mallopt takes: freed memory is never handed back
 
 
 def keep_freed_memory() -> bool:

@@ -1,4 +1,7 @@
-"""Named factories: a file in a registry's package that decorates its class is found by itself (design contract 8)."""
+"""Registries of named factories: a file in a registry's package that decorates its class is found by itself.
+
+So that one file adds one thing (docs/architecture.md, Contracts).
+"""
 
 from __future__ import annotations
 
@@ -47,6 +50,7 @@ class Registry:
         return decorate
 
     def _import_all(self) -> None:
+        """Import every module of the package once; each registers what it holds."""
         if not self._complete:
             package = importlib.import_module(self.package)
             for module in pkgutil.iter_modules(package.__path__):
@@ -54,6 +58,7 @@ class Registry:
             self._complete = True
 
     def names(self) -> list[str]:
+        """Every registered name, sorted."""
         self._import_all()
         return sorted(self._factories)
 

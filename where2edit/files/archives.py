@@ -25,6 +25,7 @@ def extract(archive: Path, member: str, path: Path, limit: int | None) -> None:
 
 
 def _from_zip(archive: Path, member: str, path: Path, limit: int | None) -> None:
+    """`extract` for a wheel."""
     with zipfile.ZipFile(archive) as opened:
         if member not in opened.namelist() or opened.getinfo(member).is_dir():
             raise SourceError(f"archive {archive.name} has no member {member}")
@@ -33,6 +34,7 @@ def _from_zip(archive: Path, member: str, path: Path, limit: int | None) -> None
 
 
 def _from_tar(archive: Path, member: str, path: Path, limit: int | None) -> None:
+    """`extract` for an sdist."""
     with tarfile.open(archive, "r:*") as opened:
         found = next((info for info in opened if info.name == member and info.isreg()), None)
         if found is None:
@@ -41,6 +43,7 @@ def _from_tar(archive: Path, member: str, path: Path, limit: int | None) -> None
 
 
 def _copy(stream: BinaryIO, path: Path, limit: int | None, member: str) -> None:
+    """Copy a stream into a file. Raises SourceError past `limit` bytes, so that a small archive cannot fill a disk."""
     written = 0
     with storage(path.parent):
         file = path.open("wb")

@@ -1,4 +1,4 @@
-"""Names of weights -> verified local files: `fetch("scrfd")` is the whole of it.
+"""Names of weights -> verified local files: `fetch("scrfd")` finds, or downloads and checks, and returns the path.
 
 pretrained_models/manifest.yaml says for each name where it comes from and which sha256 it must have. A file counts as
 here when it lies in a folder of the user's own ($WHERE2EDIT_WEIGHTS), in the repository, or in the cache
@@ -116,6 +116,7 @@ def _download(name: str, asset: Entry) -> Path:
 
 
 def _from_address(name: str, asset: Entry, url: str) -> Path:
+    """Download a weight from its address and install it."""
     file = cache_folder() / "downloads" / asset.file.replace("/", "-")
     if downloads.from_address(url, file, asset.size, name):
         # A part of another day may belong to another version of the file; one try from the first byte settles it.
@@ -201,6 +202,7 @@ def _check(name: str, asset: Entry, file: Path, advice: str) -> None:
 
 
 def _fingerprint(file: Path) -> dict:
+    """By what an unchanged file is known without hashing it."""
     stat = file.stat()
     return {"path": str(file), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
 

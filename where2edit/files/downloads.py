@@ -111,6 +111,7 @@ def registry_address() -> str:
 
 
 def _check_scheme(url: str) -> None:
+    """Raises SourceError for an address without https; this machine itself is excepted, for tests and mirrors."""
     parts = urlsplit(url)
     if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "localhost"):
         raise SourceError(f"{parts.hostname} was reached without https")

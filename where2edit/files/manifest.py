@@ -82,6 +82,7 @@ def manifest() -> Manifest:
 
 @lru_cache(maxsize=4)
 def _read(path: Path) -> Manifest:
+    """The manifest at `path`, checked once."""
     read = build(Manifest, read_yaml(path), "manifest")
     for name, asset in read.assets.items():
         for source in asset.sources:

@@ -94,6 +94,7 @@ def load_image(path: str | Path, size: int | None = None) -> Tensor:
 
 
 def _open(path: Path) -> Image.Image:
+    """The picture with its rotation tag obeyed. Raises ValueError for one of too many pixels."""
     picture = Image.open(path)
     if picture.width * picture.height > MOST_PIXELS:
         raise ValueError(f"{path} has {picture.width}x{picture.height} pixels; at most {MOST_PIXELS} are read")
@@ -171,6 +172,7 @@ def difference(a: Tensor, b: Tensor, gain: float = 4.0, floor: float = 0.25) -> 
 
 
 def _batch(image: Tensor) -> Tensor:
+    """[3,H,W] or [B,3,H,W] -> [B,3,H,W]."""
     batch = image if image.ndim == 4 else image[None]
     if batch.ndim != 4 or batch.shape[1] != 3:
         raise ValueError(f"image must be [3,H,W] or [B,3,H,W], got {list(image.shape)}")
@@ -215,6 +217,7 @@ def sheet(
 
 
 def _paste(page: Image.Image, image: Tensor, x: int, y: int, cell: int) -> None:
+    """Put an image into the square cell whose upper left corner is (x, y), centred."""
     picture = to_picture(image)
     scale = cell / max(picture.size)
     size = tuple(max(1, round(side * scale)) for side in picture.size)

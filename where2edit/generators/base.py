@@ -1,4 +1,6 @@
-"""The site/step protocol: a generator offers named sites and one step; a method writes the loop (design contract 1).
+"""The interface of generators: named sites and one step; whoever edits writes the loop over the sites.
+
+Walking all sites one by one equals plain synthesis bit for bit (docs/architecture.md, Contracts).
 
 Legend: B batch, L number of w codes, C channels, R output resolution. Images are [B,3,R,R] in [-1,1].
 """
@@ -26,8 +28,8 @@ class GeneratorConfig:
     name: str = "mobilestylegan"
     weights: str | None = None  # asset name or path of safetensors; None: the generator's own default, or random ones
     options: dict[str, Any] = field(default_factory=dict)  # checked against the generator's own options
-    blend_site: str = "64.conv1"  # the paper's "layer 13"
-    truncation: float = 0.7
+    blend_site: str = "64.conv1"  # the site where an edit is blended in; the paper's "layer 13"
+    truncation: float = 0.7  # psi: 1 leaves w as it is, 0 gives the mean face
 
 
 @dataclass(frozen=True)
@@ -87,9 +89,9 @@ class Generator(nn.Module, ABC):
     """
 
     name: str
-    sites: tuple[Site, ...]
-    resolution: int
-    num_w: int
+    sites: tuple[Site, ...]  # in the order in which they run
+    resolution: int  # R
+    num_w: int  # L
     z_dim = 512
     w_dim = 512
     w_mean: Tensor
@@ -119,6 +121,7 @@ class Generator(nn.Module, ABC):
         """The finished image [B,3,R,R] of a canvas that walked every site."""
 
     def freeze(self) -> Generator:
+        """The generator itself, in evaluation mode and without gradients of its parameters."""
         return self.eval().requires_grad_(False)
 
     def site(self, name: str) -> Site:

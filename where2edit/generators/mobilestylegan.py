@@ -53,6 +53,7 @@ class Modulated(nn.Module):
             self.register_buffer("noise", torch.empty(resolution, resolution))
 
     def affine(self, w: Tensor) -> Tensor:
+        """w [B,512] -> style [B,width]."""
         return F.linear(w, self.style_weight, self.style_bias)
 
     def convolve(self, x: Tensor) -> Tensor:
@@ -64,6 +65,7 @@ class Modulated(nn.Module):
 
 
 def _sites() -> tuple[Site, ...]:
+    """The 23 sites in the order in which they run: at each resolution an enlargement and two convolutions."""
     sites = [Site(4, "conv1", 512, 512, up=1, spread=1)]
     for r, channels in list(CHANNELS.items())[1:]:
         wide = CHANNELS[r // 2]
@@ -123,6 +125,7 @@ class MobileStyleGAN(Generator):
         return weight * block.depthwise.sum((1, 2, 3)), bias + block.noise.mean()
 
     def _block(self, site: Site) -> Modulated:
+        """The parameters of a site."""
         return self.blocks[site.name.replace(".", "_")]
 
     def start(self, batch: int) -> Canvas:
@@ -149,6 +152,7 @@ def mobilestylegan(config: GeneratorConfig = GeneratorConfig(), options: NoOptio
 
 
 def _module(site: Site) -> Modulated:
+    """The parameters of a site, empty."""
     if site.role == "up":
         return Modulated(site.width)
     if site.rgb:

@@ -154,6 +154,7 @@ class StyleGAN2(Generator):
         return x
 
     def layer(self, site: Site) -> StyledLayer:
+        """The layer of a site."""
         return self.synthesis_network[str(site.resolution)][site.role]
 
     def w_index(self, site: Site) -> int:
@@ -217,6 +218,7 @@ def load(path: str | Path) -> StyleGAN2:
 
 
 def _number(metadata: dict[str, str], key: str, path: str | Path) -> int:
+    """A size from the metadata of a file. Raises ValueError where it is none."""
     if not metadata.get(key, "").isdecimal():
         raise ValueError(f"{path} says {key}={metadata.get(key)!r}, expected a number; convert it again")
     return int(metadata[key])

@@ -42,6 +42,7 @@ def bias_act(
 
 
 def _reference(x: Tensor, bias: Tensor | None, scale: Tensor | None, noise: Tensor | None, activation: str) -> Tensor:
+    """The operation in plain torch."""
     tail = (1,) * (x.ndim - 2)
     if scale is not None:
         x = x * scale.view(*scale.shape, *tail)
@@ -53,6 +54,7 @@ def _reference(x: Tensor, bias: Tensor | None, scale: Tensor | None, noise: Tens
 
 
 def _fast(x: Tensor, bias: Tensor | None, scale: Tensor | None, noise: Tensor | None, activation: str) -> Tensor:
+    """The operation as one CUDA kernel."""
     if noise is not None:
         noise = noise.expand(1, 1, *x.shape[2:]).contiguous()
     bias, scale = (None if operand is None else operand.contiguous() for operand in (bias, scale))
@@ -71,6 +73,7 @@ def dense(x: Tensor) -> Tensor:
 
 
 def _kernel(x: Tensor, slope: float, gain: float, bias=None, scale=None, noise=None, like=None) -> Tensor:
+    """Call the kernel; with `like`, the sign of `like` instead of that of the input chooses the slope."""
     y = torch.empty_like(x)
     torch.ops.where2edit.bias_act(x, bias, scale, noise, like, slope, gain, channels_last(x), y)
     return y
@@ -127,6 +130,7 @@ def _sum_pixels(x: Tensor) -> Tensor:
 
 
 def _check(x: Tensor, bias: Tensor | None, scale: Tensor | None, noise: Tensor | None, activation: str) -> None:
+    """Raises ValueError naming the operand whose shape does not fit."""
     if activation not in GAINS:
         raise ValueError(f"activation is {activation!r}; allowed: {', '.join(GAINS)}")
     if x.ndim < 2:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 WHITE = (0.950456, 1.0, 1.088754)  # D65
+# Linear sRGB -> XYZ (IEC 61966-2-1); the numbers below are that standard's and CIE 15's.
 TO_XYZ = ((0.412453, 0.357580, 0.180423), (0.212671, 0.715160, 0.072169), (0.019334, 0.119193, 0.950227))
 
 

@@ -55,6 +55,7 @@ def use_fast(impl: str, name: str, x: Tensor) -> bool:
 
 
 def _why_not(x: Tensor) -> str | None:
+    """Why the kernels cannot run on `x`, as a clause; None where they can. The first call builds or loads them."""
     if not x.is_cuda:
         return f"the tensor is on '{x.device}' and the kernels need a CUDA device"
     if x.dtype not in DTYPES:

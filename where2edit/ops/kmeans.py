@@ -87,6 +87,7 @@ class _Lloyd:
         self.tall, self.wide = (_refinement(size, upsample).to(cells) for size in (h, w))
 
     def chunks(self) -> Iterator[Tensor]:
+        """The cells in pieces whose refined points fit into CHUNK numbers."""
         return iter(self.cells.split(self.rows))
 
     def refine(self, values: Tensor) -> Tensor:

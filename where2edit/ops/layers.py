@@ -10,7 +10,11 @@ from torch import Tensor, nn
 
 
 class EqualLinear(nn.Module):
-    """Equalised learning rate: weight ~ N(0,1)/lr_mul, scaled at run time by lr_mul/sqrt(inputs)."""
+    """A linear layer with equalised learning rate: [...,inputs] -> [...,outputs].
+
+    The weight is drawn from N(0,1)/lr_mul and scaled by lr_mul/sqrt(inputs) at run time, so that every layer learns at
+    the same speed. `bias` is the value that all biases start with.
+    """
 
     def __init__(self, inputs: int, outputs: int, bias: float = 0.0, lr_mul: float = 1.0):
         super().__init__()
@@ -34,5 +38,7 @@ def text_branch(text_dim: int, outputs: int) -> nn.Sequential:
 
 
 class _Activation(nn.Module):
+    """`scaled_leaky_relu` as a module, for nn.Sequential."""
+
     def forward(self, x: Tensor) -> Tensor:
         return scaled_leaky_relu(x)

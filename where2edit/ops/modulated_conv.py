@@ -17,7 +17,7 @@ from where2edit.ops.convolution import convolution
 from where2edit.ops.extension import Impl, check_impl
 from where2edit.ops.upfirdn2d import upfirdn2d
 
-EPSILON = 1e-8
+EPSILON = 1e-8  # under the root of the demodulation, as in the official code
 
 
 def modulated_conv(
@@ -68,20 +68,22 @@ def blur_padding(taps: int, kernel: int) -> tuple[int, int, int, int]:
 
 
 def _grouped(x: Tensor, weight: Tensor, style: Tensor, transposed: bool, demodulate: bool) -> Tensor:
+    """The reference: a weight of its own for each sample, the samples as groups of one convolution."""
     batch, inputs, height, width = x.shape
     outputs, _, kernel, _ = weight.shape
     modulated = weight[None] * style[:, None, :, None, None]  # [B,O,I,k,k]
     if demodulate:
         modulated = modulated * (modulated.square().sum((2, 3, 4), keepdim=True) + EPSILON).rsqrt()
-    x = x.reshape(1, batch * inputs, height, width)
+    x = x.reshape(1, batch * inputs, height, width)  # [B,I,H,W] -> [1,B*I,H,W]
     if transposed:
         y = F.conv_transpose2d(x, modulated.transpose(1, 2).flatten(0, 1), stride=2, groups=batch)
     else:
         y = F.conv2d(x, modulated.flatten(0, 1), padding=kernel // 2, groups=batch)
-    return y.view(batch, outputs, *y.shape[2:])
+    return y.view(batch, outputs, *y.shape[2:])  # [1,B*O,.,.] -> [B,O,.,.]
 
 
 def _check(x: Tensor, weight: Tensor, style: Tensor, fir: Tensor | None) -> None:
+    """Raises ValueError naming the operand whose shape does not fit."""
     if x.ndim != 4 or weight.ndim != 4 or weight.shape[1] != x.shape[1] or weight.shape[2:] != weight.shape[-1:] * 2:
         found = f"{list(x.shape)} and {list(weight.shape)}"
         raise ValueError(f"modulated_conv takes x [B,I,H,W] and weight [O,I,k,k], got {found}")

@@ -16,7 +16,7 @@ def region_averages(a: Tensor, labels: Tensor, num_regions: int, impl: Impl = "a
     """The mean attention of each region and whether the region has pixels: what the region hinge of Eq. 5 reads.
 
     a: [B,1,H,W]; labels: [B,H,W] in [0,num_regions). Returns (mean [B,k] in the dtype of `a`, valid [B,k] bool).
-    An empty region has mean 0 and valid False, and no gradient: leave it out.
+    An empty region has mean 0, valid False and no gradient; callers leave it out.
     """
     mean, valid = _averages(a, labels, num_regions, impl)
     return mean.to(a.dtype), valid
@@ -25,7 +25,7 @@ def region_averages(a: Tensor, labels: Tensor, num_regions: int, impl: Impl = "a
 def region_mean(a: Tensor, labels: Tensor, num_regions: int, impl: Impl = "auto") -> Tensor:
     """Replace each pixel's attention by the mean over its region (Clus in Eq. 3).
 
-    a: [B,1,H,W] in [0,1]; labels: [B,H,W] in [0,num_regions). Empty regions land on no pixel.
+    a: [B,1,H,W] in [0,1]; labels: [B,H,W] in [0,num_regions). A region without pixels changes nothing.
     """
     mean, _ = _averages(a, labels, num_regions, impl)
     flat = labels.flatten(1)
@@ -65,6 +65,7 @@ def _sums_by_loop(a: Tensor, labels: Tensor, num_regions: int) -> tuple[Tensor, 
 
 
 def _check(a: Tensor, labels: Tensor, num_regions: int, impl: str) -> None:
+    """Raises ValueError for shapes that do not fit and labels outside [0,num_regions)."""
     check_impl(impl)
     if a.ndim != 4 or a.shape[1] != 1 or labels.shape != (a.shape[0], *a.shape[2:]):
         raise ValueError(f"attention [B,1,H,W] and labels [B,H,W] needed, got {list(a.shape)} and {list(labels.shape)}")

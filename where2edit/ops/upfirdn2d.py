@@ -49,6 +49,7 @@ def setup_fir(taps: tuple[float, ...]) -> Tensor:
 
 
 def _reference(x: Tensor, taps: Tensor, up: int, down: int, padding: Padding) -> Tensor:
+    """The operation in plain torch; `taps` is the filter, flipped and scaled."""
     batch, channels, height, width = x.shape
     if up > 1:
         spread = x.new_zeros(batch, channels, height, up, width, up)
@@ -59,6 +60,8 @@ def _reference(x: Tensor, taps: Tensor, up: int, down: int, padding: Padding) ->
 
 
 class _Upfirdn2d(torch.autograd.Function):
+    """The CUDA kernel; its derivative is the same operation with up and down exchanged and the filter flipped."""
+
     @staticmethod
     def forward(ctx, x, taps, up, down, padding):
         left, right, top, bottom = padding
@@ -89,6 +92,7 @@ class _Upfirdn2d(torch.autograd.Function):
 
 
 def _check(x: Tensor, fir: Tensor, up: int, down: int, padding: Padding) -> None:
+    """Raises ValueError for shapes that do not fit and a filter that leaves no pixel."""
     if x.ndim != 4 or fir.ndim != 2:
         raise ValueError(f"upfirdn2d takes x [B,C,H,W] and fir [h,w], got {list(x.shape)} and {list(fir.shape)}")
     if up < 1 or down < 1 or len(padding) != 4:

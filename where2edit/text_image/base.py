@@ -62,4 +62,5 @@ class TextImage(nn.Module, ABC):
         return F.normalize(self.image(images), dim=1) @ F.normalize(self.text(prompts), dim=1).T
 
     def freeze(self) -> TextImage:
+        """The encoder itself, in evaluation mode and without gradients of its parameters."""
         return self.eval().requires_grad_(False)

@@ -1,7 +1,7 @@
 """CLIP through open_clip: OpenAI's archives, and any other model that open_clip knows by name (Radford et al. 2021).
 
-OpenAI's networks use QuickGELU; under an architecture without it their weights load without a word and give wrong
-features, so that an archive of theirs is always built from its own shapes with QuickGELU.
+OpenAI's networks use QuickGELU. Under an architecture without it their weights load without an error and give wrong
+features; therefore an archive of theirs is always built from its own shapes, with QuickGELU.
 
 Legend: N prompts, B images, D embedding width.
 """
@@ -154,12 +154,14 @@ def _openai(state: dict[str, Tensor]) -> nn.Module:
 
 
 def _open_clip(model: str, state: dict[str, Tensor]) -> nn.Module:
+    """An open_clip architecture with these weights."""
     net = _architecture(model)
     net.load_state_dict(state)
     return net
 
 
 def _architecture(model: str, tag: str | None = None) -> nn.Module:
+    """An open_clip architecture, untrained or with the weights of a tag. Raises ValueError for an unknown name."""
     import open_clip
 
     if model not in open_clip.list_models():

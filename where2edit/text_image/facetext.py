@@ -20,12 +20,15 @@ from where2edit.core.registry import NoOptions
 from where2edit.files import assets, tensorfile
 from where2edit.text_image import TEXT_IMAGE
 from where2edit.text_image.base import TextImage, TextImageConfig
+from where2edit.text_image.minilm import WIDTH as TEXT_WIDTH
 from where2edit.text_image.minilm import MiniLM
 
 SIZE = 112  # pixels that the image tower reads
 TEXT_LAYERS = (2, 4, 6)  # of MiniLM; an early layer tells "a hat" from "no hat"
-HIDDEN = 512
-GAIN = 6.0  # what is left of MiniLM's features around their mean is small: their entries spread by 0.03
+DIM = 256  # D
+HIDDEN = 512  # width between the text head's two layers
+GAIN = 6.0  # enlarges MiniLM's centred features, whose entries have a standard deviation of only 0.03
+START_SCALE = 10.0  # of the sigmoid loss, before training
 WEIGHTS = "pretrained_models/facetext.safetensors"
 KIND = "facetext"  # of the file
 
@@ -33,7 +36,7 @@ KIND = "facetext"  # of the file
 class ImageTower(nn.Module):
     """EfficientNet-Lite0, the means of its last two scales, and one linear layer."""
 
-    def __init__(self, dim: int = 256, size: int = SIZE):
+    def __init__(self, dim: int = DIM, size: int = SIZE):
         super().__init__()
         self.size = size
         self.normalise = Normalise()
@@ -57,7 +60,7 @@ class ImageTower(nn.Module):
 class TextHead(nn.Module):
     """MiniLM's features [N,F] -> unit vectors [N,D]."""
 
-    def __init__(self, features: int, dim: int = 256, dropout: float = 0.1):
+    def __init__(self, features: int, dim: int = DIM, dropout: float = 0.1):
         super().__init__()
         self.inner, self.outer = nn.Linear(features, HIDDEN), nn.Linear(HIDDEN, dim)
         self.dropout = nn.Dropout(dropout)
@@ -92,11 +95,11 @@ class FaceText(TextImage):
 class Towers(nn.Module):
     """What is trained and shipped: the image tower, the text head, and the scale and bias of the sigmoid loss."""
 
-    def __init__(self, dim: int = 256):
+    def __init__(self, dim: int = DIM):
         super().__init__()
         self.image_tower = ImageTower(dim)
-        self.text_head = TextHead(384 * len(TEXT_LAYERS), dim)
-        self.log_scale = nn.Parameter(torch.tensor(10.0).log())
+        self.text_head = TextHead(TEXT_WIDTH * len(TEXT_LAYERS), dim)
+        self.log_scale = nn.Parameter(torch.tensor(START_SCALE).log())
         self.bias = nn.Parameter(torch.tensor(0.0))
 
     @classmethod

@@ -1,8 +1,7 @@
-"""all-MiniLM-L6-v2, a six-layer BERT of width 384 (Wang et al. 2020, arXiv 2002.10957), read straight from its
-safetensors.
+"""all-MiniLM-L6-v2, a six-layer BERT of width 384 (Wang et al. 2020, arXiv 2002.10957), from its own safetensors.
 
-What a sentence encoder gives last places "a hat" beside "no hat"; so that a head can tell them apart, `MiniLM` gives
-the means over the words after several layers, among them an early one in which single words still stand out.
+The last layer of a sentence encoder puts "a hat" close to "no hat". So that a head can tell them apart, `MiniLM` gives
+the means over the words after several layers, among them an early one in which single words still differ.
 
 Legend: N prompts, T tokens, 384 width.
 """

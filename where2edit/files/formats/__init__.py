@@ -1,7 +1,7 @@
 """Official weight formats in, safetensors out; nothing in a foreign file is ever run.
 
-Each kind has a table that must consume every tensor of the file (see `formats.table`). `convert` is what
-scripts/convert.py calls, `load` what the networks call: it takes our safetensors as well as the official file.
+Each format has a table that must consume every tensor of the file (see `formats.table`). `convert` is what
+scripts/convert.py calls. `load` is what the networks call: it takes our safetensors as well as the official file.
 """
 
 from __future__ import annotations
@@ -95,5 +95,6 @@ def numbers(text: str) -> tuple[int, ...]:
 
 
 def _metadata(kind: str, source: str | Path, sizes: dict[str, str], asset: str | None = None) -> dict[str, str]:
+    """What the safetensors say about themselves; the licence is that of the asset (None: the format's first)."""
     licence = manifest.entry(asset or manifest.format_assets(kind)[0]).licence
     return {"kind": kind, "source_sha256": file_sha256(source), "licence": licence, **sizes}

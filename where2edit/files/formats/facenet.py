@@ -60,6 +60,7 @@ _BLOCKS = (
 
 
 def _norm(name: str, channels: int) -> dict[str, tuple[int, ...]]:
+    """The shapes of a batch norm's tensors."""
     return {f"{name}.{tensor}": (channels,) for tensor in ("weight", "bias", "running_mean", "running_var")}
 
 

@@ -71,6 +71,7 @@ def trunk(widths: tuple[int, ...]) -> list[tuple[str, tuple[int, ...]]]:
 
 
 def arcface_table(widths: tuple[int, ...]) -> ConversionTable:
+    """Names of model_ir_se50.pth: the trunk, and the head that reads its last features at 7x7 pixels."""
     pixels = 7 * 7
     head = [("output_layer.3.weight", (512, widths[-1] * pixels)), ("output_layer.3.bias", (512,))]
     for layer, size in (("output_layer.0", widths[-1]), ("output_layer.4", 512)):
@@ -140,4 +141,5 @@ def _widths(state: Mapping[str, Any], prefix: str) -> tuple[int, ...]:
 
 
 def _text(widths: tuple[int, ...]) -> str:
+    """Sizes as the metadata keeps them, (64, 128) -> "64 128"."""
     return " ".join(map(str, widths))

@@ -14,6 +14,7 @@ _TF_TYPES = {1: np.float32, 2: np.float64, 3: np.int32, 9: np.int64}
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
+    """The integer that begins at byte `at`, seven bits a byte, and where it ends."""
     value = shift = 0
     while True:
         byte = data[at]
@@ -60,6 +61,7 @@ def integers(values: list) -> list[int]:
 
 
 def text(values: list) -> list[str]:
+    """A repeated text field."""
     return [bytes(value).decode() for value in values]
 
 

@@ -35,6 +35,7 @@ _DTYPES = {
 
 
 def require_file(path: str | Path) -> Path:
+    """`path`, or ValueError where there is no file."""
     if not Path(path).is_file():
         raise ValueError(f"no file at {path}; give the official file, as scripts/download.py fetches it")
     return Path(path)
@@ -126,6 +127,7 @@ def _nvidia_names(origin: str) -> dict[str, Any]:
 
 
 def _of_storage(storage: Any) -> Tensor:
+    """The 1-D tensor over a torch storage."""
     return torch.tensor([], dtype=storage.dtype).set_(storage)
 
 
@@ -184,6 +186,7 @@ def _script_module(archive: zipfile.ZipFile, origin: str) -> Any:
 
 
 def _script_names(origin: str) -> _TorchScriptNames:
+    """The allow-list of a TorchScript archive's data.pkl."""
     lists = {f"torch.jit._pickle.build_{kind}list": list for kind in ("int", "double", "bool", "tensor")}
     return _TorchScriptNames(
         lists

@@ -63,6 +63,7 @@ def channels(resolution: int, multiplier: int) -> int:
 
 
 def resolutions(last: int) -> list[int]:
+    """4, 8, 16, ... up to `last`."""
     return [2**n for n in range(2, int(math.log2(last)) + 1)]
 
 
@@ -76,6 +77,7 @@ def _layer(rules: tuple, source: str, target: str, **sizes: int) -> list[Take]:
 
 
 def _mapping(source: Callable[[int], str]) -> list[Take]:
+    """The rules of the mapping network's eight layers; `source` names a layer in the file."""
     layers = [(source(i), f"mapping_network.{i}") for i in range(8)]
     weights = [Take(f"{s}.weight", f"{t}.weight", (512, 512)) for s, t in layers]
     return weights + [Take(f"{s}.bias", f"{t}.bias", (512,)) for s, t in layers]
@@ -156,6 +158,7 @@ def convert_nvidia(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]
 
 
 def _resolution(resolution: int, path: str | Path) -> int:
+    """`resolution`, or ValueError for one that StyleGAN2 does not come in."""
     if not 8 <= resolution <= 1024:
         raise ValueError(f"{path} does not hold a StyleGAN2 generator of 8 to 1024 px")
     return resolution
@@ -167,6 +170,7 @@ def _multiplier(wide: int) -> int:
 
 
 def _sizes(resolution: int, wide: int) -> dict[str, str]:
+    """What the generator needs to be built, for the metadata."""
     return {"resolution": str(resolution), "channel_multiplier": str(_multiplier(wide))}
 
 

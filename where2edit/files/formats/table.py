@@ -36,6 +36,8 @@ class Drop:
 
 @dataclass(frozen=True)
 class ConversionTable:
+    """The tensors that a file of one network must hold, and what becomes of them."""
+
     what: str  # the network, for messages
     take: tuple[Take, ...]
     drop: tuple[Drop, ...] = ()
@@ -55,11 +57,13 @@ class ConversionTable:
         return {r.target: state[r.source].reshape(r.shape if r.result is None else r.result) for r in self.take}
 
     def _lacks(self, missing: list[Take], unknown: list[str], origin: str) -> str:
+        """The sentence on what a file lacks, and what it holds in its place."""
         some = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
         instead = f"; it holds '{unknown[0]}', which no rule takes" if unknown else ""
         return f"{origin} lacks '{missing[0].source}' {list(missing[0].shape)}{some}, which {self.what} needs{instead}"
 
     def _check(self, rule: Take, value: Any, origin: str) -> None:
+        """Raises ValueError unless `value` is a tensor of the rule's shape."""
         if not torch.is_tensor(value):
             found = type(value).__name__
             raise ValueError(f"{origin} holds '{rule.source}' as {found}; {self.what} needs a tensor there")

@@ -42,6 +42,7 @@ _MAPPER = (
 
 
 def _linear(source: str, target: str, outputs: int, inputs: int) -> list[Take]:
+    """The rules of one linear layer."""
     weight = Take(f"{source}.weight", f"{target}.weight", (outputs, inputs))
     return [weight, Take(f"{source}.bias", f"{target}.bias", (outputs,))]
 
@@ -85,6 +86,7 @@ def convert_regions(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]
 
 
 def _convert(path: str | Path) -> dict[str, Tensor]:
+    """Every live tensor of final_mapper.pt under our names."""
     state = _unwrapped(state_dict(read_checkpoint(path), str(path)), path)
     bias = state.get("initial_bias")
     shape = tuple(bias.shape) if torch.is_tensor(bias) and bias.numel() == 1 else ()
