@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from where2edit.files.formats.ir_se50 import REDUCTION, UNITS
+
 WIDTHS = (64, 128, 256, 512)  # channels of the four stages
-UNITS = (3, 4, 14, 3)  # residual units of each stage; the first of each halves the resolution
-REDUCTION = 16  # of the squeeze
 
 
 class SqueezeExcite(nn.Module):

@@ -18,6 +18,7 @@ from where2edit.core.records import Source
 from where2edit.core.registry import nearest
 
 Role = Literal["up", "conv0", "conv1", "rgb"]  # what a site does, see Site
+LATENT = 512  # numbers in z, in w and in each w code; the whole StyleGAN2 family has as many
 CONSTANT = "constant"  # name of the learned input among the features of a Source
 
 
@@ -92,8 +93,7 @@ class Generator(nn.Module, ABC):
     sites: tuple[Site, ...]  # in the order in which they run
     resolution: int  # R
     num_w: int  # L
-    z_dim = 512
-    w_dim = 512
+    z_dim = w_dim = LATENT
     w_mean: Tensor
 
     @abstractmethod

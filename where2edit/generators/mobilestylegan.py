@@ -19,10 +19,12 @@ from where2edit.core.registry import NoOptions
 from where2edit.files import assets, tensorfile
 from where2edit.files.formats.openvino_ir import Graph
 from where2edit.generators import GENERATORS
-from where2edit.generators.base import Canvas, Generator, GeneratorConfig, Site
+from where2edit.generators.base import LATENT, Canvas, Generator, GeneratorConfig, Site
 
 CHANNELS = {4: 512, 8: 512, 16: 512, 32: 512, 64: 512, 128: 256, 256: 128, 512: 64}  # written at each resolution
 KIND = "mobilestylegan"  # of the safetensors
+MAPPING_LAYERS = 8
+SLOPE = 0.2  # of every leaky ReLU
 MEAN_SAMPLES = 4096  # mapped samples behind w_mean, as in StyleGAN2
 
 
@@ -40,7 +42,7 @@ class Modulated(nn.Module):
 
     def __init__(self, width: int, channels: int | None = None, depthwise: bool = True, resolution: int | None = None):
         super().__init__()
-        self.register_buffer("style_weight", torch.empty(width, 512))
+        self.register_buffer("style_weight", torch.empty(width, LATENT))
         self.register_buffer("style_bias", torch.empty(width))
         if channels is None:
             return
@@ -61,12 +63,12 @@ class Modulated(nn.Module):
         if hasattr(self, "depthwise"):
             x = F.conv2d(x, self.depthwise, padding=1, groups=x.shape[1])
         x = F.conv2d(x, self.weight, padding=self.weight.shape[-1] // 2) + self.bias[:, None, None]
-        return F.leaky_relu(x + self.noise, 0.2) if hasattr(self, "noise") else x
+        return F.leaky_relu(x + self.noise, SLOPE) if hasattr(self, "noise") else x
 
 
 def _sites() -> tuple[Site, ...]:
     """The 23 sites in the order in which they run: at each resolution an enlargement and two convolutions."""
-    sites = [Site(4, "conv1", 512, 512, up=1, spread=1)]
+    sites = [Site(4, "conv1", CHANNELS[4], CHANNELS[4], up=1, spread=1)]
     for r, channels in list(CHANNELS.items())[1:]:
         wide = CHANNELS[r // 2]
         sites += [
@@ -87,10 +89,10 @@ class MobileStyleGAN(Generator):
         super().__init__()
         self.sites = _sites()
         self.num_w = len(self.sites)
-        self.register_buffer("w_mean", torch.zeros(512))
-        self.register_buffer("constant", torch.empty(1, 512, 4, 4))
-        self.register_buffer("mapping_weight", torch.empty(8, 512, 512))
-        self.register_buffer("mapping_bias", torch.empty(8, 512))
+        self.register_buffer("w_mean", torch.zeros(LATENT))
+        self.register_buffer("constant", torch.empty(1, CHANNELS[4], 4, 4))
+        self.register_buffer("mapping_weight", torch.empty(MAPPING_LAYERS, LATENT, LATENT))
+        self.register_buffer("mapping_bias", torch.empty(MAPPING_LAYERS, LATENT))
         self.blocks = nn.ModuleDict({site.name.replace(".", "_"): _module(site) for site in self.sites})
         self._index = {site.name: i for i, site in enumerate(self.sites)}
 
@@ -104,7 +106,7 @@ class MobileStyleGAN(Generator):
     def mapping(self, z: Tensor) -> Tensor:
         x = z * (z.square().mean(1, keepdim=True) + 1e-8).rsqrt()
         for weight, bias in zip(self.mapping_weight, self.mapping_bias, strict=True):
-            x = F.leaky_relu(F.linear(x, weight, bias), 0.2) * math.sqrt(2)
+            x = F.leaky_relu(F.linear(x, weight, bias), SLOPE) * math.sqrt(2)
         return x
 
     def w_index(self, site: Site) -> int:
@@ -183,8 +185,8 @@ def from_ir(mapping: Graph, synthesis: Graph) -> dict[str, Tensor]:
         tensors = _site_tensors(synthesis, site)
         state |= {f"blocks.{site.name.replace('.', '_')}.{key}": value for key, value in tensors.items()}
     generator = MobileStyleGAN()
-    generator.load_state_dict({"w_mean": torch.zeros(512), **state})
-    z = torch.randn(MEAN_SAMPLES, 512, generator=torch.Generator().manual_seed(0))
+    generator.load_state_dict({"w_mean": torch.zeros(LATENT), **state})
+    z = torch.randn(MEAN_SAMPLES, LATENT, generator=torch.Generator().manual_seed(0))
     return {"w_mean": generator.mapping(z).mean(0), **state}
 
 

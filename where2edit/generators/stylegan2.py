@@ -18,8 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from where2edit.files import formats, tensorfile
+from where2edit.files.formats.stylegan2 import MEAN_SAMPLES, channels
 from where2edit.generators import GENERATORS
-from where2edit.generators.base import Canvas, Generator, GeneratorConfig, Site
+from where2edit.generators.base import LATENT, Canvas, Generator, GeneratorConfig, Site
 from where2edit.ops.extension import Impl
 from where2edit.ops.layers import EqualLinear, scaled_leaky_relu
 from where2edit.ops.modulated_conv import blur_padding, modulated_conv
@@ -30,13 +31,7 @@ FIR = (1.0, 3.0, 3.0, 1.0)
 KERNEL = 3
 SKIP_PADDING = (2, 1, 2, 1)  # of the blur that doubles the RGB skip
 MAPPING_LAYERS, MAPPING_LR = 8, 0.01
-MEAN_SAMPLES = 4096  # mapped samples behind w_mean
 KIND = "stylegan2"  # of the safetensors
-
-
-def width(resolution: int, channel_multiplier: int) -> int:
-    """Channels written at a resolution: 512 up to 32 px; at 64 px 256 times the multiplier, halved at each doubling."""
-    return 512 if resolution <= 32 else 16384 // resolution * channel_multiplier
 
 
 def reach(kernel: int, before: int, up: int, low: int = 0, high: int = 0) -> tuple[int, int]:
@@ -60,9 +55,9 @@ def stylegan2_sites(resolution: int, channel_multiplier: int) -> tuple[Site, ...
     skip = spread(*reach(len(FIR), SKIP_PADDING[0], 2), up=2)
     sites = []
     for r in (4, *(size for size in RESOLUTIONS if size <= resolution)):
-        c = width(r, channel_multiplier)
+        c = channels(r, channel_multiplier)
         if r > 4:
-            sites.append(Site(r, "conv0", width(r // 2, channel_multiplier), c, up=2, spread=enlarging))
+            sites.append(Site(r, "conv0", channels(r // 2, channel_multiplier), c, up=2, spread=enlarging))
         sites.append(Site(r, "conv1", c, c, up=1, spread=plain))
         sites.append(Site(r, "rgb", c, 3, up=1, spread=0, skip_spread=skip if r > 4 else 0))
     return tuple(sites)
@@ -99,7 +94,7 @@ class StyledLayer(nn.Module):
         kernel = 1 if site.rgb else KERNEL
         self.rgb, self.enlarges = site.rgb, site.up == 2
         self.gain = 1 / math.sqrt(site.width * kernel**2)
-        self.affine = EqualLinear(512, site.width, bias=1)
+        self.affine = EqualLinear(LATENT, site.width, bias=1)
         self.weight = nn.Parameter(torch.randn(site.channels, site.width, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(site.channels))
         if not site.rgb:
@@ -135,16 +130,16 @@ class StyleGAN2(Generator):
         self.sites = stylegan2_sites(resolution, channel_multiplier)
         self.num_w = 2 * int(math.log2(resolution)) - 2
         self.arithmetic = Arithmetic()
-        layers = (EqualLinear(512, 512, lr_mul=MAPPING_LR) for _ in range(MAPPING_LAYERS))
+        layers = (EqualLinear(LATENT, LATENT, lr_mul=MAPPING_LR) for _ in range(MAPPING_LAYERS))
         self.mapping_network = nn.ModuleList(layers)
-        self.constant = nn.Parameter(torch.randn(1, 512, 4, 4))
+        self.constant = nn.Parameter(torch.randn(1, channels(4, channel_multiplier), 4, 4))
         self.synthesis_network = nn.ModuleDict()
         for site in self.sites:
             size = str(site.resolution)
             if size not in self.synthesis_network:
                 self.synthesis_network[size] = nn.ModuleDict()
             self.synthesis_network[size][site.role] = StyledLayer(site)
-        self.register_buffer("w_mean", torch.zeros(512))
+        self.register_buffer("w_mean", torch.zeros(LATENT))
         self.register_buffer("fir", setup_fir(FIR), persistent=False)
 
     def mapping(self, z: Tensor) -> Tensor:
@@ -193,7 +188,7 @@ def create(resolution: int = 1024, channel_multiplier: int = 2, seed: int = 0) -
         for name, parameter in generator.named_parameters():
             if name.endswith((".bias", "noise_strength")) and name.startswith("synthesis"):
                 parameter.add_(torch.randn_like(parameter), alpha=0.1)
-        generator.w_mean.copy_(generator.mapping(torch.randn(MEAN_SAMPLES, 512)).mean(0))
+        generator.w_mean.copy_(generator.mapping(torch.randn(MEAN_SAMPLES, LATENT)).mean(0))
     return generator.freeze()
 
 

@@ -26,8 +26,8 @@ from where2edit.files.formats.table import (
     with_counters,
 )
 
-UNITS = (3, 4, 14, 3)
-REDUCTION = 16
+UNITS = (3, 4, 14, 3)  # residual units of each of the four stages; the first of each halves the resolution
+REDUCTION = 16  # of the squeeze: channels over this many are left in the middle of a gate
 E4E_TRAINING = ("opts", "latent_avg", "global_step", "optimizer", "best_val_loss", "discriminator*")
 E4E_HALVINGS = ((3, 4), (7, 5), (None, 6))  # codes below the first number are read by that many strided convolutions
 

@@ -22,8 +22,10 @@ from where2edit.core.registry import nearest
 from where2edit.files.formats.readers import Record, read_checkpoint, read_nvidia_pickle
 from where2edit.files.formats.table import ConversionTable, Drop, Take, highest, section, width
 
-MEAN_SAMPLES = 4096  # mapped samples behind w_mean where the file has none
-LAST_WIDE = 32  # resolution up to which every layer has 512 channels
+MEAN_SAMPLES = 4096  # mapped samples behind w_mean where a file has none, and in random networks
+LATENT = 512  # numbers in z and in w
+MOST_CHANNELS, LAST_WIDE = 512, 32  # every layer up to 32 px has 512 channels
+CHANNEL_BASE = 16384  # above that: this number over the resolution, times the multiplier
 TRAINING_ONLY = ("g", "d", "g_optim", "d_optim", "args", "ada_aug_p", "iter", "latent_avg")
 FIR_DROPPED = "the blur [1,3,3,1], a constant of ours, after a check that it is the same"
 
@@ -58,8 +60,8 @@ _NVIDIA_RGB = (
 
 
 def channels(resolution: int, multiplier: int) -> int:
-    """Channels written at a resolution by config E (multiplier 1) and F (2)."""
-    return 512 if resolution <= LAST_WIDE else 16384 // resolution * multiplier
+    """Channels written at a resolution by config E (multiplier 1) and F (2); above 64 px half as many each time."""
+    return MOST_CHANNELS if resolution <= LAST_WIDE else CHANNEL_BASE // resolution * multiplier
 
 
 def resolutions(last: int) -> list[int]:
@@ -79,8 +81,8 @@ def _layer(rules: tuple, source: str, target: str, **sizes: int) -> list[Take]:
 def _mapping(source: Callable[[int], str]) -> list[Take]:
     """The rules of the mapping network's eight layers; `source` names a layer in the file."""
     layers = [(source(i), f"mapping_network.{i}") for i in range(8)]
-    weights = [Take(f"{s}.weight", f"{t}.weight", (512, 512)) for s, t in layers]
-    return weights + [Take(f"{s}.bias", f"{t}.bias", (512,)) for s, t in layers]
+    weights = [Take(f"{s}.weight", f"{t}.weight", (LATENT, LATENT)) for s, t in layers]
+    return weights + [Take(f"{s}.bias", f"{t}.bias", (LATENT,)) for s, t in layers]
 
 
 def rosinality_table(resolution: int, multiplier: int, noise: bool = True) -> ConversionTable:
@@ -105,7 +107,7 @@ def nvidia_table(resolution: int, multiplier: int) -> ConversionTable:
     """Names of `Generator` in stylegan2-ada-pytorch, and of the StyleGAN2 generator in stylegan3."""
     take = [
         Take("synthesis.b4.const", "constant", (512, 4, 4), (1, 512, 4, 4)),
-        Take("mapping.w_avg", "w_mean", (512,)),
+        Take("mapping.w_avg", "w_mean", (LATENT,)),
         *_mapping(lambda i: f"mapping.fc{i}"),
     ]
     for r in resolutions(resolution):
@@ -137,10 +139,10 @@ def convert_rosinality(path: str | Path) -> tuple[dict[str, Tensor], dict[str, s
     if mean is None:
         mean = _mapped_mean(tensors)
         sizes["w_mean"] = f"the file has no latent_avg; mean of {MEAN_SAMPLES} samples of seed 0"
-    elif not torch.is_tensor(mean) or mean.numel() != 512:
+    elif not torch.is_tensor(mean) or mean.numel() != LATENT:
         found = list(mean.shape) if torch.is_tensor(mean) else type(mean).__name__
-        raise ValueError(f"{path} holds 'latent_avg' {found}, but StyleGAN2 has [512]")
-    return tensors | {"w_mean": mean.reshape(512)}, sizes
+        raise ValueError(f"{path} holds 'latent_avg' {found}, but StyleGAN2 has [{LATENT}]")
+    return tensors | {"w_mean": mean.reshape(LATENT)}, sizes
 
 
 def convert_nvidia(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -195,9 +197,9 @@ def _seeded_noise(resolution: int) -> dict[str, Tensor]:
 
 def _mapped_mean(tensors: Mapping[str, Tensor]) -> Tensor:
     """The mean w of MEAN_SAMPLES mapped z: equalised linear layers at learning rate 0.01 with scaled leaky ReLUs."""
-    z = torch.randn(MEAN_SAMPLES, 512, generator=torch.Generator().manual_seed(0))
+    z = torch.randn(MEAN_SAMPLES, LATENT, generator=torch.Generator().manual_seed(0))
     x = z * (z.square().mean(1, keepdim=True) + 1e-8).rsqrt()
     for i in range(8):
         weight, bias = (tensors[f"mapping_network.{i}.{name}"] for name in ("weight", "bias"))
-        x = F.leaky_relu(F.linear(x, weight * (0.01 / math.sqrt(512)), bias * 0.01), 0.2) * math.sqrt(2)
+        x = F.leaky_relu(F.linear(x, weight * (0.01 / math.sqrt(LATENT)), bias * 0.01), 0.2) * math.sqrt(2)
     return x.mean(0)
