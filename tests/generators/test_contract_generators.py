@@ -1,4 +1,4 @@
-"""The contracts of docs/architecture.md over every registered generator; new generators come under them by themselves."""
+"""The contracts of docs/architecture.md over every registered generator; a new one comes under them by itself."""
 
 from dataclasses import dataclass
 
