@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from where2edit.backbones.preprocess import load_strictly
+from where2edit.files import assets
 
 WIDTH = 1280  # channels of the last feature map
 STAGES = ((3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3), (5, 1, 6, 112, 3), (5, 2, 6, 192, 4),
@@ -81,8 +82,6 @@ class EfficientNetLite0(nn.Module):
     @classmethod
     def load(cls, path: str | Path | None = None) -> EfficientNetLite0:
         """The ImageNet network with batch normalisation, from `path` or the asset."""
-        from where2edit.files import assets
-
         path = Path(path) if path else assets.fetch("efficientnet-lite0")
         state = torch.load(path, map_location="cpu", weights_only=True)
         net = cls(fused=False)

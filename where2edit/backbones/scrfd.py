@@ -40,6 +40,7 @@ class FaceDetector:
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Landmarks [B,5,2] (eyes, nose, mouth corners; left first), box [B,4] (x0,y0,x1,y1) and score [B] in [0,1]."""
         check_images(images, "the face detector")
+        # The training standardisation is (x - 127.5) / 128 on 0..255.
         x = resize(images.float(), self.size) * (127.5 / 128)
         found = [torch.cat(parts, 0) for parts in zip(*(self._one(image) for image in x.cpu()), strict=True)]
         return tuple(part.to(images.device) for part in found)

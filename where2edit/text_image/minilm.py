@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from where2edit.backbones.preprocess import load_strictly
+from where2edit.files import assets
 
 WIDTH, LAYERS, HEADS, INNER, VOCABULARY, POSITIONS = 384, 6, 12, 1536, 30522, 512
 MAX_TOKENS = 128  # what the sentence encoder was trained with; longer prompts are cut
@@ -67,8 +68,6 @@ class MiniLM(nn.Module):
         cls, layers: tuple[int, ...] = (LAYERS,), weights: str | Path | None = None, tokenizer: str | Path | None = None
     ) -> MiniLM:
         """The published weights, from the given files or the assets `minilm-model` and `minilm-tokenizer`."""
-        from where2edit.files import assets
-
         weights = weights or assets.fetch("minilm-model")
         with torch.device("meta"):
             net = cls(tokenizer or assets.fetch("minilm-tokenizer"), layers)
