@@ -122,9 +122,12 @@ class StyleGAN2(Generator):
     def __init__(self, resolution: int = 1024, channel_multiplier: int = 2):
         super().__init__()
         if resolution not in RESOLUTIONS:
-            raise ValueError(f"stylegan2 resolution is {resolution}; allowed: {', '.join(map(str, RESOLUTIONS))}")
+            raise ValueError(
+                f"generator.options.resolution is {resolution}; allowed: {', '.join(map(str, RESOLUTIONS))}"
+            )
         if channel_multiplier not in (1, 2):
-            raise ValueError(f"stylegan2 channel_multiplier is {channel_multiplier}; allowed: 1 (config E) and 2 (F)")
+            found = f"generator.options.channel_multiplier is {channel_multiplier}"
+            raise ValueError(f"{found}; allowed: 1 (config E) and 2 (F)")
         self.name = f"stylegan2-{resolution}"
         self.resolution, self.channel_multiplier = resolution, channel_multiplier
         self.sites = stylegan2_sites(resolution, channel_multiplier)
