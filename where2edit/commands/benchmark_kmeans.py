@@ -49,7 +49,7 @@ def measure(profile: Profile, impl: str, threads: int) -> dict:
     """Collect the features, then time the k-means alone; the peak memory is that of the whole process."""
     torch.set_num_threads(threads)
     at = profile.regions
-    cells = collect(build_generator(profile), at)
+    cells = collect(build_generator(profile), at, profile.generator.blend_site)
     cpu, wall = time.process_time(), time.perf_counter()
     result = kmeans(cells, at.k, at.upsample, at.n_init, at.seed, impl)
     facts = {"cpu_seconds": time.process_time() - cpu, "wall_seconds": time.perf_counter() - wall}
