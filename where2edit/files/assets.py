@@ -19,7 +19,7 @@ from where2edit.files import archives, downloads
 from where2edit.files.atomic import atomic_write
 from where2edit.files.downloads import SourceError, readable, storage
 from where2edit.files.fingerprints import file_sha256
-from where2edit.files.manifest import AssetError, Entry, Origin, entry, manifest, shipped
+from where2edit.files.manifest import AssetError, Asset, Origin, entry, manifest, shipped
 
 SIZE_TOLERANCE = 0.05  # for weights of which no sha256 is published; enough to recognise a web page or half a file
 
@@ -93,7 +93,7 @@ def _lock(name: str) -> Iterator[None]:
         lock.release()
 
 
-def _download(name: str, asset: Entry) -> Path:
+def _download(name: str, asset: Asset) -> Path:
     """Try the sources in order until one gives the right file; AssetError lists what each of them said."""
     reasons = []
     for source in asset.sources:
@@ -115,7 +115,7 @@ def _download(name: str, asset: Entry) -> Path:
     )
 
 
-def _from_address(name: str, asset: Entry, url: str) -> Path:
+def _from_address(name: str, asset: Asset, url: str) -> Path:
     """Download a weight from its address and install it."""
     file = cache_folder() / "downloads" / asset.file.replace("/", "-")
     if downloads.from_address(url, file, asset.size, name):
@@ -127,7 +127,7 @@ def _from_address(name: str, asset: Entry, url: str) -> Path:
     return _install(name, asset, file)
 
 
-def _from_archive(name: str, asset: Entry, project: str) -> Path:
+def _from_archive(name: str, asset: Asset, project: str) -> Path:
     """Fetch the archive of a registry project once, take every weight of the manifest out of it, and remove it."""
     read = manifest()
     archive = read.archives[project]
@@ -156,7 +156,7 @@ def _from_archive(name: str, asset: Entry, project: str) -> Path:
     return wanted
 
 
-def _take(name: str, asset: Entry, source: Origin, archive: Path, wanted: bool) -> Path | None:
+def _take(name: str, asset: Asset, source: Origin, archive: Path, wanted: bool) -> Path | None:
     """One member of an archive as a weight; a member that nobody asked for may be missing."""
     assert source.member is not None  # beside every archive the manifest names a member
     temporary = archive.with_name(f"{asset.file.replace('/', '-')}.member")
@@ -171,7 +171,7 @@ def _take(name: str, asset: Entry, source: Origin, archive: Path, wanted: bool) 
         temporary.unlink(missing_ok=True)
 
 
-def _install(name: str, asset: Entry, file: Path) -> Path:
+def _install(name: str, asset: Asset, file: Path) -> Path:
     """Give a fetched file its final name once its content is right; a wrong one is deleted."""
     target = cache_folder() / "weights" / asset.file
     try:
@@ -186,7 +186,7 @@ def _install(name: str, asset: Entry, file: Path) -> Path:
     return target
 
 
-def _check(name: str, asset: Entry, file: Path, advice: str) -> None:
+def _check(name: str, asset: Asset, file: Path, advice: str) -> None:
     """Compare a file with the manifest. Raises AssetError with what was got, what was expected and `advice`."""
     size = file.stat().st_size
     tolerance = 0 if asset.sha256 else asset.size * SIZE_TOLERANCE
@@ -207,7 +207,7 @@ def _fingerprint(file: Path) -> dict:
     return {"path": str(file), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
 
 
-def _recorded(name: str, asset: Entry, file: Path) -> bool:
+def _recorded(name: str, asset: Asset, file: Path) -> bool:
     """True when this very file, unchanged since, was found right under the manifest's present sha256."""
     record = cache_folder() / "verified" / f"{name}.json"
     try:

@@ -41,7 +41,7 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Entry:
+class Asset:
     """What the manifest says about one weight."""
 
     what: str
@@ -60,7 +60,7 @@ class Manifest:
     """The whole file."""
 
     archives: dict[str, Archive]
-    assets: dict[str, Entry]
+    assets: dict[str, Asset]
 
 
 def shipped(relative: str) -> Path:
@@ -96,12 +96,12 @@ def _read(path: Path) -> Manifest:
     return read
 
 
-def entries() -> dict[str, Entry]:
+def entries() -> dict[str, Asset]:
     """Every weight that the manifest knows, by name."""
     return dict(manifest().assets)
 
 
-def entry(name: str) -> Entry:
+def entry(name: str) -> Asset:
     """What the manifest says about `name`. Raises AssetError (a ValueError) with the nearest known name."""
     known = entries()
     if name not in known:
