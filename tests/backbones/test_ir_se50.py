@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from where2edit.backbones.arcface_ir_se50 import ArcFaceIRSE50
 from where2edit.backbones.e4e import E4E
 from where2edit.backbones.ir_se50 import IRSE50
-from where2edit.editor.recipes import load_latent
+from where2edit.editor.latents import load_latent
 from where2edit.files import formats
 from where2edit.files.pictures import load_image, save_png
 

@@ -13,9 +13,11 @@ from safetensors.torch import load_file, save_file
 
 from where2edit.commands import cli
 from where2edit.commands import edit as edits
+from where2edit.editor.descriptions import split_description
 from where2edit.editor.editor import Editor, Step
 from where2edit.editor.profile import load_profile
-from where2edit.editor.recipes import SWEEP, read, slug, split_description
+from where2edit.editor.recipes import SWEEP, read_recipe
+from where2edit.editor.results import slug
 from where2edit.files import pictures
 from where2edit.files.fingerprints import config_digest
 
@@ -163,7 +165,7 @@ def test_a_long_description_is_applied_large_areas_first(run, editors, weights, 
     source = editor.source(1)
     prompts = ["big smile", "eyeglasses", "blond hair"]
     area = {prompt: editor.edit(source, Step(prompt)).edit.mask.mean().item() for prompt in prompts}
-    assert [step.prompt for step in read(path).steps] == sorted(prompts, key=lambda prompt: -area[prompt])
+    assert [step.prompt for step in read_recipe(path).steps] == sorted(prompts, key=lambda prompt: -area[prompt])
 
 
 @pytest.mark.parametrize(

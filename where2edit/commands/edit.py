@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 from pathlib import Path
 
 from where2edit.commands.cli import writable
@@ -18,20 +19,12 @@ from where2edit.commands.options import (
 )
 from where2edit.commands.seeds import parse_seeds
 from where2edit.core import config as configs
+from where2edit.editor.descriptions import large_areas_first, split_description
 from where2edit.editor.editor import Editor, Result
-from where2edit.editor.migration import current_config
 from where2edit.editor.profile import Profile, load_profile
-from where2edit.editor.recipes import (
-    SWEEP,
-    Recipe,
-    RecipeStep,
-    digests,
-    large_first,
-    perform,
-    read,
-    split_description,
-    weights_digest,
-)
+from where2edit.editor.recipes import SWEEP, Recipe, RecipeStep, input_digests, read_recipe
+from where2edit.editor.results import run_recipe, source_of
+from where2edit.editor.weights import editor_sha256
 
 # Options that decide what an edit is; a recipe replaces all of them.
 STEERS = ("prompt", "long", "reference", "where", "mask", "threshold", "coverage", "seed", "seeds", "latent")
@@ -43,8 +36,8 @@ def main(help_text: str) -> int:
     options = build_parser(help_text).parse_args()
     check(options)
     if options.replay is not None:
-        recipes = [read(options.replay)]
-        profile = configs.build(Profile, current_config(recipes[0].config))
+        recipes = [read_recipe(options.replay)]
+        profile = configs.build(Profile, recipes[0].config)
         check_inputs(recipes[0], profile, options.weights)
     else:
         profile = load_profile(options.config, options.overrides)
@@ -56,8 +49,9 @@ def main(help_text: str) -> int:
     leaked = False
     for recipe in recipes:
         if options.replay is None and options.long:
-            recipe = large_first(editor, recipe)
-        paths, results = perform(editor, recipe, options.out)
+            steps = large_areas_first(editor, source_of(editor, recipe), recipe.steps)
+            recipe = replace(recipe, steps=steps)
+        paths, results = run_recipe(editor, recipe, options.out)
         print("\n".join([*(sentence(result) for result in results), f"  {paths[-2]}", f"  {paths[-1]}"]))
         leaked |= any(not result.edit.certificate[0].local for result in results)
     return int(leaked and options.assert_local)
@@ -119,9 +113,9 @@ def requested(options: Namespace, profile: Profile) -> list[Recipe]:
     seeds = parse_seeds(options.seeds if options.seeds is not None else str(options.seed or 0))
     base = {
         "config": configs.as_dict(profile),
-        "weights_sha256": weights_digest(profile, options.weights),
+        "weights_sha256": editor_sha256(profile, options.weights),
         "steps": steps,
-        "inputs": digests([options.reference, options.mask, options.latent]),
+        "inputs": input_digests([options.reference, options.mask, options.latent]),
         "sweep": SWEEP if options.sweep else (),
     }
     return [Recipe(**base, latent=options.latent)] if options.latent else [Recipe(**base, seed=seed) for seed in seeds]
@@ -159,13 +153,13 @@ def threshold(options: Namespace) -> float | None:
 
 def check_inputs(recipe: Recipe, profile: Profile, weights: str | None) -> None:
     """Refuse to replay with another editor, or with other pictures and latents, than those that made the recipe."""
-    here = weights_digest(profile, weights)
+    here = editor_sha256(profile, weights)
     if here != recipe.weights_sha256:
         raise ValueError(
             f"the recipe was made with editor weights {recipe.weights_sha256[:12] or 'none'}, "
             f"here are {here[:12] or 'none'}; give the right file with --weights"
         )
-    changed = [path for path, digest in digests(list(recipe.inputs)).items() if digest != recipe.inputs[path]]
+    changed = [path for path, digest in input_digests(list(recipe.inputs)).items() if digest != recipe.inputs[path]]
     if changed:
         raise ValueError(f"{changed[0]} has changed since the recipe was made; put the old file back")
 

@@ -10,7 +10,7 @@ from where2edit.backbones.e4e import E4E
 from where2edit.commands.cli import writable
 from where2edit.commands.options import add_device, new_parser
 from where2edit.core.devices import resolve_device
-from where2edit.editor.recipes import save_latent
+from where2edit.editor.latents import save_latent
 from where2edit.files.pictures import load_image
 
 PHOTO_SIZE = 1024  # pixels to which the central square of a photo is resized

@@ -26,7 +26,7 @@ class NamedParts:
 
 
 @dataclass(frozen=True)
-class Entry:
+class PartWords:
     """Words, as alternatives of a regular expression, and the parts that they name, separated by spaces."""
 
     words: str
@@ -42,33 +42,33 @@ class Entry:
 
 
 WORDS = (
-    Entry(r"hair|haired|locks|curls|blonde?|brunette|redhead|highlights", "hair"),
-    Entry(r"curl\w*|wavy|straight(?: \w+)? hair", "hair", "ears neck"),
-    Entry(r"bangs|fringe|bald|balding|hairless|receding hairline", "hair", "forehead brows"),
-    Entry(r"sideburns", "", "hair cheeks jaw ears"),
-    Entry(r"hat|cap|beanie", "hair forehead"),
-    Entry(r"smil\w*|grin\w*|laugh\w*|teeth", "mouth", "cheeks jaw"),
-    Entry(r"mouth", "mouth", "jaw"),
-    Entry(r"open(?:ed)? mouth|mouth(?: \w+)? open", "mouth jaw"),
-    Entry(r"sad|angry|serious|neutral|surprised|happy", "mouth", "face"),
-    Entry(r"lipstick|lips", "lips", "mouth"),
-    Entry(r"makeup|make-up", "lips eyes", "face"),
-    Entry(r"cheeks?|cheekbones", "cheeks", "jaw"),
-    Entry(r"rosy|blush\w*|flushed", "cheeks nose jaw"),
-    Entry(r"eyebrows?|brows?", "brows", "eyes"),
-    Entry(r"(?:bushy|thick) (?:eye)?brows?", "brows eyes", "nose sockets cheeks"),
-    Entry(r"eyes?|eyelashes|eyeshadow", "eyes", "sockets"),
-    Entry(r"eyeglasses|glasses|sunglasses", "eyes sockets brows glasses nose", "cheeks ears"),
-    Entry(r"nose", "nose", "cheeks"),
-    Entry(r"ears?|earrings?", "ears", "earrings hair neck"),
-    Entry(r"beard\w*|stubble|(?:un)?shave[nd]?|five o'clock shadow", "jaw", "mouth cheeks neck"),
-    Entry(r"goatee|m(?:o?u)stache", "mouth jaw"),
-    Entry(r"skin|pale|tanned|freckles|wrinkles", "skin nose", "face neck ears"),
-    Entry(r"chubby|double chin|oval|fat|thin face", "jaw cheeks", "face neck ears hair"),
-    Entry(r"necklace|necktie|tie", "", "neck cloth"),
-    Entry(r"young|old|elderly|aged|child|attractive|beautiful", "face hair", "neck ears"),
+    PartWords(r"hair|haired|locks|curls|blonde?|brunette|redhead|highlights", "hair"),
+    PartWords(r"curl\w*|wavy|straight(?: \w+)? hair", "hair", "ears neck"),
+    PartWords(r"bangs|fringe|bald|balding|hairless|receding hairline", "hair", "forehead brows"),
+    PartWords(r"sideburns", "", "hair cheeks jaw ears"),
+    PartWords(r"hat|cap|beanie", "hair forehead"),
+    PartWords(r"smil\w*|grin\w*|laugh\w*|teeth", "mouth", "cheeks jaw"),
+    PartWords(r"mouth", "mouth", "jaw"),
+    PartWords(r"open(?:ed)? mouth|mouth(?: \w+)? open", "mouth jaw"),
+    PartWords(r"sad|angry|serious|neutral|surprised|happy", "mouth", "face"),
+    PartWords(r"lipstick|lips", "lips", "mouth"),
+    PartWords(r"makeup|make-up", "lips eyes", "face"),
+    PartWords(r"cheeks?|cheekbones", "cheeks", "jaw"),
+    PartWords(r"rosy|blush\w*|flushed", "cheeks nose jaw"),
+    PartWords(r"eyebrows?|brows?", "brows", "eyes"),
+    PartWords(r"(?:bushy|thick) (?:eye)?brows?", "brows eyes", "nose sockets cheeks"),
+    PartWords(r"eyes?|eyelashes|eyeshadow", "eyes", "sockets"),
+    PartWords(r"eyeglasses|glasses|sunglasses", "eyes sockets brows glasses nose", "cheeks ears"),
+    PartWords(r"nose", "nose", "cheeks"),
+    PartWords(r"ears?|earrings?", "ears", "earrings hair neck"),
+    PartWords(r"beard\w*|stubble|(?:un)?shave[nd]?|five o'clock shadow", "jaw", "mouth cheeks neck"),
+    PartWords(r"goatee|m(?:o?u)stache", "mouth jaw"),
+    PartWords(r"skin|pale|tanned|freckles|wrinkles", "skin nose", "face neck ears"),
+    PartWords(r"chubby|double chin|oval|fat|thin face", "jaw cheeks", "face neck ears hair"),
+    PartWords(r"necklace|necktie|tie", "", "neck cloth"),
+    PartWords(r"young|old|elderly|aged|child|attractive|beautiful", "face hair", "neck ears"),
 )
-PERSON = Entry(r"(?:wo)?m[ae]n|(?:fe)?male|boy|girl", "face hair", "neck ears")
+PERSON = PartWords(r"(?:wo)?m[ae]n|(?:fe)?male|boy|girl", "face hair", "neck ears")
 
 
 def named_parts(prompt: str) -> NamedParts | None:

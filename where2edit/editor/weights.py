@@ -14,7 +14,7 @@ from where2edit.core.registry import nearest
 from where2edit.editor.migration import current_name
 from where2edit.editor.profile import Profile
 from where2edit.files import assets, formats, manifest, tensorfile
-from where2edit.files.fingerprints import config_digest
+from where2edit.files.fingerprints import config_digest, file_sha256
 from where2edit.methods.base import Method
 from where2edit.training.state import trained
 
@@ -70,3 +70,9 @@ def publish_editor(method: Method, profile: Profile, path: Path) -> None:
         "generator": profile.generator.name,
     }
     tensorfile.write(path, editor_tensors(method), "editor", metadata)
+
+
+def editor_sha256(profile: Profile, weights: str | None) -> str:
+    """sha256 of the file of `weights`, or else of the editor that the profile edits with; "" where there is none."""
+    weights = weights or profile.method.weights
+    return file_sha256(find_weights(weights)) if weights else ""

@@ -12,7 +12,7 @@ import torch.distributed as dist
 from where2edit.core import distributed
 from where2edit.editor.build import build_conditions, build_encoder, build_frozen
 from where2edit.editor.profile import Profile
-from where2edit.editor.recipes import weights_digest
+from where2edit.editor.weights import editor_sha256
 from where2edit.evaluation import report, workers
 from where2edit.evaluation.figures import finished_table
 from where2edit.evaluation.networks import MetricNetworks, build_networks
@@ -94,6 +94,6 @@ def provenance_of(profile: Profile, heldout: str | None) -> report.Provenance:
         encoder=profile.text_image.name,
         heldout=heldout or "",
         config=config_digest(profile),
-        weights=weights_digest(profile, None),
+        weights=editor_sha256(profile, None),
         commit=commit(),
     )

@@ -1,0 +1,33 @@
+"""Long descriptions: split into single attributes, which are applied one by one."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+
+from where2edit.core.records import Source
+from where2edit.editor.editor import Editor
+from where2edit.editor.recipes import RecipeStep
+
+
+def split_description(text: str) -> list[str]:
+    """A long description -> single attributes: split at commas, periods, semicolons and "and", fillers dropped."""
+    pieces = re.split(r"[,.;]|\band\b", text)
+    words = "he|she|they|this|the|a|an|person|man|woman|who|has|have|having|is|are|with|wears|wearing"
+    fillers = rf"^(?:(?:{words})(?:\s+|$))+"
+    bare = (re.sub(fillers, "", piece.strip(), flags=re.IGNORECASE).strip() for piece in pieces)
+    # "a man" is all filler: the piece as it was written is the attribute then.
+    found = [short or piece.strip() for short, piece in zip(bare, pieces, strict=True) if piece.strip()]
+    if not found:
+        raise ValueError(f"no attribute is left of the description {text!r}; separate attributes by commas")
+    return found
+
+
+@torch.no_grad()
+def large_areas_first(editor: Editor, source: Source, steps: tuple[RecipeStep, ...]) -> tuple[RecipeStep, ...]:
+    """The steps in falling order of the area that each would edit, so that small parts are edited last."""
+    loaded = [step.load() for step in steps]
+    edits = [editor.method.propose(source, editor.condition(step)) for step in loaded]
+    areas = [editor.mask(edit, step).mean().item() for edit, step in zip(edits, loaded, strict=True)]
+    return tuple(steps[i] for i in sorted(range(len(areas)), key=lambda i: -areas[i]))
