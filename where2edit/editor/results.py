@@ -33,6 +33,7 @@ def run_recipe(editor: Editor, recipe: Recipe, folder: Path) -> tuple[list[Path]
     paths = [folder / f"{stem}-{'sweep' if recipe.sweep else 'step'}{i + 1}.png" for i in range(len(results))]
     for result, path in zip(results, paths, strict=True):
         pictures.save_png(result.image[0], path)
+    assert source.image is not None  # the editor walks its sources to the end
     sheet = result_sheet(source.image[0], results, bool(recipe.sweep))
     paths.append(pictures.save_png(sheet, folder / f"{stem}-sheet.png"))
     save_latent(source.w, folder / f"{stem}-w.safetensors")
