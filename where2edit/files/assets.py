@@ -19,7 +19,7 @@ from where2edit.files import archives, downloads
 from where2edit.files.atomic import atomic_write
 from where2edit.files.downloads import SourceError, readable, storage
 from where2edit.files.fingerprints import file_sha256
-from where2edit.files.manifest import AssetError, Asset, Origin, entry, manifest, shipped
+from where2edit.files.manifest import Asset, AssetError, Origin, entry, manifest, shipped
 
 SIZE_TOLERANCE = 0.05  # for weights of which no sha256 is published; enough to recognise a web page or half a file
 
