@@ -6,11 +6,17 @@ import pytest
 import torch
 from PIL import Image
 
-from where2edit.facetext import alter, celeba, packed
-from where2edit.facetext.caption_bank import Caption, CaptionBank, composites, held_out, singles
-from where2edit.facetext.face_batches import UNKNOWN_GROUP, Balance, FaceBatches, Mix, augment, celeba_truth, group
-from where2edit.facetext.phrases import CONCEPTS, EDITOR_PROMPTS, INDEX, NAMES, plain
+from where2edit.facetext import alterations, celeba, packed
+from where2edit.facetext.augmentation import augment
+from where2edit.facetext.balance import UNKNOWN_GROUP, Balance, group
+from where2edit.facetext.batches import FaceBatches
+from where2edit.facetext.caption_bank import CaptionBank
+from where2edit.facetext.captions import Caption, composites, held_out, singles
+from where2edit.facetext.concept import plain
+from where2edit.facetext.config import Mix
+from where2edit.facetext.phrases import CONCEPTS, EDITOR_PROMPTS, INDEX, NAMES
 from where2edit.facetext.synthetic_faces import TRAIN_SEEDS, VALIDATION_SEEDS, quick_labels, shrink_labels
+from where2edit.facetext.truth import celeba_truth
 from where2edit.ops.colour import lab_to_rgb, rgb_to_lab
 from where2edit.training.recolouring import HAIR_LAB, region_colour, soft_mask
 from where2edit.training.sample_corpus import write_corpus
@@ -30,9 +36,9 @@ def parsed_face(count: int = 2, size: int = 64) -> packed.Faces:
     return packed.Faces(images, labels.expand(count, -1, -1).clone(), torch.arange(count))
 
 
-def draft(count: int = 2) -> alter.Draft:
+def draft(count: int = 2) -> alterations.Draft:
     faces = parsed_face(count)
-    return alter.Draft(faces.images.float() / 255, faces.labels, torch.full((count, len(CONCEPTS)), -1))
+    return alterations.Draft(faces.images.float() / 255, faces.labels, torch.full((count, len(CONCEPTS)), -1))
 
 
 def test_concepts_are_the_attributes_and_more():
@@ -111,7 +117,7 @@ def test_lab_there_and_back():
 def test_hair_takes_the_colour_and_nothing_else_moves(name):
     work = draft()
     before = work.images.clone()
-    alter.alter_hair(work, torch.arange(2), torch.Generator().manual_seed(0), {name: HAIR_LAB[name]})
+    alterations.alter_hair(work, torch.arange(2), torch.Generator().manual_seed(0), {name: HAIR_LAB[name]})
     hair = soft_mask(work.labels, "hair")
     target = torch.tensor(HAIR_LAB[name])
     new, old = (region_colour(x, hair) for x in (work.images, before))
@@ -126,15 +132,15 @@ def test_hair_takes_the_colour_and_nothing_else_moves(name):
 def test_frown_moves_the_mouth_only_near_it():
     faces = parsed_face(1)
     images = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    moved = alter.frown(images, faces.labels, torch.tensor([0.5]))
+    moved = alterations.frown(images, faces.labels, torch.tensor([0.5]))
     assert (moved - images)[:, :, 44:58, 20:44].abs().max() > 0.1
     assert (moved - images)[:, :, :12].abs().max() < 0.02
-    torch.testing.assert_close(alter.frown(images, faces.labels, torch.zeros(1)), images, atol=1e-5, rtol=0)
+    torch.testing.assert_close(alterations.frown(images, faces.labels, torch.zeros(1)), images, atol=1e-5, rtol=0)
 
 
 def test_every_alteration_says_what_it_did():
     work = draft(6)
-    images, truth = alter.alter(work.images, work.labels, work.truth, torch.Generator().manual_seed(1))
+    images, truth = alterations.alter(work.images, work.labels, work.truth, torch.Generator().manual_seed(1))
     changed = (images - work.images).abs().flatten(1).amax(1) > 0
     assert torch.equal((truth != work.truth).any(1), changed)
     assert images.min() >= 0 and images.max() <= 1

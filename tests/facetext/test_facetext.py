@@ -1,5 +1,7 @@
 """facetext and the judge: their networks, losses and training loop on small cases, and the shipped weights replayed."""
 
+import json
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -7,13 +9,20 @@ from test_face_data import parsed_face, small_batches
 
 from where2edit.backbones.efficientnet_lite import EfficientNetLite0, calibrate, fuse
 from where2edit.backbones.judge import Judge
-from where2edit.facetext import training
-from where2edit.facetext.caption_bank import Caption, CaptionBank
+from where2edit.facetext import objectives
+from where2edit.facetext.balance import Balance
+from where2edit.facetext.caption_bank import CaptionBank
+from where2edit.facetext.captions import Caption
 from where2edit.facetext.config import EncoderConfig, Refine, Schedule, rate_at
-from where2edit.facetext.face_batches import Balance
-from where2edit.facetext.measures import Evaluation, auc, pixel_attack
+from where2edit.facetext.material import kept
+from where2edit.facetext.measures import auc
 from where2edit.facetext.phrases import CONCEPTS, EDITOR_PROMPTS, NAMES
+from where2edit.facetext.pixel_attack import pixel_attack
+from where2edit.facetext.publishing import publish
 from where2edit.facetext.report import Verdict
+from where2edit.facetext.start import teach_words
+from where2edit.facetext.trainer import EncoderTrainer
+from where2edit.facetext.validation_photos import ValidationPhotos
 from where2edit.files import assets
 from where2edit.text_image import TEXT_IMAGE
 from where2edit.text_image.facetext import TextHead, Towers
@@ -86,7 +95,7 @@ def bank_of_all(width: int = 24) -> CaptionBank:
 def test_words_are_taught_orthogonal_axes_and_opposite_denials():
     torch.manual_seed(0)
     bank, head = bank_of_all(), TextHead(24, 64)
-    axes = training.teach_words(head, bank, 0, steps=300)
+    axes = teach_words(head, bank, 0, steps=300)
     torch.testing.assert_close(axes @ axes.T, torch.eye(len(CONCEPTS)), atol=1e-5, rtol=0)
     head.eval()
     yes, no = (head(bank.features[torch.cat([bank.by_side[2 * n + i] for n in range(len(CONCEPTS))])]) for i in (1, 0))
@@ -113,9 +122,9 @@ def test_caption_loss_by_hand(monkeypatch):
     truth = torch.full((4, len(CONCEPTS)), -1)
     truth[:, 0] = torch.tensor([1, 1, 1, 0])
     balance.update(truth)
-    loss = training.CaptionLoss(bank, balance, EncoderConfig())
+    loss = objectives.CaptionLoss(bank, balance, EncoderConfig())
     monkeypatch.setattr(loss, "draw", lambda step: torch.tensor([0]))
-    monkeypatch.setattr(training, "_noisy", lambda features: features)
+    monkeypatch.setattr(objectives, "noisy", lambda features: features)
     towers = TwoTowers(torch.tensor([[1.0, 0], [1, 0], [1, 0], [1, 0]]))
     value = loss(towers, torch.zeros(4, 3, 8, 8), truth, 0)
     expected = 0.5 * torch.nn.functional.softplus(torch.tensor([-2.0, 2.0])).sum()
@@ -129,7 +138,7 @@ def test_refining_asks_oftener_for_its_concepts():
     number = NAMES.index("Smiling")
     refine = Refine(start=10, concepts=("Smiling",), times=9.0)
     config = EncoderConfig(schedule=Schedule(steps=20, refine=refine), captions=5000)
-    loss = training.CaptionLoss(bank_of_all(), Balance(0.5), config)
+    loss = objectives.CaptionLoss(bank_of_all(), Balance(0.5), config)
     single = [loss.bank.concepts[loss.draw(step)[:4000], 0] for step in (9, 10)]
     shares = [(concepts == number).float().mean().item() for concepts in single]
     assert shares == [pytest.approx(1 / 54, abs=0.01), pytest.approx(9 / 62, abs=0.02)]
@@ -142,7 +151,7 @@ def test_attack_raises_the_loss_within_its_size():
     def loss(x):
         return (x * weight).sum()
 
-    moved = training.attacked(images, 0.02, loss)
+    moved = objectives.attacked(images, 0.02, loss)
     assert loss(moved) > loss(images) and (moved - images).abs().max() <= 0.02 + 1e-6
     assert torch.equal(moved[2:], images[2:])
 
@@ -154,7 +163,7 @@ def test_material_is_made_where_it_is_missing(tmp_path):
         calls.append(1)
         return parsed_face(2)
 
-    first, again = (training._kept(tmp_path / "faces.safetensors", make, 32) for _ in range(2))
+    first, again = (kept(tmp_path / "faces.safetensors", make, 32) for _ in range(2))
     assert len(calls) == 1 and [path.name for path in tmp_path.iterdir()] == ["faces.safetensors"]
     assert first.images.shape == (2, 3, 32, 32) and torch.equal(first.images, again.images)
 
@@ -165,28 +174,30 @@ def test_a_figure_reaches_its_threshold_or_stays_under_it():
 
 
 class Tiny(torch.nn.Module):
-    def __init__(self):
+    def __init__(self, normalised: bool = False):
         super().__init__()
         torch.manual_seed(0)
         self.body, self.head = torch.nn.Conv2d(3, 4, 5, 4), torch.nn.Linear(4, len(CONCEPTS))
+        if normalised:
+            self.body = torch.nn.Sequential(self.body, torch.nn.BatchNorm2d(4))
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         return self.head(torch.relu(self.body(images)).mean((2, 3)))
 
 
-def tiny_run(folder, slow: bool = False, **schedule) -> training.Run:
+def tiny_run(folder, slow: bool = False, normalised: bool = False, **schedule) -> EncoderTrainer:
     folder.mkdir(exist_ok=True)
     config = EncoderConfig(schedule=Schedule(small_size=32, save_every=3, **schedule))
-    balance, net = Balance(0.5), Tiny()
-    loss = training.concept_loss(balance)
+    balance, net = Balance(0.5), Tiny(normalised)
+    loss = objectives.concept_loss(balance)
     head = list(net.head.parameters())
     kinds = ([], head) if slow else (head, [])
-    return training.Run(net, *kinds, small_batches(), balance, loss, config, folder, "cpu")
+    return EncoderTrainer(net, *kinds, small_batches(), balance, loss, config, folder, "cpu")
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
     whole = tiny_run(tmp_path / "whole", steps=7)
-    whole.advance()
+    whole.run()
     stopped = tiny_run(tmp_path / "stopped", steps=7)
     stopped.loss, kept, calls = None, stopped.loss, []
 
@@ -198,20 +209,49 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path):
 
     stopped.loss = fails_at_five
     with pytest.raises(KeyboardInterrupt):
-        stopped.advance()
+        stopped.run()
     resumed = tiny_run(tmp_path / "stopped", steps=7)
+    resumed.resume()
     assert resumed.step == 3
-    resumed.advance()
+    resumed.run()
     for a, b in zip(whole.average.state_dict().values(), resumed.average.state_dict().values(), strict=True):
         assert torch.equal(a, b)
     with pytest.raises(ValueError, match="another config"):
-        tiny_run(tmp_path / "stopped", steps=8)
+        tiny_run(tmp_path / "stopped", steps=8).run()
+
+
+def test_resuming_restores_everything_to_the_bit(tmp_path):
+    """Running statistics, the moments, the counts, the weights before refining, the log: killed before and after it."""
+    options = {"normalised": True, "steps": 10, "attack_every": 2, "refine": Refine(start=4, keep=0.25, within=0.9)}
+    whole = tiny_run(tmp_path / "whole", **options)
+    whole.run()
+    for until in (3, 6, 8, None):
+        resumed = tiny_run(tmp_path / "stopped", **options)
+        resumed.run(until)
+    states = [load_file(tmp_path / name / "state.safetensors") for name in ("whole", "stopped")]
+    assert states[0].keys() == states[1].keys() and {name.split(".")[0] for name in states[0]} == {
+        "parameter", "buffer", "optimizer", "extra"
+    }  # fmt: skip
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+    for a, b in zip(whole.result().state_dict().values(), resumed.result().state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+    logs = [(tmp_path / name / "train.jsonl").read_text().splitlines() for name in ("whole", "stopped")]
+    losses = [[(line["step"], line["loss"]) for line in map(json.loads, lines)] for lines in logs]
+    assert losses[0] == losses[1] and [step for step, _ in losses[0]] == list(range(1, 11))
+
+
+def test_the_log_holds_the_report_every_so_often(tmp_path):
+    run = tiny_run(tmp_path, steps=4)
+    run.report, run.report_every = lambda net: {"auc": float(net is run.average)}, 2
+    run.run()
+    lines = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text().splitlines()]
+    assert [line.get("auc") for line in lines] == [None, 1.0, None, 1.0]
 
 
 def test_training_moves_every_parameter(tmp_path):
     run = tiny_run(tmp_path, steps=2)
     before = [p.detach().clone() for p in run.net.parameters()]
-    run.advance()
+    run.run()
     assert all(not torch.equal(a, b) for a, b in zip(before, run.net.parameters(), strict=True))
 
 
@@ -220,7 +260,7 @@ def test_refining_leaves_the_words_as_they_are(tmp_path):
     run = tiny_run(tmp_path, slow=True, steps=6, refine=Refine(start=3, concepts=("Mustache",), within=0.9))
     run.skip_to(3)
     before = [p.detach().clone() for p in run.net.parameters()]
-    run.advance()
+    run.run()
     moved = [not torch.equal(a, b) for a, b in zip(before, run.net.parameters(), strict=True)]
     assert moved == [True, True, False, False]
     shares = run.balance.within.flatten()
@@ -232,17 +272,18 @@ def test_the_result_keeps_a_share_of_the_weights_before_refining(tmp_path):
     run = tiny_run(tmp_path, steps=6, refine=Refine(start=3, keep=0.25))
     run.skip_to(3)
     before = run.net.head.weight.detach().clone()
-    run.advance()
+    run.run()
     after = run.average.head.weight
     assert not torch.equal(before, after)
     torch.testing.assert_close(run.result().head.weight, 0.25 * before + 0.75 * after)
     again = tiny_run(tmp_path, steps=6, refine=Refine(start=3, keep=0.25))
+    again.run()
     assert torch.equal(again.result().head.weight, run.result().head.weight)
 
 
 def test_published_weights_say_what_they_are(tmp_path):
     towers, config = Towers(), EncoderConfig()
-    training.publish(towers, tmp_path / "t.safetensors", config, "facetext")
+    publish(towers, tmp_path / "t.safetensors", config, "facetext")
     again = Towers.load(tmp_path / "t.safetensors")
     torch.testing.assert_close(again.image_tower.head.weight, towers.image_tower.head.weight, atol=1e-3, rtol=1e-2)
     with pytest.raises(ValueError, match="says format=where2edit.facetext, expected where2edit.judge"):
@@ -265,7 +306,7 @@ def test_pixel_attack_measures_gains(monkeypatch):
     """On the toy encoder more freedom never gains less, as the optimiser sees it."""
     photos = torch.randint(0, 255, (40, 3, 32, 32), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     values = (torch.arange(40 * 40).reshape(40, 40) % 3 == 0).to(torch.uint8)
-    rows = pixel_attack(Evaluation.of(Toy(), photos, values), photos, count=4, steps=5)
+    rows = pixel_attack(ValidationPhotos.of(Toy(), photos, values), photos, count=4, steps=5)
     gains = [abs(row["plain"]) for row in rows]
     assert [row["levels"] for row in rows] == [1, 2, 4, 8] and gains == sorted(gains)
 

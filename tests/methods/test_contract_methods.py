@@ -15,7 +15,7 @@ from where2edit.methods import METHODS
 from where2edit.methods.base import Method
 from where2edit.training.losses import LOSSES
 from where2edit.training.losses.base import LossConfig, build_loss
-from where2edit.training.trainer import Trainer, TrainingConfig
+from where2edit.training.trainer import EditorTrainer, TrainingConfig
 
 SEEDS = (0, 1)
 SMALL = {"perceptual": {"size": 16}}  # options that only make a loss cheaper
@@ -207,7 +207,7 @@ def fitting(method):
 def trainer(method, folder):
     config = TrainingConfig(steps=10, prompts=2, tensorboard=False, warmup=0.0)
     chosen = fitting(method) if trainable(method) else losses()
-    return Trainer(config, method, toy.sampler(), chosen, folder, 0.1, "contract")
+    return EditorTrainer(config, method, toy.sampler(), chosen, folder, 0.1, "contract")
 
 
 def test_the_method_of_the_paper_fits_every_loss(built):

@@ -68,3 +68,17 @@ def test_prompts_that_are_no_words_are_refused(encoder, prompts):
 def test_pictures_that_are_no_pictures_are_refused(encoder, wrong):
     with pytest.raises(ValueError, match=encoder.name):
         encoder.image(wrong)
+
+
+@torch.no_grad()
+def test_a_prompt_that_is_too_long_is_refused_or_cut_with_one_warning(encoder):
+    long, limit = "a " * 200, encoder.max_tokens
+    if limit is None:
+        assert torch.isfinite(encoder.text([long])).all()
+        return
+    with pytest.raises(ValueError, match=f"a prompt has 200 tokens, .* reads at most {limit}; shorten it: a a a"):
+        encoder.text(["a smile", long])
+    with pytest.warns(UserWarning, match=f"a prompt has 200 tokens, .* reads at most {limit}") as said:
+        cut = [encoder.text([long], truncate=True) for _ in range(2)]
+    assert len(said) == 1, "each later long prompt is cut without another word"
+    assert torch.equal(cut[0], cut[1]) and torch.equal(cut[0], encoder.text(["a " * limit]))

@@ -1,11 +1,15 @@
 """The released sampling of training prompts from a caption corpus."""
 
+import re
+
 import pytest
 import torch
 import toy_cases as toy
 
 from where2edit.commands.seeds import parse_seeds
 from where2edit.editing.conditions import Conditions
+from where2edit.text_image import TEXT_IMAGE
+from where2edit.text_image.toy import ToyOptions
 from where2edit.training.prompts import PromptSampler, read_phrases, sample_prompt, split_caption
 
 
@@ -30,6 +34,46 @@ def corpus(folder, *files):
 )
 def test_captions_are_split_at_commas_and_periods_and_lose_a_leading_and(caption, phrases):
     assert split_caption(caption) == phrases
+
+
+def released_split(caption: str) -> list[str]:
+    """What the released sampler makes of a caption, faults included (see the head of training/prompts.py)."""
+    pieces = re.split(r"[,.]", caption)[:-1]
+    return [piece[5:] if piece.startswith(" and") else piece.lstrip() for piece in pieces]
+
+
+@pytest.mark.parametrize(
+    "caption",
+    ["She has blond hair, big lips, and a smile.", "He is bald. He has a goatee, and bushy eyebrows.", "a, b, c."],
+)
+def test_ordinary_captions_are_split_as_the_released_sampler_splits_them(caption):
+    assert split_caption(caption) == released_split(caption)
+
+
+@pytest.mark.parametrize(
+    "caption, released, ours",
+    [
+        ("a hat, andalusian hair.", ["a hat", "lusian hair"], ["a hat", "andalusian hair"]),
+        ("a hat, a smile", ["a hat"], ["a hat", "a smile"]),
+        ("no full stop", [], ["no full stop"]),
+        ("a hat,, a smile.", ["a hat", "", "a smile"], ["a hat", "a smile"]),
+    ],
+)
+def test_three_faults_of_the_released_sampler_are_left_out(caption, released, ours):
+    assert released_split(caption) == released and split_caption(caption) == ours
+
+
+def test_a_long_prompt_does_not_stop_a_training_and_is_refused_in_editing():
+    encoder = TEXT_IMAGE.get("toy")(None, ToyOptions())
+    encoder.max_tokens, encoder.tokens = 3, lambda prompt: len(prompt.split())
+    phrases = ["a beard as long as an arm", "eyeglasses"]
+    sampler = PromptSampler(phrases, Conditions(encoder, truncate=True))
+    with pytest.warns(UserWarning, match="a prompt has .* tokens, toy reads at most 3; longer prompts are cut"):
+        for seed in range(5):
+            prompts = sampler.draw(1, 2, torch.Generator().manual_seed(seed))[0]
+            sampler.conditions.of(prompts, 0.1, per_source=2)
+    with pytest.raises(ValueError, match="a prompt has 7 tokens, toy reads at most 3; shorten it: a beard as long"):
+        Conditions(encoder).embed(phrases)
 
 
 def test_two_captions_are_taken_from_each_file(tmp_path):

@@ -22,10 +22,10 @@ from where2edit.editor import build
 from where2edit.editor.build import build_frozen, build_method
 from where2edit.editor.profile import load_profile
 from where2edit.files.fingerprints import config_digest
-from where2edit.training import trainer as training
 from where2edit.training.losses.base import LossConfig, build_loss
 from where2edit.training.run_log import RunLog
-from where2edit.training.trainer import Trainer, TrainingConfig, early_warnings, learning_rate
+from where2edit.training.state import STATE
+from where2edit.training.trainer import EditorTrainer, TrainingConfig, early_warnings, learning_rate
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = TrainingConfig(steps=8, prompts=2, lr=0.01, snapshot_every=2, tensorboard=False)
@@ -42,7 +42,7 @@ def trainer(folder, config=SMALL, losses=LOSSES, fingerprint="one", noise=True, 
     attention = toy.attention(inputs="all", noise=noise)
     method = toy.method(name, resolution=8, attending=attention, blur=3)
     built = {each: (entry, build_loss(each, entry, toy.encoder())) for each, entry in losses.items()}
-    return Trainer(config, method, toy.sampler(), built, folder, strength, fingerprint)
+    return EditorTrainer(config, method, toy.sampler(), built, folder, strength, fingerprint)
 
 
 def weights(run):
@@ -461,4 +461,4 @@ def test_the_digest_of_a_config_changes_with_every_value():
     base = load_profile(CONFIG)
     others = [["training.lr=0.006"], ["losses.unasked.weight=0.9"], ["method.mapper.options.hidden=33"]]
     digests = {config_digest(base), *(config_digest(load_profile(CONFIG, each)) for each in others)}
-    assert len(digests) == 4 and training.STATE == "state.safetensors"
+    assert len(digests) == 4 and STATE == "state.safetensors"

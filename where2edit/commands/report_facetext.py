@@ -8,7 +8,8 @@ import torch
 
 from where2edit.commands.celeba_options import report_parser
 from where2edit.facetext import report as writing
-from where2edit.facetext.training import validation_material
+from where2edit.facetext import report_page
+from where2edit.facetext.material import validation_material
 from where2edit.files.assets import shipped
 from where2edit.files.atomic import write_text
 from where2edit.files.fingerprints import commit, file_sha256
@@ -37,7 +38,7 @@ def main(help_text: str) -> None:
         "loading": loading,
     }
     options.report.parent.mkdir(parents=True, exist_ok=True)
-    write_text(options.report, writing.page(figures, facts))
+    write_text(options.report, report_page.page(figures, facts))
     write_text(options.report.with_suffix(".jsonl"), writing.json_lines(figures, facts))
     save_jpeg(writing.retrieval(encoder, faces), options.report.with_name("facetext_retrieval.jpg"), quality=88)
     met = [verdict.met for verdict in writing.verdicts(figures, facts)]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from where2edit.backbones.judge import WEIGHTS, Judge
 from where2edit.commands.celeba_options import report_parser
-from where2edit.facetext import report as writing
-from where2edit.facetext.measures import judge_table
-from where2edit.facetext.training import validation_material
+from where2edit.facetext import report_page
+from where2edit.facetext.altered_faces import judge_table
+from where2edit.facetext.material import validation_material
 from where2edit.files.assets import shipped
 from where2edit.files.atomic import write_text
 from where2edit.files.fingerprints import file_sha256
@@ -25,5 +25,5 @@ def main(help_text: str) -> None:
         "weights": file_sha256(weights),
         "config": about["config_digest"],
     }
-    write_text(options.report, writing.judge_page(judge_table(judge, photos, values, faces), facts))
+    write_text(options.report, report_page.judge_page(judge_table(judge, photos, values, faces), facts))
     print(f"{options.report}")

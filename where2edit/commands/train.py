@@ -24,8 +24,8 @@ from where2edit.training.colour_fitting import fit_colours
 from where2edit.training.losses.base import build_loss
 from where2edit.training.prompts import PromptSampler, read_phrases
 from where2edit.training.semantic_directions import fit_semantic_directions
-from where2edit.training.state import stored_step
-from where2edit.training.trainer import STATE, Trainer
+from where2edit.training.state import STATE, stored_step
+from where2edit.training.trainer import EditorTrainer
 
 SHEET_PROMPTS = ("blond hair", "purple hair", "a big smile", "red lipstick", "eyeglasses", "a beard", "an old person")
 SHEET_SEEDS = (0, 1, 2)
@@ -56,11 +56,11 @@ def train(config: str | Path, overrides: list[str], out: Path, device: str = "au
     encoder = build_encoder(profile, device)
     frozen = build_frozen(profile, encoder, device)
     method = build_method(profile, frozen, init)
-    conditions = build_conditions(profile, encoder)
+    conditions = build_conditions(profile, encoder, truncate=True)
     losses = {name: (entry, build_loss(name, entry, encoder)) for name, entry in profile.losses.items() if entry.weight}
     phrases = read_phrases(profile.captions_folder, profile.training.seed)
     prompts = PromptSampler(phrases, conditions, profile.data.distinct)
-    trainer = Trainer(
+    trainer = EditorTrainer(
         profile.training,
         method,
         prompts,

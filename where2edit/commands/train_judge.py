@@ -3,34 +3,48 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from where2edit.backbones.judge import from_parsing
 from where2edit.commands.celeba_options import training_parser
 from where2edit.core.config import load
 from where2edit.core.distributed import start_processes
-from where2edit.facetext import celeba, training
-from where2edit.facetext.face_batches import Balance
+from where2edit.facetext import celeba
+from where2edit.facetext.balance import Balance
+from where2edit.facetext.batches import training_batches
+from where2edit.facetext.config import EncoderConfig
+from where2edit.facetext.material import training_material
 from where2edit.facetext.measures import judge_auc
+from where2edit.facetext.objectives import concept_loss
 from where2edit.facetext.phrases import NAMES
+from where2edit.facetext.publishing import publish
+from where2edit.facetext.trainer import EncoderTrainer
+
+REPORT_EVERY = 200  # steps
 
 
 def main(help_text: str) -> None:
     """Train, or go on where the run in --out stopped, and write judge.safetensors."""
     options = training_parser(help_text, "judge").parse_args()
-    config = load(training.EncoderConfig, options.config, options.overrides)
+    config = load(EncoderConfig, options.config, options.overrides)
     device = start_processes(options.device)
     options.out.mkdir(parents=True, exist_ok=True)
     table = celeba.read_attributes(options.attributes)
     photos = celeba.read_images(options.data, table.names, config.material.size)
-    parsed, generated = training.material(config.material, options.data, table, options.out, device)
+    parsed, generated = training_material(config.material, options.data, table, options.out, device)
     torch.manual_seed(config.schedule.seed)
     judge = from_parsing(NAMES)
     fresh = [*judge.trunk.layer4.parameters(), *judge.head.parameters()]
     balance = Balance(config.within_groups)
-    source = training.batches(config, photos, table, parsed, generated)
-    loss = training.concept_loss(balance)
-    run = training.Run(judge, fresh, [], source, balance, loss, config, options.out, device)
+    source = training_batches(config, photos, table, parsed, generated)
+    loss = concept_loss(balance)
     kept = table.validation()
-    run.advance(lambda net: judge_auc(net, photos[kept], table.values[kept]), report_every=200)
-    training.publish(run.average, options.out / "judge.safetensors", config, "judge", names=",".join(NAMES))
+
+    def report(net: nn.Module) -> dict[str, float]:
+        return judge_auc(net, photos[kept], table.values[kept])
+
+    what = (judge, fresh, [], source, balance, loss, config, options.out, device)
+    trainer = EncoderTrainer(*what, report, REPORT_EVERY)
+    trainer.run()
+    publish(trainer.average, options.out / "judge.safetensors", config, "judge", names=",".join(NAMES))
     print(f"weights in {options.out / 'judge.safetensors'}")

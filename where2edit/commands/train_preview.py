@@ -9,22 +9,24 @@ from where2edit.core.devices import resolve_device
 from where2edit.editing import preview_head
 from where2edit.editor.build import build_generator
 from where2edit.editor.profile import load_profile
+from where2edit.training import preview_fit
 
 
 def main(help_text: str) -> None:
-    """Fit the head as the section `preview_head` says, and print its quality before and after."""
+    """Fit the head as the section `preview_fit` says, and print its quality before and after."""
     parser = new_parser(help_text)
     add_config(parser)
     add_device(parser)
     add_out(parser, "pretrained_models/preview-mobile.safetensors", "safetensors to write")
-    add_overrides(parser, "preview_head.steps=100")
+    add_overrides(parser, "preview_fit.steps=100")
     options = parser.parse_args()
     profile = load_profile(options.config, options.overrides)
     generator = build_generator(profile, resolve_device(options.device))
-    head = preview_head.from_generator(generator, profile.preview_head.site)
-    canvases = preview_head.collect(generator, profile.preview_head)
-    untrained = preview_head.quality(head, canvases, range(len(canvases.targets)))
-    fitted = preview_head.fit(head, canvases, profile.preview_head)
-    recipe = {key: str(value) for key, value in dataclasses.asdict(profile.preview_head).items() if key != "weights"}
-    preview_head.save(head, options.out, {"generator": generator.name, "psnr_db": f"{fitted:.2f}", **recipe})
+    site, recipe = profile.preview_head.site, profile.preview_fit
+    head = preview_head.from_generator(generator, site)
+    canvases = preview_fit.collect(generator, site, profile.generator.blend_site, recipe)
+    untrained = preview_fit.quality(head, canvases, range(len(canvases.targets)))
+    fitted = preview_fit.fit(head, canvases, recipe)
+    about = {"site": site, **{key: str(value) for key, value in dataclasses.asdict(recipe).items()}}
+    preview_head.save(head, options.out, {"generator": generator.name, "psnr_db": f"{fitted:.2f}", **about})
     print(f"{options.out}: {fitted:.2f} dB on held-out canvases ({untrained:.2f} dB before the fit)")

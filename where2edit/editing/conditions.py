@@ -20,20 +20,21 @@ class Conditions:
 
     raw: h as the encoder makes it, as in the released code. Otherwise h is scaled to length sqrt(D), at which its
     numbers have a mean square of 1.
+    truncate: a prompt that is too long for the encoder is cut (training) instead of refused (editing).
     """
 
-    def __init__(self, encoder: TextImage, raw: bool = False):
-        self.encoder, self.raw = encoder, raw
+    def __init__(self, encoder: TextImage, raw: bool = False, truncate: bool = False):
+        self.encoder, self.raw, self.truncate = encoder, raw, truncate
         self._known: dict[str, Tensor] = {}
 
     @torch.no_grad()
     def embed(self, prompts: list[str]) -> Tensor:
-        """Prompts -> h [N,D]. Raises ValueError for an empty prompt."""
+        """Prompts -> h [N,D]. Raises ValueError for a prompt that is empty or too long."""
         new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._known]
         if any(not prompt.strip() for prompt in new):
             raise ValueError("an empty prompt says nothing; write what should change, for example 'blond hair'")
         if new:
-            self._known |= zip(new, self.scaled(self.encoder.text(new)), strict=True)
+            self._known |= zip(new, self.scaled(self.encoder.text(new, self.truncate)), strict=True)
         return torch.stack([self._known[prompt] for prompt in prompts])
 
     def scaled(self, h: Tensor) -> Tensor:

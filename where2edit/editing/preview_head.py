@@ -11,7 +11,6 @@ Legend: B batch, C and O channels read and written by a site, r resolution of th
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -19,26 +18,19 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from where2edit.files import tensorfile
-from where2edit.generators.base import Canvas, Generator
+from where2edit.generators.base import Generator
 
 KIND = "preview"  # of a file of a fitted head
 
 
 @dataclass(frozen=True)
 class PreviewHeadConfig:
-    """The `preview_head` section: which site is read, and the recipe of `scripts/train_preview.py`."""
+    """The `preview_head` section: which head training looks through. `preview_fit` is the recipe of a new one."""
 
-    site: str = "128.conv1"
+    site: str = "128.conv1"  # where it reads the features
     weights: str | None = None  # asset name or path; None: training looks at the full image
-    canvases: int = 120  # full images behind the fit; the last tenth is held out
-    steps: int = 1500
-    batch: int = 4
-    crop: int = 48  # pixels of the site's resolution
-    lr: float = 0.0005
-    seed: int = 0
 
 
 class PreviewHead(nn.Module):
@@ -110,90 +102,3 @@ def load(path: str | Path) -> PreviewHead:
             if (key := f"{kind}.{name.replace('.', '_')}") in tensors:
                 group[name] = tensors[key].float()
     return PreviewHead(**groups).eval().requires_grad_(False)
-
-
-@torch.no_grad()
-def mixed_canvas(generator: Generator, site: str, random: torch.Generator) -> tuple[Canvas, dict[str, Tensor]]:
-    """A canvas [1,C,r,r] at `site` as edits make them: two faces blended by a random rectangle at 64.conv1.
-
-    Also returns the styles of the first face, which the tail uses.
-    """
-    z = torch.randn(2, generator.z_dim, generator=random).to(generator.w_mean)
-    amount, truncation = torch.rand(2, generator=random).tolist()
-    first, second = generator.w(z, 0.5 + 0.5 * truncation).chunk(2)
-    styles, other = generator.styles(first), generator.styles(torch.lerp(first, second, 0.6 * amount))
-    canvas, changed = generator.start(1), generator.start(1)
-    trunk = generator.upto("64.conv1")
-    for s in trunk:
-        canvas, changed = generator.step(s, canvas, styles[s.name]), generator.step(s, changed, other[s.name])
-    (top, left), (bottom, right) = torch.randint(65, (2, 2), generator=random).sort(0).values.tolist()
-    features = canvas.features.clone()
-    features[:, :, top:bottom, left:right] = changed.features[:, :, top:bottom, left:right]
-    canvas = canvas.rewrite(trunk[-1], features)
-    for s in generator.upto(site)[len(trunk) :]:
-        canvas = generator.step(s, canvas, styles[s.name])
-    return canvas, styles
-
-
-@dataclass(frozen=True)
-class Canvases:
-    """What a head is fitted on: features [N,C,r,r] in bfloat16, styles {site: [N,.]}, targets [N,3,r,r]."""
-
-    features: Tensor
-    styles: dict[str, Tensor]
-    targets: Tensor
-
-    def crop(self, rows: Tensor, y: int, x: int, size: int) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-        window = (slice(None), slice(None), slice(y, y + size), slice(x, x + size))
-        styles = {name: value[rows] for name, value in self.styles.items()}
-        return self.features[rows][window].float(), styles, self.targets[rows][window]
-
-
-@torch.no_grad()
-def collect(generator: Generator, config: PreviewHeadConfig) -> Canvases:
-    """`config.canvases` mixed canvases with the picture that the tail makes of each."""
-    random, features, styles, targets = torch.Generator().manual_seed(config.seed), [], [], []
-    for _ in tqdm(range(config.canvases), desc="preview canvases"):
-        canvas, own = mixed_canvas(generator, config.site, random)
-        image = generator.tail(canvas, own, after=config.site).clamp(-1, 1)
-        features.append(canvas.features.bfloat16())
-        styles.append(own)
-        targets.append(F.interpolate(image, size=canvas.features.shape[-2:], mode="area"))
-    joined = {name: torch.cat([own[name] for own in styles]) for name in styles[0]}
-    return Canvases(torch.cat(features), joined, torch.cat(targets))
-
-
-def fit(head: PreviewHead, canvases: Canvases, config: PreviewHeadConfig) -> float:
-    """Fit the head on random crops; returns its PSNR in dB on the held-out canvases."""
-    train_rows = len(canvases.targets) - max(1, len(canvases.targets) // 10)
-    torch.manual_seed(config.seed)
-    optimizer = torch.optim.Adam(head.parameters(), lr=config.lr)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=config.steps)
-    progress = tqdm(range(config.steps), desc="preview head")
-    for _ in progress:
-        rows = torch.randint(train_rows, (config.batch,))
-        y, x = torch.randint(canvases.targets.shape[-1] - config.crop + 1, (2,)).tolist()
-        features, styles, targets = canvases.crop(rows, y, x, config.crop)
-        loss = F.mse_loss(head(features, styles), targets)
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(head.parameters(), 0.1)
-        optimizer.step()
-        schedule.step()
-        progress.set_postfix(psnr=f"{_decibel(loss.detach()):.1f} dB")
-    head.eval().requires_grad_(False)
-    return quality(head, canvases, range(train_rows, len(canvases.targets)))
-
-
-@torch.no_grad()
-def quality(head: PreviewHead, canvases: Canvases, rows: range) -> float:
-    """PSNR in dB over whole canvases, of images in [-1,1] (peak 2)."""
-    errors = []
-    for row in rows:
-        features, styles, targets = canvases.crop(torch.tensor([row]), 0, 0, canvases.targets.shape[-1])
-        errors.append(F.mse_loss(head(features, styles).clamp(-1, 1), targets))
-    return _decibel(torch.stack(errors).mean())
-
-
-def _decibel(mse: Tensor) -> float:
-    return 10 * math.log10(4 / mse.item())

@@ -32,9 +32,9 @@ def build_encoder(profile: Profile, device: torch.device | str = "cpu") -> TextI
     return build_section(TEXT_IMAGE, profile.text_image, "text_image").to(device)
 
 
-def build_conditions(profile: Profile, encoder: TextImage) -> Conditions:
-    """What turns prompts into Conditions."""
-    return Conditions(encoder, profile.text_image.embedding == "raw")
+def build_conditions(profile: Profile, encoder: TextImage, truncate: bool = False) -> Conditions:
+    """What turns prompts into Conditions; prompts that are too long are cut (`truncate`, training) or refused."""
+    return Conditions(encoder, profile.text_image.embedding == "raw", truncate)
 
 
 def build_frozen(profile: Profile, encoder: TextImage, device: torch.device | str = "cpu") -> Frozen:

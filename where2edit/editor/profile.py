@@ -15,6 +15,7 @@ from where2edit.methods.base import MethodConfig
 from where2edit.text_image.base import TextImageConfig
 from where2edit.training.losses import LOSSES
 from where2edit.training.losses.base import LossConfig
+from where2edit.training.preview_fit import PreviewFitConfig
 from where2edit.training.prompts import DataConfig
 from where2edit.training.trainer import TrainingConfig
 
@@ -29,6 +30,7 @@ class Profile:
     regions: RegionConfig = field(default_factory=RegionConfig)
     blending: BlendingConfig = field(default_factory=BlendingConfig)
     preview_head: PreviewHeadConfig = field(default_factory=PreviewHeadConfig)
+    preview_fit: PreviewFitConfig = field(default_factory=PreviewFitConfig)
     method: MethodConfig = field(default_factory=MethodConfig)
     losses: dict[str, LossConfig] = field(default_factory=dict)
     training: TrainingConfig = field(default_factory=TrainingConfig)

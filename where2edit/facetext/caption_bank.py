@@ -1,98 +1,22 @@
-"""Every caption that the encoder is trained with: what it says about which concepts, and its features from the text
-tower.
+"""The captions of a training as tensors: which concepts each names, what it says of them, and its text features.
 
 Legend: K captions, M = 3 concepts that a caption may name, C concepts, B pictures, F text features.
 """
 
 from __future__ import annotations
 
-import random
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from where2edit.facetext.phrases import CONCEPTS, FRESH, INDEX, plain, spoken
+from where2edit.facetext.captions import Caption
+from where2edit.facetext.phrases import CONCEPTS
 from where2edit.files import tensorfile
 from where2edit.files.fingerprints import text_sha256
 
-MEMBERS = 3
-PAIRS = ("{} and {}", "{}, {}", "a person with {} and {}", "a face with {} and {}", "someone who has {} and {}")
-SUBJECTS = {  # the words for a person, and what they say
-    "a man": (("Male", 1),), "a woman": (("Male", 0),), "a young woman": (("Male", 0), ("Young", 1)),
-    "an old man": (("Male", 1), ("Young", 0)), "a young man": (("Male", 1), ("Young", 1)),
-    "an old woman": (("Male", 0), ("Young", 0)), "a young person": (("Young", 1),), "an old person": (("Young", 0),),
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Caption:
-    """Words, and the (concept number, 0 or 1) pairs that must all hold for them to be true."""
-
-    text: str
-    says: tuple[tuple[int, int], ...]
-
-
-def held_out() -> set[str]:
-    """Every phrase kept out of training, as it would be typed."""
-    listed = {plain(p) for c in CONCEPTS for side in (True, False) for p in c.phrases(side, held_out=True)}
-    return listed | {phrase for phrases in FRESH.values() for phrase in phrases.split("|")}
-
-
-def _denials(phrase: str) -> list[str]:
-    """Negations of a phrase for it: "a beard" -> "no beard", "without a beard"."""
-    words = plain(phrase)
-    if words.startswith(("no ", "without ", "not ")):
-        return []
-    if phrase[0] == "~":
-        return [f"not {words}", f"a person who is not {words}"]
-    if phrase[0] == "=":
-        return []
-    bare = words.removeprefix("a ").removeprefix("an ").removeprefix("the ")
-    forms = ("no {0}", "without any {0}", "no {0} at all", "a face that has no {0}")
-    return [form.format(bare) for form in forms] + [f"without {words}", f"a person without {words}"]
-
-
-def singles() -> list[Caption]:
-    """One concept each: every training phrase in every template, and every phrase denied."""
-    kept_out, found = held_out(), {}
-    for number, concept in enumerate(CONCEPTS):
-        for side in (1, 0):
-            for phrase in concept.phrases(bool(side)):
-                for text in spoken(phrase):
-                    found.setdefault(text, Caption(text, ((number, side),)))
-        for phrase in concept.phrases(True):
-            for text in _denials(phrase):
-                found.setdefault(text, Caption(text, ((number, 0),)))
-    return [caption for text, caption in found.items() if text not in kept_out]
-
-
-def composites(count: int, seed: int) -> list[Caption]:
-    """Captions of two or three concepts, most of them affirmed: "a woman with red lipstick", "bangs and a smile"."""
-    draw, found = random.Random(seed), []
-    while len(found) < count:
-        first, second = draw.sample(range(len(CONCEPTS)), 2)
-        (a, says_a), (b, says_b) = _thing(first, draw), _thing(second, draw)
-        if says_a[0] == says_b[0]:
-            continue
-        if draw.random() < 0.5:
-            found.append(Caption(draw.choice(PAIRS).format(a, b), (says_a, says_b)))
-            continue
-        subject, facts = draw.choice(list(SUBJECTS.items()))
-        says = tuple((INDEX[name], side) for name, side in facts)
-        if says_a[0] not in [number for number, _ in says]:
-            found.append(Caption(f"{subject} with {a}", (*says, says_a)))
-    return found
-
-
-def _thing(number: int, draw: random.Random) -> tuple[str, tuple[int, int]]:
-    """A phrase of a thing about a concept; the side that is denied one time in six."""
-    side = 0 if draw.random() < 1 / 6 else 1
-    things = [p for p in CONCEPTS[number].phrases(bool(side)) if p[0] not in "~="]
-    if not things:
-        return _thing(draw.randrange(len(CONCEPTS)), draw)
-    return draw.choice(things), (number, side)
+MEMBERS = 3  # M
 
 
 class CaptionBank:
@@ -133,13 +57,17 @@ class CaptionBank:
 
 
 def _pick(rows: Tensor, draw: torch.Generator) -> Tensor:
+    """One of the rows."""
     return rows[torch.randint(len(rows), (), generator=draw)]
 
 
-def build(captions: list[Caption], tower, cache: Path, chunk: int = 64) -> CaptionBank:
-    """The bank of these captions; features come from `cache` when it was made for the same captions.
+def caption_bank(
+    captions: list[Caption], tower: Callable[[], Callable[[list[str]], Tensor]], cache: Path, chunk: int = 64
+) -> CaptionBank:
+    """The bank of these captions, whose features are kept in the file `cache`.
 
-    `tower` is called for a MiniLM only when it is needed.
+    tower() gives the text tower (text_image.minilm.MiniLM); it is called only where the file is missing or was made for
+    other captions. Features are computed in chunks and stored in half precision.
     """
     stamp = text_sha256("\n".join(c.text for c in captions))
     if cache.is_file():

@@ -1,4 +1,4 @@
-"""CelebA brought to the framing of FFHQ, with its forty attributes.
+"""CelebA's aligned pictures, cropped as FFHQ frames faces, and its table of forty attributes.
 
 CelebA is for non-commercial research only. The aligned pictures are 178x218 (or a copy scaled down, such as 89x109);
 rows 26 to 204 of the full width frame a face as FFHQ does.

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from where2edit.facetext.face_batches import Mix
-
 
 @dataclass(frozen=True)
-class Material:
+class MaterialConfig:
     """What is generated and parsed before training, once, into the work folder."""
 
     size: int = 112  # pixels of every stored face
@@ -21,17 +19,18 @@ class Material:
 
 @dataclass(frozen=True)
 class Refine:
-    """The last steps of a run: concepts that fell short come up oftener, and the words stay where they are."""
+    """The last steps of a run: concepts that fell short are asked for more often, and the text head is frozen."""
 
     start: int = 0  # step at which it begins and the rate climbs once more; 0 never
     rate: float = 0.5  # share of the rates that its cosine starts from
     average: float = 0.99  # decay of the averaged weights
     keep: float = 0.0  # share of the weights from before these steps in what is published
     concepts: tuple[str, ...] = ()
-    times: float = 5.0  # how much oftener a caption is about one of them than about any other concept
+    times: float = 5.0  # how much more often a caption is about one of them than about any other concept
     within: float = 0.85  # share of their weight balanced inside Male x Young
 
     def at(self, step: int) -> bool:
+        """Whether the run refines at this step."""
         return 0 < self.start <= step
 
 
@@ -56,16 +55,23 @@ class Schedule:
     attack_from: float = 0.4  # share of the steps before the first of these
     attack_size: float = 0.016  # largest change per pixel, of the range of 2
     save_every: int = 50
-    bfloat16: bool = (
-        False  # mixed precision: several times faster for dense convolutions on recent CPUs, not for facetext's
-    )
+    bfloat16: bool = False  # mixed precision: several times faster for the judge on recent CPUs, not for facetext
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How a batch is put together."""
+
+    batch: int = 64  # pictures a step
+    altered: int = 20  # of them, faces with a label map that are altered
+    rare: float = 0.5  # share of the other faces drawn so that every attribute comes up equally often
 
 
 @dataclass(frozen=True)
 class EncoderConfig:
     """A run of scripts/train_facetext.py or scripts/train_judge.py."""
 
-    material: Material = field(default_factory=Material)
+    material: MaterialConfig = field(default_factory=MaterialConfig)
     schedule: Schedule = field(default_factory=Schedule)
     mix: Mix = field(default_factory=Mix)
     captions: int = 160  # captions a step (facetext)

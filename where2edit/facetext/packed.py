@@ -1,5 +1,4 @@
-"""Face pictures with label maps in one safetensors file: JPEG and PNG bytes, so that thousands fit into a few
-megabytes.
+"""Face pictures with label maps in one safetensors file, compressed: a thousand faces take a few megabytes.
 
 Legend: N faces, s pixels. Pictures are uint8 [N,3,s,s], label maps uint8 [N,s,s] (classes of backbones.face_parsing).
 """
@@ -49,6 +48,7 @@ def join(parts: Sequence[Faces]) -> Faces:
 
 
 def _encode(array: np.ndarray, kind: str) -> np.ndarray:
+    """The bytes (uint8) of one picture as JPEG or PNG."""
     buffer = io.BytesIO()
     options = {"quality": QUALITY, "subsampling": 0} if kind == "JPEG" else {"optimize": True}
     Image.fromarray(array).save(buffer, kind, **options)
@@ -56,13 +56,14 @@ def _encode(array: np.ndarray, kind: str) -> np.ndarray:
 
 
 def _blob(arrays: Sequence[np.ndarray], kind: str, pool: ThreadPoolExecutor) -> tuple[Tensor, Tensor]:
+    """The bytes of all pictures in a row, and where each of them ends, from 0 on."""
     parts = list(pool.map(lambda array: _encode(array, kind), arrays))
     ends = np.cumsum([0] + [len(part) for part in parts])
     return torch.from_numpy(np.concatenate(parts)), torch.from_numpy(ends)
 
 
 def save(path: str | Path, faces: Faces, metadata: dict[str, str]) -> None:
-    """Write a set of faces; pictures lose what JPEG at quality 92 loses, label maps nothing."""
+    """Write a set of faces, whole or not at all; pictures lose what JPEG at quality 92 loses, label maps nothing."""
     with ThreadPoolExecutor() as pool:
         pictures, picture_ends = _blob(list(faces.images.permute(0, 2, 3, 1).cpu().numpy()), "JPEG", pool)
         maps, map_ends = _blob(list(faces.labels.cpu().numpy()), "PNG", pool)
@@ -79,6 +80,7 @@ def load(path: str | Path, size: int | None = None) -> Faces:
 
 
 def _decode(blob: Tensor, ends: Tensor, read: Callable[[Image.Image], Tensor]) -> list[Tensor]:
+    """What `read` makes of each picture of a blob."""
     data, ends = blob.numpy(), ends.tolist()
 
     def one(span: tuple[int, int]) -> Tensor:
@@ -89,6 +91,7 @@ def _decode(blob: Tensor, ends: Tensor, read: Callable[[Image.Image], Tensor]) -
 
 
 def _picture(image: Image.Image, size: int | None) -> Tensor:
+    """uint8 [s,s,3]."""
     image = image.convert("RGB")
     if size and image.size != (size, size):
         image = image.resize((size, size), Image.Resampling.BICUBIC)
@@ -96,6 +99,7 @@ def _picture(image: Image.Image, size: int | None) -> Tensor:
 
 
 def _map(image: Image.Image, size: int | None) -> Tensor:
+    """uint8 [s,s]."""
     if size and image.size != (size, size):
         image = image.resize((size, size), Image.Resampling.NEAREST)
     return torch.from_numpy(np.array(image))

@@ -1,4 +1,4 @@
-"""Writes facetext's report: a page for people, a JSON line per figure, and the retrieval sheet."""
+"""The figures of facetext's report, the thresholds that they must reach, and a sheet of what is found for prompts."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from where2edit.facetext import measures as measure
-from where2edit.facetext import phrases
+from where2edit.facetext.altered_faces import altered, recoloured_hair
+from where2edit.facetext.measures import embed
 from where2edit.facetext.packed import Faces
+from where2edit.facetext.pixel_attack import pixel_attack
+from where2edit.facetext.validation_photos import ValidationPhotos
 from where2edit.files import pictures
 from where2edit.text_image.base import TextImage
 
@@ -24,7 +26,7 @@ RETRIEVED = ("blond hair", "black hair", "grey hair", "a big smile", "eyeglasses
 
 @dataclass(frozen=True)
 class Verdict:
-    """A figure, and the value that it must reach, or stay under."""
+    """A figure, and the value that it must reach, or (under) stay below."""
 
     claim: str
     value: float
@@ -38,18 +40,18 @@ class Verdict:
 
 def everything(encoder: TextImage, photos: Tensor, values: Tensor, faces: Faces) -> dict:
     """Every figure of the report; photos uint8 [N,3,s,s] and faces are validation material."""
-    evaluation = measure.Evaluation.of(encoder, photos, values)
+    validation = ValidationPhotos.of(encoder, photos, values)
     words = F.normalize(encoder.text(["blonde hair", "golden hair", "black hair"]), dim=1)
     return {
-        "attributes": evaluation.attributes(),
-        "hair": measure.recoloured_hair(encoder, faces),
-        "altered": measure.altered(encoder, faces),
+        "attributes": validation.attributes(),
+        "hair": recoloured_hair(encoder, faces),
+        "altered": altered(encoder, faces),
         "words": {"blonde-golden": float(words[0] @ words[1]), "blonde-black": float(words[0] @ words[2]),
                   "golden-black": float(words[1] @ words[2])},
-        "opposites": evaluation.opposites(),
-        "groups": evaluation.within_groups(),
-        "correlations": evaluation.correlations(),
-        "attack": measure.pixel_attack(evaluation, photos),
+        "opposites": validation.opposites(),
+        "groups": validation.within_groups(),
+        "correlations": validation.correlations(),
+        "attack": pixel_attack(validation, photos),
         "speed": speed(encoder),
     }  # fmt: skip
 
@@ -71,6 +73,7 @@ def speed(encoder: TextImage, batch: int = 8, repeats: int = 20, threads: int = 
 
 
 def _mean(table: dict[str, dict], column: str) -> float:
+    """Mean of a column, entries that are nan left out."""
     values = [row[column] for row in table.values() if row[column] == row[column]]
     return sum(values) / len(values)
 
@@ -97,91 +100,6 @@ def verdicts(figures: dict, facts: dict) -> list[Verdict]:
     return [Verdict(*claim) for claim in claims] + [Verdict(*limit, under=True) for limit in limits]
 
 
-def page(figures: dict, facts: dict) -> str:
-    """The report in Markdown."""
-    intro = (
-        f"Written by `{facts['command']}`. Every figure is facetext's, on CelebA's validation tenth"
-        f" ({facts['photos']} photos) and {facts['faces']} generated faces of MobileStyleGAN kept out of training;"
-        f" none is CLIP's. Weights sha256 {facts['weights'][:12]}, config {facts['config']}, seed {facts['seed']}."
-    )
-    pace = figures["speed"]
-    speed_line = (
-        f"Forward and backward at batch 8: {pace['seconds']:.2f} s on {pace['threads']} threads, the fastest of 20;"
-        f" loading, MiniLM included: {facts['loading']:.1f} s."
-    )
-    parts = [
-        "# facetext: report", intro, "## What was asked for", _claims(figures, facts),
-        "## Attributes", ATTRIBUTES,
-        _attributes(figures["attributes"]),
-        "## Negations", "AUC of the difference between a prompt and its denial.", _two("prompts", figures["opposites"]),
-        "## Altered generated faces", "AUC, altered against as they were.", _two("prompt", figures["altered"]),
-        "## Inside one sex or age", _groups(figures["groups"]),
-        "## Correlation that is left", CORRELATION, _correlations(figures["correlations"]),
-        "## Optimising pixels for a smile", ATTACK, _attack(figures["attack"]),
-        "## Words", "Cosines.", _two("pair", figures["words"]), "## Speed", speed_line,
-    ]  # fmt: skip
-    return "\n\n".join(parts) + "\n"
-
-
-ATTRIBUTES = (
-    "AUC of single plain phrases, averaged over the phrases. The training phrases were extended once after a look at"
-    " which held-out ones failed; the `fresh` ones were written after that and chose no phrase. `denied` scores"
-    " held-out denials against the opposite."
-)
-CORRELATION = (
-    "Correlation of a prompt's score with sex and age among photos that agree on the attribute, and the cosine of the"
-    ' prompt with "a man" minus "a woman" and with "young" minus "old".'
-)
-ATTACK = (
-    'Gain of the cosine with "a smile" over what a real smile is worth (1 = smiling minus unsmiling photos), for signed'
-    " gradient steps within so many levels of 255: as the optimiser sees it, and in new views of the same pictures"
-    " (rotated, shifted, low-passed)."
-)
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _claims(figures: dict, facts: dict) -> str:
-    rows = [
-        [v.claim, f"{v.value:.3f}", f"{'< ' if v.under else ''}{v.asked:.2f}", "met" if v.met else "**missed**"]
-        for v in verdicts(figures, facts)
-    ]
-    return _table(["claim", "value", "asked", ""], rows)
-
-
-def _attributes(table: dict[str, dict]) -> str:
-    columns = ("trained", "held_out", "fresh", "denied")
-    rows = [[name, str(row["positives"]), *(_number(row[c]) for c in columns)] for name, row in table.items()]
-    return _table(["attribute", "positives", "trained", "held-out", "fresh", "denied"], rows)
-
-
-def _groups(found: list[dict]) -> str:
-    rows = [[r["attribute"], r["group"], str(r["n"]), str(r["m"]), _number(r["auc"])] for r in found]
-    return _table(["attribute", "group", "with", "without", "AUC"], rows)
-
-
-def _correlations(table: dict[str, dict]) -> str:
-    columns = ("corr_male", "corr_young", "cos_male", "cos_young")
-    rows = [[prompt, *(_number(row[c]) for c in columns)] for prompt, row in table.items()]
-    return _table(["prompt", "corr Male", "corr Young", "cos man", "cos young"], rows)
-
-
-def _attack(found: list[dict]) -> str:
-    rows = [[str(r["levels"]), _number(r["plain"]), _number(r["views"])] for r in found]
-    return _table(["levels", "as optimised", "new views"], rows)
-
-
-def _number(value: float) -> str:
-    return "-" if value != value else f"{value:.3f}"
-
-
-def _two(head: str, table: dict[str, float]) -> str:
-    return _table([head, "value"], [[key, _number(value)] for key, value in table.items()])
-
-
 def json_lines(figures: dict, facts: dict) -> str:
     """One JSON line per claimed figure, with what is needed to obtain it again."""
     common = {key: facts[key] for key in ("seed", "config", "weights", "commit")}
@@ -192,28 +110,7 @@ def json_lines(figures: dict, facts: dict) -> str:
 
 def retrieval(encoder: TextImage, faces: Faces, best: int = 8, prompts: tuple[str, ...] = RETRIEVED) -> Image.Image:
     """A sheet with the best faces of a set for each prompt, best first."""
-    images = F.normalize(measure.embed(encoder.image, faces.images), dim=1)
+    images = F.normalize(embed(encoder.image, faces.images), dim=1)
     scores = images @ F.normalize(encoder.text(list(prompts)), dim=1).T
     rows = [list(faces.images[score.topk(best).indices].float() / 127.5 - 1) for score in scores.T]
     return pictures.sheet(rows, list(prompts), cell=faces.images.shape[-1])
-
-
-def judge_page(table: dict[str, dict], facts: dict) -> str:
-    """The judge's report in Markdown."""
-    photos = [row["auc"] for row in table.values() if row["on"] == "photos"]
-    asked = {name for name, _ in phrases.EDITOR_PROMPTS.values()}
-    editor = [row["auc"] for name, row in table.items() if name in asked]
-    intro = (
-        f"Written by `{facts['command']}`. Mean AUC over the 40 "
-        f"attributes {sum(photos) / len(photos):.3f} on {facts['photos']}"
-        f" validation photos; over the {len(editor)} concepts that "
-        f"the editor's prompts name {sum(editor) / len(editor):.3f},"
-        f" lowest {min(editor):.3f}. Painted concepts are measured "
-        f"on {facts['faces']} generated faces kept out of training,"
-        f" against the same faces as they were. Weights sha256 {facts['weights'][:12]}, config {facts['config']}."
-    )
-    rows = [
-        [name, row["on"], str(row["positives"]), _number(row["auc"]), "yes" if name in asked else ""]
-        for name, row in table.items()
-    ]
-    return f"# The judge: report\n\n{intro}\n\n{_table(['concept', 'on', 'positives', 'AUC', 'editor'], rows)}\n"

@@ -1,6 +1,6 @@
-"""Generated faces and parsed photos as material for training: pictures at a small size with their label maps.
+"""Generates faces with their label maps, and parses photos: small pictures for the training of what reads faces.
 
-Training seeds start at TRAIN_SEEDS, validation seeds at VALIDATION_SEEDS; they never meet. Legend as in data.packed.
+Legend: N faces, s pixels. Pictures are uint8 [N,3,s,s], label maps uint8 [N,s,s] (classes of backbones.face_parsing).
 """
 
 from __future__ import annotations
@@ -16,14 +16,10 @@ from where2edit.backbones.face_parsing import FaceParser
 from where2edit.facetext.packed import Faces
 from where2edit.generators.base import Generator
 
-TRAIN_SEEDS = 100_000
-VALIDATION_SEEDS = 90_000
-TRUNCATIONS = (
-    0.7,
-    0.7,
-    0.85,
-    1.0,
-)  # by seed modulo 4: the editor's 0.7 most, wider ones for hats, glasses and children
+TRAIN_SEEDS = 100_000  # seeds of training faces start here
+VALIDATION_SEEDS = 90_000  # and those of validation faces here; there are fewer than 10,000 of them
+# By seed modulo 4: mostly 0.7, which the editor uses; wider ones give hats, glasses and children.
+TRUNCATIONS = (0.7, 0.7, 0.85, 1.0)
 
 
 @torch.no_grad()
@@ -69,7 +65,7 @@ def quick_labels(parser: FaceParser, images: Tensor) -> Tensor:
 
 
 def to_bytes(images: Tensor) -> Tensor:
-    """[-1,1] -> uint8."""
+    """Images in [-1,1] -> uint8 in 0 ... 255."""
     return ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 

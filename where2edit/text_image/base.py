@@ -5,6 +5,7 @@ Legend: N prompts, B images, D embedding width.
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -13,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from where2edit.backbones.preprocess import check_images
+from where2edit.core.distributed import rank
 
 
 @dataclass(frozen=True)
@@ -32,17 +34,27 @@ class TextImage(nn.Module, ABC):
     dim: int  # D
     logit_scale: float  # multiplies the cosine in a contrastive loss
     unit_norm: bool  # True: embeddings have length one; False: as the network makes them
+    max_tokens: int | None = None  # how much of a prompt is read, start and end tokens not counted; None: all of it
+    _said_that_it_cuts = False
 
     @abstractmethod
     def encode_text(self, prompts: list[str]) -> Tensor:
-        """Checked prompts -> [N,D] on the device of the encoder."""
+        """Checked prompts -> [N,D] on the device of the encoder; a prompt over `max_tokens` is cut."""
 
     @abstractmethod
     def encode_image(self, images: Tensor) -> Tensor:
         """Checked images [B,3,H,W] in [-1,1], any size -> [B,D], differentiable in the images."""
 
-    def text(self, prompts: list[str]) -> Tensor:
-        """Prompts -> embeddings [N,D]. Raises ValueError for an empty list, and for an empty or non-string prompt."""
+    def tokens(self, prompt: str) -> int:
+        """How many tokens the prompt has; an encoder with `max_tokens` fills it in."""
+        return 0
+
+    def text(self, prompts: list[str], truncate: bool = False) -> Tensor:
+        """Prompts -> embeddings [N,D]. Raises ValueError for an empty list, and for an empty or non-string prompt.
+
+        A prompt over `max_tokens` raises ValueError too; with `truncate` (training) it is cut, and the first time a
+        warning says so.
+        """
         if isinstance(prompts, str) or not prompts:
             raise ValueError(f"text() reads a list of at least one prompt, got {prompts!r}")
         for prompt in prompts:
@@ -50,7 +62,24 @@ class TextImage(nn.Module, ABC):
                 raise ValueError(
                     f"a prompt must be words, got {prompt!r}; describe what should change, such as 'blond hair'"
                 )
+        long = [] if self.max_tokens is None else [p for p in prompts if self.tokens(p) > self.max_tokens]
+        if long:
+            self._cuts(long[0], truncate)
         return self.encode_text(list(prompts))
+
+    def _cuts(self, prompt: str, truncate: bool) -> None:
+        """Refuse a prompt that is too long, or (truncate) warn once that such prompts are cut."""
+        said = f"a prompt has {self.tokens(prompt)} tokens, {self.label} reads at most {self.max_tokens}"
+        if not truncate:
+            raise ValueError(f"{said}; shorten it: {prompt[:60]}...")
+        if not self._said_that_it_cuts and rank() == 0:
+            warnings.warn(f"{said}; longer prompts are cut: {prompt[:60]}...", stacklevel=3)
+        self._said_that_it_cuts = True
+
+    @property
+    def label(self) -> str:
+        """What messages call the encoder."""
+        return self.name
 
     def image(self, images: Tensor) -> Tensor:
         """Images [B,3,H,W] in [-1,1], any size -> embeddings [B,D]. Raises ValueError for anything else."""

@@ -54,6 +54,7 @@ class Clip(TextImage):
         self.tokenizer = (
             open_clip.get_tokenizer(model) if known else open_clip.SimpleTokenizer(context_length=net.context_length)
         )
+        self.max_tokens = net.context_length - 2  # a start and an end token stand around the words
         size = net.visual.image_size
         self.size = size if isinstance(size, int) else size[0]
         self.normalise = Normalise(net.visual.image_mean, net.visual.image_std)
@@ -62,14 +63,14 @@ class Clip(TextImage):
         with torch.no_grad():
             self.dim = self.encode_text(["a face"]).shape[1]
 
+    @property
+    def label(self) -> str:
+        return self.model
+
+    def tokens(self, prompt: str) -> int:
+        return len(self.tokenizer.encode(prompt)) if hasattr(self.tokenizer, "encode") else 0
+
     def encode_text(self, prompts: list[str]) -> Tensor:
-        limit = self.net.context_length - 2  # a start and an end token stand around the words
-        for prompt in prompts if hasattr(self.tokenizer, "encode") else ():
-            tokens = len(self.tokenizer.encode(prompt))
-            if tokens > limit:
-                raise ValueError(
-                    f"a prompt has {tokens} tokens, {self.model} reads at most {limit}; shorten it: {prompt[:60]}..."
-                )
         return self.net.encode_text(self.tokenizer(prompts).to(self.net.logit_scale.device))
 
     def preprocess(self, images: Tensor) -> Tensor:

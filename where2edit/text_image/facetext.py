@@ -20,8 +20,8 @@ from where2edit.core.registry import NoOptions
 from where2edit.files import assets, tensorfile
 from where2edit.text_image import TEXT_IMAGE
 from where2edit.text_image.base import TextImage, TextImageConfig
+from where2edit.text_image.minilm import MAX_TOKENS, MiniLM
 from where2edit.text_image.minilm import WIDTH as TEXT_WIDTH
-from where2edit.text_image.minilm import MiniLM
 
 SIZE = 112  # pixels that the image tower reads
 TEXT_LAYERS = (2, 4, 6)  # of MiniLM; an early layer tells "a hat" from "no hat"
@@ -76,6 +76,7 @@ class FaceText(TextImage):
 
     name = "facetext"
     unit_norm = True
+    max_tokens = MAX_TOKENS - 2  # a start and an end token stand around the words
 
     def __init__(self, towers: Towers, words: MiniLM):
         super().__init__()
@@ -84,6 +85,9 @@ class FaceText(TextImage):
         self.logit_scale = float(towers.log_scale.detach().exp())
         self.logit_bias = float(towers.bias.detach())
         self.freeze()
+
+    def tokens(self, prompt: str) -> int:
+        return self.words.tokens(prompt)
 
     def encode_text(self, prompts: list[str]) -> Tensor:
         return self.text_head(self.words(prompts))

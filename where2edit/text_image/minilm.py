@@ -19,7 +19,7 @@ from where2edit.backbones.preprocess import load_strictly
 from where2edit.files import assets
 
 WIDTH, LAYERS, HEADS, INNER, VOCABULARY, POSITIONS = 384, 6, 12, 1536, 30522, 512
-MAX_TOKENS = 128  # what the sentence encoder was trained with; longer prompts are cut
+MAX_TOKENS = 128  # what the sentence encoder was trained with, start and end token included; longer prompts are cut
 EPSILON = 1e-12
 
 
@@ -81,6 +81,11 @@ class MiniLM(nn.Module):
     def train(self, mode: bool = True) -> MiniLM:
         """Stays in evaluation mode: the network is frozen."""
         return super().train(False)
+
+    def tokens(self, prompt: str) -> int:
+        """How many tokens the prompt has, start and end token not counted."""
+        first = self.tokenizer.encode(prompt)
+        return sum(sum(mask) - 2 for mask in (first.attention_mask, *(o.attention_mask for o in first.overflowing)))
 
     @torch.no_grad()
     def forward(self, prompts: list[str]) -> Tensor:

@@ -1,6 +1,15 @@
-"""The caption corpus -> training prompts, by the released sampling (its off-by-one faults left out).
+"""The caption corpus -> training prompts, by the sampling of the released code without three faults of it.
 
 Layout of Multi-Modal-CelebA-HQ: a folder of text files, one per image, one caption per line.
+
+The released sampler takes two random lines of each file, splits them at commas and periods, and makes a prompt of one
+phrase, or of two joined by "and". Its faults: of a piece that begins with " and" it cuts the first five characters,
+which is the word " and " itself but leaves "lusian" of " andalusian"; it drops the last piece of a line, which is
+nothing after a period but a whole phrase where the period is missing; and it keeps empty phrases. Here a leading "and"
+is cut as a word, the last piece stays, and what is empty is left out.
+
+Every released process also draws a corpus of its own (seed 200 + rank); here all processes draw the same one and share
+its prompts, so that the number of processes does not change the run.
 """
 
 from __future__ import annotations
@@ -15,8 +24,10 @@ import torch.nn.functional as F
 from where2edit.editing.conditions import Conditions
 
 ATTEMPTS = 50  # draws before a prompt is taken although it is close to another
-SINGLE_SHARE = 0.841  # a prompt is one phrase with this probability, else "phrase and phrase"
-LINES_PER_FILE = 2
+# A prompt is one phrase with this probability, else "phrase and phrase": the released code asks whether a normally
+# distributed number is below 1, which has the probability 0.841.
+SINGLE_SHARE = 0.841
+LINES_PER_FILE = 2  # captions that are drawn of each file, with replacement
 
 
 @dataclass(frozen=True)
@@ -32,7 +43,7 @@ class DataConfig:
 
 
 def split_caption(caption: str) -> list[str]:
-    """Phrases of one caption: split at commas and periods, a leading "and" dropped, blanks left out."""
+    """Phrases of one caption: split at commas and periods, a leading word "and" cut off, empty ones left out."""
     pieces = (re.sub(r"^and\s+", "", piece.strip()) for piece in re.split(r"[,.]", caption))
     return [piece for piece in pieces if piece]
 
@@ -56,6 +67,7 @@ def read_phrases(folder: str | Path, seed: int = 0) -> list[str]:
 
 
 def _text(file: Path) -> str:
+    """The text of a file. Raises ValueError where it is not UTF-8."""
     try:
         return file.read_text(encoding="utf-8")
     except UnicodeDecodeError:
@@ -86,6 +98,7 @@ class PromptSampler:
         return [self._draw_distinct(m, random) for _ in range(n)]
 
     def _draw_distinct(self, m: int, random: torch.Generator) -> list[str]:
+        """m prompts, each drawn anew until it is far enough from those before, or ATTEMPTS times."""
         chosen: list[str] = []
         for _ in range(m):
             for _ in range(ATTEMPTS):

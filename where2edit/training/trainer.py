@@ -1,6 +1,5 @@
-"""One training loop for one CPU, one GPU and many processes (Eq. 8). It knows losses by name and nothing of any method.
+"""The training of an editor on one CPU, one GPU or many processes (Eq. 8); methods and losses by their interfaces only.
 
-Everything random is drawn from (seed, step), so that a resumed run equals an uninterrupted one bit for bit on a CPU.
 All processes edit the same sources with their own share of the prompts; contrastive negatives are gathered.
 
 Legend: n sources per step, m prompts per source over all processes, W processes.
@@ -15,19 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
-from tqdm import tqdm
 
 from where2edit.core import distributed
+from where2edit.core.distributed import average_gradients, step_seed
 from where2edit.core.records import Condition, Source
 from where2edit.methods.base import Method
+from where2edit.training.loop import Pace, TrainingLoop
 from where2edit.training.losses import LOSSES
 from where2edit.training.losses.base import Loss, LossConfig
 from where2edit.training.prompts import PromptSampler
-from where2edit.training.run_log import RunLog
-from where2edit.training.state import load_state, save_state
 
-STATE = "state.safetensors"  # in the run's folder: what a resumed run starts from
+CHECK_EVERY, CHECKS = 10, 20  # steps between two looks at a run, at least; looks at a run, at most
+SETTLED = 0.3  # share of the run after which it is looked at: the attention has been trained for a while
 
 
 @dataclass(frozen=True)
@@ -75,8 +73,15 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
     return config.lr * decay * (min(1.0, t / config.warmup) if config.warmup else 1.0)
 
 
-class Trainer:
-    """Trains one method; the same call on the same folder goes on where the last one stopped."""
+class EditorTrainer(TrainingLoop):
+    """Trains one method with Adam on the weighted sum of its losses.
+
+    losses: by name, with the section of the config that gives the weight; strength: alpha in Eq. 1; sheet(path) draws
+    a progress sheet. Raises ValueError for what cannot train: no loss, too few prompts, prompts that the processes
+    cannot share, a preview head that is not there, a method without parameters.
+    """
+
+    shown = ("total", "mask")
 
     def __init__(
         self,
@@ -90,63 +95,20 @@ class Trainer:
         sheet: Callable[[Path], None] | None = None,
     ):
         self.config, self.method, self.prompts = config, method, prompts
-        self.losses, self.folder, self.strength = losses, folder, strength
-        self.fingerprint, self.sheet = fingerprint, sheet
-        if not losses:
-            raise ValueError("no loss has a weight; give losses.clip_contrastive.weight=1")
-        for _, loss in losses.values():
-            loss.check_prompts(config.prompts)
-        if config.prompts % distributed.world():
-            raise ValueError(
-                f"training.prompts={config.prompts} cannot be shared by {distributed.world()} processes; "
-                "make it a multiple of their number"
-            )
-        if config.use_preview_head and method.frozen.preview_head is None:
-            raise ValueError(
-                "training.use_preview_head needs a preview head: set preview_head.weights, "
-                "or training.use_preview_head=false"
-            )
+        self.losses, self.strength = losses, strength
+        check_trainable(config, method, losses)
         method.schedule(1.0)  # releases everything that will ever be trained
         self.parameters = [p for p in method.parameters() if p.requires_grad]
         if not self.parameters:
             raise ValueError(f"{type(method).__name__} has nothing to train; choose another method.name")
-        self.optimizer = torch.optim.Adam(self.parameters, lr=config.lr)
         self.device = self.parameters[0].device
-        self.step = 0
-
-    def run(self, until: int | None = None) -> None:
-        """Train to the end, or to step `until`; writes train.jsonl, snapshots and sheets into the run's folder."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.step = load_state(self.state_path, self.method, self.optimizer, self.fingerprint)
-        log = RunLog(self.folder, self.step, self.config.tensorboard) if self._first else None
-        last = min(until or self.config.steps, self.config.steps)
-        progress = tqdm(
-            range(self.step, last), initial=self.step, total=self.config.steps, desc="train", disable=not self._first
-        )
-        for _ in progress:
-            values = self.train_step()
-            self.step += 1
-            self._log(log, values)
-            progress.set_postfix({name: f"{value:.3f}" for name, value in values.items() if name in ("total", "mask")})
-            if self.step % self.config.snapshot_every == 0 or self.step == last:
-                self.save()
-            if self.sheet and self._first and (self.step % self.config.sheet_every == 0 or self.step == last):
-                self.method.eval()
-                self.sheet(self.folder / f"sheet-{self.step:06d}.png")
-        if log:
-            log.close()
-
-    @property
-    def state_path(self) -> Path:
-        return self.folder / STATE
-
-    @property
-    def _first(self) -> bool:
-        return distributed.rank() == 0
+        pace = Pace(config.steps, config.snapshot_every, config.sheet_every, config.tensorboard)
+        optimizer = torch.optim.Adam(self.parameters, lr=config.lr)
+        super().__init__(method, optimizer, folder, pace, fingerprint, sheet)
 
     def train_step(self) -> dict[str, float]:
         """One step of Adam on the sum of the weighted losses; returns what is logged, the mean over all processes."""
-        torch.manual_seed(self.config.seed * 1_000_003 + self.step)
+        torch.manual_seed(step_seed(self.config.seed, self.step))
         self.method.train()
         self.method.schedule(self.step / self.config.steps)
         self.optimizer.zero_grad(set_to_none=True)
@@ -158,7 +120,7 @@ class Trainer:
                 f"the loss is {values['total']} at step {self.step + 1}; start again in another folder (--out) with a "
                 "lower training.lr, or without training.amp"
             )
-        self._average_gradients()
+        average_gradients(self.parameters)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.config, self.step)
         self.optimizer.step()
@@ -182,8 +144,8 @@ class Trainer:
 
         Every process has the same sources.
         """
-        random = torch.Generator().manual_seed(self.config.seed * 1_000_003 + self.step)
-        z = torch.randn(self.config.sources, 512, generator=random).to(self.device)
+        random = torch.Generator().manual_seed(step_seed(self.config.seed, self.step))
+        z = torch.randn(self.config.sources, self.method.frozen.generator.z_dim, generator=random).to(self.device)
         drawn = self.prompts.draw(self.config.sources, self.config.prompts, random)
         share = self.config.prompts // distributed.world()
         first = distributed.rank() * share
@@ -195,33 +157,36 @@ class Trainer:
             yield source, self.prompts.conditions.of(mine, self.strength, per_source=share)
 
     def _autocast(self):
+        """bfloat16 where training.amp asks for it."""
         return torch.autocast(self.device.type, torch.bfloat16) if self.config.amp else nullcontext()
 
-    def _average_gradients(self) -> None:
-        """The mean over processes, in one message: DistributedDataParallel without its unused-parameter search."""
-        if distributed.world() == 1:
-            return
-        with_gradient = [p for p in self.parameters if p.grad is not None]
-        flat = torch.cat([p.grad.flatten() for p in with_gradient])
-        dist.all_reduce(flat)
-        flat /= distributed.world()
-        for p, grad in zip(with_gradient, flat.split([p.numel() for p in with_gradient]), strict=True):
-            p.grad.copy_(grad.view_as(p))
+    def line(self, values: dict[str, float]) -> dict[str, float]:
+        return {"training.lr": learning_rate(self.config, self.step - 1), **values}
 
-    def save(self) -> None:
-        if self._first:
-            save_state(self.state_path, self.method, self.optimizer, self.step, self.fingerprint)
+    def warnings(self, values: dict[str, float]) -> list[str]:
+        return early_warnings(self.config, self.step, values)
 
-    def _log(self, log: RunLog | None, values: dict[str, float]) -> None:
-        if log is None:
-            return
-        log.write(self.step, {"training.lr": learning_rate(self.config, self.step - 1), **values})
-        for warning in early_warnings(self.config, self.step, values):
-            tqdm.write(f"warning: step {self.step}: {warning}")
+
+def check_trainable(config: TrainingConfig, method: Method, losses: dict[str, tuple[LossConfig, Loss]]) -> None:
+    """Raise ValueError for a combination of config, method and losses that cannot train."""
+    if not losses:
+        raise ValueError("no loss has a weight; give losses.clip_contrastive.weight=1")
+    for _, loss in losses.values():
+        loss.check_prompts(config.prompts)
+    if config.prompts % distributed.world():
+        raise ValueError(
+            f"training.prompts={config.prompts} cannot be shared by {distributed.world()} processes; "
+            "make it a multiple of their number"
+        )
+    if config.use_preview_head and method.frozen.preview_head is None:
+        raise ValueError(
+            "training.use_preview_head needs a preview head: set preview_head.weights, "
+            "or training.use_preview_head=false"
+        )
 
 
 def early_warnings(config: TrainingConfig, step: int, values: dict[str, float]) -> list[str]:
-    """Plain words for a run that is going wrong; at most twenty times, once the attention is trained."""
-    if step % max(10, config.steps // 20) or step < 0.3 * config.steps:
+    """What the losses say of a run that is going wrong; at most twenty times, once the attention is trained."""
+    if step % max(CHECK_EVERY, config.steps // CHECKS) or step < SETTLED * config.steps:
         return []
     return [warning for name in LOSSES.names() for warning in LOSSES.get(name).warnings(values, config.prompts)]

@@ -29,7 +29,7 @@ class ClipContrastiveOptions:
     relative: bool = False  # cosines of the edit minus those of its source; False is Eq. 4 as the released code runs it
     direct: float = 0.0  # weight of the mean rise of the cosine to the edit's own prompt
     ceiling: float = 1.0  # cosine above which that rise earns nothing: real photos that fit reach no further
-    views: int = 0  # random looks at each image; 0: the image as it is
+    views: int = 0  # random views of each image (views.py); 0: the image as it is
 
 
 @LOSSES.register("clip_contrastive", options=ClipContrastiveOptions)
@@ -53,10 +53,12 @@ class ClipContrastive(Loss):
             raise ValueError(
                 "a batch of 1 prompt makes the contrastive loss exactly zero; use at least 2 prompts per image"
             )
+        # Eq. 4: each edit against all prompts of its image.
         before, after = self._cosines(source.image, edit.image.unflatten(0, (n, m)), prompts)
         logits = after - before if self.options.relative else after
         target = rank() * m + torch.arange(m, device=logits.device).expand(n, m)
         loss = F.cross_entropy(logits.flatten(0, 1) / self.options.temperature, target.flatten())
+        # The direct term: the rise of the cosine to the edit's own prompt.
         own = target[..., None]
         rise = after.gather(2, own).clamp_max(self.options.ceiling) - before.expand_as(after).gather(2, own)
         return loss - self.options.direct * rise.mean()
@@ -72,15 +74,15 @@ class ClipContrastive(Loss):
         """sources [n,3,H,W], edits [n,m,3,H,W], prompts [n,M,D] -> cosines before [n,1,M] and after [n,m,M]."""
         images = torch.cat([sources[:, None], edits], dim=1)
         embedded = 0
-        for looked_at in self._looks(images.flatten(0, 1), len(sources)):
-            embedded = embedded + F.normalize(self.encoder.image(looked_at), dim=1)
+        for view in self._views(images.flatten(0, 1), len(sources)):
+            embedded = embedded + F.normalize(self.encoder.image(view), dim=1)
         cosines = torch.einsum("nad,nid->nai", embedded.unflatten(0, images.shape[:2]), prompts)
         cosines = cosines / max(self.options.views, 1)
         return cosines[:, :1].detach(), cosines[:, 1:]
 
-    def _looks(self, images: Tensor, groups: int) -> Iterator[Tensor]:
-        """The image as it is, or `views` random looks: the first low-passed, the others with noise."""
+    def _views(self, images: Tensor, groups: int) -> Iterator[Tensor]:
+        """The image as it is, or `views` random views: the first low-passed, the others with noise."""
         if self.options.views == 0:
             yield images
-        for view in range(self.options.views):
-            yield shared_view(images, groups, low_pass=view == 0, noise=view > 0)
+        for number in range(self.options.views):
+            yield shared_view(images, groups, low_pass=number == 0, noise=number > 0)

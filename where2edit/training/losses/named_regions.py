@@ -1,8 +1,9 @@
-"""The words say where: attention stays on the parts of the face that the prompt names. Ours, not the paper's.
+"""Keeps the attention on the parts of the face that the prompt names. Ours, not the paper's.
 
-The contrastive loss alone likes large masks: with the whole face in reach, lipstick is best shown by another face. What
-a region shows is measured once by face parsing (region_shares.py) and what a word names is written down
-(data/face_words.py), so that training needs neither a parser nor labels. Prompts that name no part are left alone.
+Under the contrastive loss alone masks grow: with the whole face inside the mask, an edit for lipstick can raise its
+score by changing the face. Which parts a region shows is measured once by face parsing (editing/region_shares.py), and
+which parts a word names is a table (editing/prompt_parts.py), so that training needs neither a parser nor labels.
+Prompts that name no part add nothing.
 
 Legend: B edits, k regions, r blend resolution.
 """
@@ -34,10 +35,10 @@ class NamedRegionsOptions:
 
 @LOSSES.register("named_regions", options=NamedRegionsOptions)
 class NamedRegions(Loss):
-    """Cross entropy of the attention: 1 on regions of the named parts, 0 on those of others, free where it may be.
+    """Cross entropy of the attention: 1 on regions of the named parts, 0 on those of other parts.
 
-    Named and other regions weigh the same in total, and so does each region of either, however small: lipstick that
-    takes the tip of the nose is not a detail. Mean over the edits of a batch.
+    Regions of parts that may change with the named ones are left free. Named and other regions weigh the same in total,
+    and each region weighs the same among its kind, however small it is. Mean over the edits of a batch.
     """
 
     reads_region_shares = True
@@ -67,4 +68,5 @@ def _regions(parts: NamedParts, names: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _mean(values: Tensor, where: Tensor) -> Tensor:
+    """Mean of values [k] where bool [k] is true; 0 where it nowhere is."""
     return (values * where).sum() / where.sum().clamp_min(1)

@@ -1,4 +1,4 @@
-"""L_attn (Eq. 5): few regions on, and every pixel's attention near the mean of its region."""
+"""L_attn (Eq. 5): few regions with high attention, and every pixel's attention near the mean of its region."""
 
 from __future__ import annotations
 

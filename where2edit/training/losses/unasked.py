@@ -1,8 +1,8 @@
-"""What the words did not name stays: the embedding must not move along prompts that are unrelated to the edit's own.
+"""Keeps what the prompt does not name: the image's cosines with unrelated prompts, the anchors, must not change.
 
-Ours, not the paper's. An encoder that learnt from photos ties lipstick to women and grey hair to age; an editor that is
-trained against it changes sex and age with the lipstick. The anchors name those axes; where an anchor is close to the
-prompt (or to its opposite) it is asked for, and exempt.
+Ours, not the paper's. An encoder that was trained on photos associates lipstick with women and grey hair with age; an
+editor that is trained with it changes sex and age along with the lipstick. The anchors name such attributes. An anchor
+whose embedding is close to the prompt's, or to the opposite of it, is asked for and does not count.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Random looks at an image before it is encoded, so that an edit must show in more than one of them.
+"""Random views of an image before it is encoded, so that an edit must be seen in more than one of them.
 
-A source and all its edits get the same look: what the look itself does to the embedding cancels in their difference.
-Randomness comes from torch's global generator, which the training loop seeds for each step.
+A source and all its edits get the same view: what the view itself does to the embedding cancels in their difference.
+Random numbers come from torch's global generator, which the training loop seeds for each step.
 
 Legend: n sources, m edits of each, B = n*m.
 """
@@ -14,9 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+TURN, SCALE = 6, 0.08  # largest rotation in degrees, largest change of scale
+SHIFT = 0.08  # largest shift, in units of half the width: 4 % of it
+LOW_PASS = (32, 56)  # pixels of the smallest and of the largest detour
+NOISE = 0.06  # sigma, of images in [-1,1]
+
 
 def shared_view(images: Tensor, groups: int, low_pass: bool, noise: bool) -> Tensor:
-    """One look at images [B,3,H,W] in [-1,1] whose first axis is `groups` runs of equal length.
+    """One view of images [B,3,H,W] in [-1,1] whose first axis is `groups` runs of equal length.
 
     A rotation up to 6 degrees, a scale of 0.92-1.08 and a shift up to 4 % per group; with `low_pass`, a detour through
     32-56 px; with `noise`, normal noise of sigma 0.06.
@@ -26,17 +31,19 @@ def shared_view(images: Tensor, groups: int, low_pass: bool, noise: bool) -> Ten
     grid = F.affine_grid(theta, list(images.shape), align_corners=False)
     images = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
     if low_pass:
-        size = int(torch.randint(32, 57, ()))
+        size = int(torch.randint(LOW_PASS[0], LOW_PASS[1] + 1, ()))
         small = F.interpolate(images, size=size, mode="bilinear", antialias=True, align_corners=False)
         images = F.interpolate(small, size=images.shape[-2:], mode="bilinear", align_corners=False)
     if noise:
         pattern = torch.randn(groups, *images.shape[1:]).to(images)
-        images = images + 0.06 * pattern.repeat_interleave(per_group, 0)
+        images = images + NOISE * pattern.repeat_interleave(per_group, 0)
     return images
 
 
 def _affine(groups: int) -> Tensor:
     """Random 2x3 matrices [groups,2,3]; drawn on the CPU, so that every device sees the same ones."""
-    angle, scale, dx, dy = (2 * torch.rand(4, groups) - 1) * torch.tensor([math.radians(6), 0.08, 0.08, 0.08])[:, None]
+    angle, scale, dx, dy = (2 * torch.rand(4, groups) - 1) * torch.tensor([math.radians(TURN), SCALE, SHIFT, SHIFT])[
+        :, None
+    ]
     cos, sin = torch.cos(angle) * (1 + scale), torch.sin(angle) * (1 + scale)
     return torch.stack([torch.stack([cos, -sin, dx], 1), torch.stack([sin, cos, dy], 1)], 1)

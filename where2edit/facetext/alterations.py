@@ -1,8 +1,7 @@
-"""Change a parsed face so that a new caption becomes true: colours of hair, lips, skin, cheeks and eyes, and a sad
-mouth.
+"""Changes of a parsed face that make a new caption true: colours of hair, lips, skin, cheeks and eyes, a sad mouth.
 
-Everything is a tensor function of pictures and label maps. Colours move in CIE Lab, by one shift for the whole region,
-so that texture and shading stay; edges are soft because the region's mask is blurred.
+Each alteration changes the pictures of some rows of a Draft and writes down what is true of them now. Colours are
+shifted in CIE Lab (training/recolouring.py).
 
 Legend: B pictures, s pixels. Pictures are [B,3,s,s] in [0,1], label maps uint8 [B,s,s], masks [B,1,s,s] in [0,1], Lab
 is (L 0 ... 100, a, b).
@@ -33,19 +32,31 @@ from where2edit.training.recolouring import (
     tint,
 )
 
+LEAST_HAIR = 0.04  # share of the pixels that hair must cover
+NATURAL = ("Black_Hair", "Gray_Hair", "Blond_Hair")  # hair colours that differ in lightness more than in hue
+BARE = 1 / 3  # share of the altered lips that lose their colour instead of taking one
+PALE = 0.5  # share of the altered skins that become pale; the others are tanned
+NOT_SAD = 0.25  # share of the altered mouths that are bent upwards
+DARK_EYE = 50  # lightness L under which a pixel of the eye counts as iris or pupil
+
 
 def frown(images: Tensor, labels: Tensor, bend: Tensor) -> Tensor:
-    """Pull the corners of the mouth down and the inner ends of the brows up; a negative `bend` [B] does the
-    opposite.
+    """Warp the corners of the mouth down and the inner ends of the brows up; a negative `bend` [B] does the opposite.
+
+    bend: how far, as a share of half the mouth's width. The shift of every pixel is a smooth function of its place
+    relative to mouth and brows, and vanishes away from them.
     """
+    # Around the mouth: down at its corners, a little up in its middle.
     size = labels.shape[-1]
     across, down = pixel_grid(size, labels.device)
     x, y, width, _ = extent(region_mask(labels, "mouth"))
     u, v = (across - x) / width, (down - y) / width
     move = (u**2 - 0.35) * torch.exp(-((u / 1.5) ** 4) - (v / 0.9) ** 2)
+    # Between the brows: up at their inner ends.
     brow_x, brow_y, brow_width, _ = extent(region_mask(labels, "brows"))
     inner = torch.exp(-(((across - brow_x) / (0.45 * brow_width)) ** 2) - ((down - brow_y) / (0.4 * brow_width)) ** 2)
     move = bend.view(-1, 1, 1) * width * (move - 0.35 * inner)
+    # Each pixel is read from where it moves away from.
     grid_x = (across + torch.zeros_like(move)) / (size - 1) * 2 - 1
     grid_y = (down - move) / (size - 1) * 2 - 1
     grid = torch.stack([grid_x, grid_y], 3)
@@ -71,6 +82,7 @@ class Draft:
 
 
 def _uniform(rows: Tensor, low: float, high: float, draw: torch.Generator) -> Tensor:
+    """One number from low to high for each row, on the rows' device."""
     return (low + (high - low) * torch.rand(len(rows), generator=draw)).to(rows.device)
 
 
@@ -81,13 +93,17 @@ def _palette(rows: Tensor, colours: dict[str, tuple], draw: torch.Generator, spr
     return choice.to(rows.device), (lab + spread * torch.randn(lab.shape, generator=draw)).to(rows.device)
 
 
+def shows_hair(labels: Tensor) -> Tensor:
+    """bool [B]: whether enough hair is seen in label maps [B,s,s] for its colour to mean something."""
+    return region_mask(labels, "hair").float().mean((1, 2)) > LEAST_HAIR
+
+
 def alter_hair(draft: Draft, rows: Tensor, draw: torch.Generator, colours: dict[str, tuple] = HAIR_LAB) -> None:
     """Recolour hair; all hair colours become known. Bald heads and covered ones are left as they are."""
-    seen = region_mask(draft.labels[rows], "hair").float().mean((1, 2)) > 0.04
-    rows = rows[seen]
+    rows = rows[shows_hair(draft.labels[rows])]
     choice, target = _palette(rows, colours, draw, 2.5)
     amount, lift = _uniform(rows, 0.65, 1.1, draw), _uniform(rows, 0.35, 0.9, draw)
-    natural = torch.tensor([name in ("Black_Hair", "Gray_Hair", "Blond_Hair") for name in colours])[choice.cpu()]
+    natural = torch.tensor([name in NATURAL for name in colours])[choice.cpu()]
     lift = torch.where(natural.to(rows.device), lift.clamp_min(0.75), lift)
     draft.apply(rows, lambda images, labels: recolour(images, soft_mask(labels, "hair"), target, amount, lift))
     draft.set(rows, **dict.fromkeys(HAIR_LAB, 0))
@@ -96,13 +112,14 @@ def alter_hair(draft: Draft, rows: Tensor, draw: torch.Generator, colours: dict[
 
 
 def alter_lips(draft: Draft, rows: Tensor, draw: torch.Generator) -> None:
-    """Put lipstick on, or (one in three) bring the lips towards the skin's colour, which takes it off."""
-    bare = torch.rand(len(rows), generator=draw) < 1 / 3
+    """Put lipstick on, or (one in three) take it off."""
+    bare = torch.rand(len(rows), generator=draw) < BARE
     _colour_lips(draft, rows[~bare.to(rows.device)], draw)
     _bare_lips(draft, rows[bare.to(rows.device)], draw)
 
 
 def _colour_lips(draft: Draft, rows: Tensor, draw: torch.Generator) -> None:
+    """Put lipstick of a random colour on."""
     choice, target = _palette(rows, LIPS_LAB, draw, 4.0)
     amount, lift = _uniform(rows, 0.55, 1.0, draw), _uniform(rows, 0.3, 0.8, draw)
     draft.apply(rows, lambda images, labels: recolour(images, soft_mask(labels, "lips"), target, amount, lift))
@@ -112,6 +129,7 @@ def _colour_lips(draft: Draft, rows: Tensor, draw: torch.Generator) -> None:
 
 
 def _bare_lips(draft: Draft, rows: Tensor, draw: torch.Generator) -> None:
+    """Bring the lips towards the skin's colour, a little darker and redder, which takes lipstick off."""
     amount = _uniform(rows, 0.7, 1.0, draw)
 
     def fade(images: Tensor, labels: Tensor) -> Tensor:
@@ -123,8 +141,8 @@ def _bare_lips(draft: Draft, rows: Tensor, draw: torch.Generator) -> None:
 
 
 def alter_skin(draft: Draft, rows: Tensor, draw: torch.Generator) -> None:
-    """Tan the skin, or (half of the time) make it pale."""
-    tan = (torch.rand(len(rows), generator=draw) < 0.5).to(rows.device)
+    """Tan the skin, or (one in two) make it pale."""
+    tan = (torch.rand(len(rows), generator=draw) < 1 - PALE).to(rows.device)
     amount = _uniform(rows, 0.6, 1.2, draw)
     shift = torch.where(tan[:, None], amount.new_tensor([-16.0, 5.0, 10.0]), amount.new_tensor([11.0, -5.0, -9.0]))
     regions = ("skin", "nose", "ears", "neck")
@@ -146,7 +164,7 @@ def alter_eyes(draft: Draft, rows: Tensor, draw: torch.Generator) -> None:
     choice, target = _palette(rows, EYES_LAB, draw, 3.0)
 
     def iris(images: Tensor, labels: Tensor) -> Tensor:
-        mask = soft_mask(labels, "eyes") * torch.sigmoid((50 - rgb_to_lab(images)[:, :1]) / 6)
+        mask = soft_mask(labels, "eyes") * torch.sigmoid((DARK_EYE - rgb_to_lab(images)[:, :1]) / 6)
         return recolour(images, mask, target, _uniform(rows, 0.7, 1.0, draw), _uniform(rows, 0.2, 0.6, draw))
 
     draft.apply(rows, iris)
@@ -159,7 +177,7 @@ def alter_mouth(draft: Draft, rows: Tensor, draw: torch.Generator) -> None:
     """Make faces that do not smile sad; a quarter of them get the opposite bend, which is not sad."""
     truth = draft.truth[:, INDEX["Smiling"]]
     rows = rows[truth[rows] != 1]
-    up = (torch.rand(len(rows), generator=draw) < 0.25).to(rows.device)
+    up = (torch.rand(len(rows), generator=draw) < NOT_SAD).to(rows.device)
     bend = _uniform(rows, 0.28, 0.55, draw) * torch.where(up, -0.8, 1.0)
     draft.apply(rows, lambda images, labels: frown(images, labels, bend))
     draft.set(rows[up], Sad=0, Smiling=-1)

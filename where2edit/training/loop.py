@@ -1,0 +1,125 @@
+"""The loop around the steps of a training: folder, resuming, snapshots, log, progress bar and progress sheets.
+
+It knows nothing of what is trained: the trainer of editors (training/trainer.py) and that of the networks that read
+faces (facetext/trainer.py) fill in the step. Everything random in a step is drawn from (seed, step), so that a resumed
+run equals an uninterrupted one bit for bit on a CPU.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from where2edit.core import distributed
+from where2edit.training.run_log import RunLog
+from where2edit.training.state import STATE, load_state, save_state
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long a run is, and how often it writes."""
+
+    steps: int
+    snapshot_every: int
+    sheet_every: int = 0  # 0: no sheets
+    tensorboard: bool = False  # also log for TensorBoard, where it is installed
+
+
+class TrainingLoop(ABC):
+    """Runs `train_step` to the end; the same call on the same folder goes on where the last one stopped.
+
+    `module` is what is trained and `optimizer` (Adam or AdamW) what trains it; `fingerprint` names the config, and the
+    snapshot of another config is refused. Of many processes only the first one writes.
+    """
+
+    title = "train"  # of the progress bar
+    shown: tuple[str, ...] = ()  # figures that the progress bar shows
+
+    def __init__(
+        self,
+        module: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        folder: Path,
+        pace: Pace,
+        fingerprint: str,
+        sheet: Callable[[Path], None] | None = None,
+    ):
+        self.module, self.optimizer, self.folder = module, optimizer, folder
+        self.pace, self.fingerprint, self.sheet = pace, fingerprint, sheet
+        self.step = 0  # how many steps have been made
+        self.first_step = 0  # where a run without a snapshot begins
+
+    @abstractmethod
+    def train_step(self) -> dict[str, float]:
+        """Make step `self.step`; returns its figures by name."""
+
+    def line(self, values: dict[str, float]) -> dict[str, float]:
+        """What the log holds of a step that has just been counted: its figures, or more than these."""
+        return values
+
+    def warnings(self, values: dict[str, float]) -> list[str]:
+        """Plain sentences on a run that is going wrong."""
+        return []
+
+    def extra_state(self) -> dict[str, Tensor]:
+        """What a snapshot must hold besides module and optimizer, by name."""
+        return {}
+
+    def restore(self, extra: Mapping[str, Tensor]) -> None:
+        """Take back what `extra_state` gave; a trainer that fills in one fills in both."""
+        assert not extra, f"nobody takes back {sorted(extra)}"
+
+    @property
+    def state_path(self) -> Path:
+        return self.folder / STATE
+
+    @property
+    def first(self) -> bool:
+        """Whether this process is the one that writes."""
+        return distributed.rank() == 0
+
+    def resume(self) -> None:
+        """Go back to the snapshot in the folder, where there is one. Raises ValueError for that of another config."""
+        step, extra = load_state(self.state_path, self.module, self.optimizer, self.fingerprint)
+        if step:
+            self.restore(extra)
+        self.step = max(step, self.first_step)
+
+    def save(self) -> None:
+        """Write the snapshot that a later run goes on from."""
+        if self.first:
+            save_state(self.state_path, self.module, self.optimizer, self.step, self.fingerprint, self.extra_state())
+
+    def run(self, until: int | None = None) -> None:
+        """Train to the end, or to step `until`; writes train.jsonl, snapshots and sheets into the run's folder."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.resume()
+        last = min(until or self.pace.steps, self.pace.steps)
+        log = RunLog(self.folder, self.step, self.pace.tensorboard) if self.first else None
+        steps, total = range(self.step, last), self.pace.steps
+        progress = tqdm(steps, initial=self.step, total=total, desc=self.title, disable=not self.first)
+        for _ in progress:
+            values = self.train_step()
+            self.step += 1
+            if log:
+                self._write(log, values)
+            progress.set_postfix({name: f"{value:.3f}" for name, value in values.items() if name in self.shown})
+            if self.step % self.pace.snapshot_every == 0 or self.step == last:
+                self.save()
+            if self.sheet and self.first and (self.step % self.pace.sheet_every == 0 or self.step == last):
+                self.module.eval()
+                self.sheet(self.folder / f"sheet-{self.step:06d}.png")
+        if log:
+            log.close()
+
+    def _write(self, log: RunLog, values: dict[str, float]) -> None:
+        """Log the step that has just been counted, and print what is going wrong."""
+        log.write(self.step, self.line(values))
+        for warning in self.warnings(values):
+            tqdm.write(f"warning: step {self.step}: {warning}")
