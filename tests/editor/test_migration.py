@@ -56,7 +56,8 @@ def test_the_config_of_the_shipped_editor_is_that_of_its_profile():
     resolved = [each.method.mapper.resolved() for each in (profile, expected)]
     assert resolved[0] == resolved[1]
     assert profile.method.attention.resolved() == expected.method.attention.resolved()
-    for name in ("generator", "text_image", "regions", "blending", "preview_head", "training", "data"):
+    sections = ("generator", "text_image", "regions", "blending", "preview_head", "preview_fit", "training", "data")
+    for name in sections:
         assert getattr(profile, name) == getattr(expected, name), name
     assert current_config(current_config(tree)) == current_config(tree)
 

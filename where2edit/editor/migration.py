@@ -16,6 +16,7 @@ PARAMETERS = (  # patterns of a trained tensor's old name, and its name today
     (r"mapper\.own\.(.+)", r"mapper.per_site.\1"),
 )
 SECTIONS = {"preview": "preview_head"}
+PREVIEW_FIT = ("canvases", "steps", "batch", "crop", "lr", "seed")  # stood in the section of the preview head
 TRAINING = {"preview": "use_preview_head"}
 MAPPER = {"own": "per_site_weight", "aim": "direction_faces", "reach": "direction_length", "dyes": "colours"}
 ATTENTION = {"frozen": "starts_at"}
@@ -44,7 +45,7 @@ def current_name(parameter: str) -> str:
 
 def current_config(tree: dict) -> dict:
     """Today's keys of a profile's tree, whole or in part; the tree itself is left as it is."""
-    tree = _renamed(tree, SECTIONS)
+    tree = _with_preview_fit(_renamed(tree, SECTIONS))
     sections = {
         "generator": lambda section: _with_options(section, GENERATOR_OPTIONS, GENERATOR),
         "text_image": lambda section: _with_options(section, TEXT_IMAGE_OPTIONS, TEXT_IMAGE),
@@ -53,6 +54,16 @@ def current_config(tree: dict) -> dict:
         "method": _method,
     }
     return tree | {name: change(tree[name]) for name, change in sections.items() if isinstance(tree.get(name), dict)}
+
+
+def _with_preview_fit(tree: dict) -> dict:
+    """Move the recipe of a preview head out of the head's own section."""
+    head = tree.get("preview_head")
+    if not isinstance(head, dict):
+        return tree
+    recipe = {key: value for key, value in head.items() if key in PREVIEW_FIT}
+    kept = {key: value for key, value in head.items() if key not in PREVIEW_FIT}
+    return tree | {"preview_head": kept} | ({"preview_fit": recipe | tree.get("preview_fit", {})} if recipe else {})
 
 
 def _method(section: dict) -> dict:

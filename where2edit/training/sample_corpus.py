@@ -57,6 +57,7 @@ def draw_face(draw: random.Random) -> Face:
 
 
 def _hair(draw: random.Random) -> str:
+    """A phrase for the hair, or (one in ten) for the lack of it."""
     if draw.random() < 0.1:
         return draw.choice(("a bald head", "a bald head", "a receding hairline"))
     shape = draw.choice(HAIR_SHAPES)
@@ -68,6 +69,7 @@ def _hair(draw: random.Random) -> str:
 
 
 def _weighted(options: dict[str, float], draw: random.Random) -> str:
+    """One of the options, as often as its number says."""
     return draw.choices(list(options), list(options.values()))[0]
 
 
