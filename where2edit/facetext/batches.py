@@ -22,8 +22,10 @@ class FaceBatches:
     """Draws (pictures, truth) for a step; the same seed and step always give the same batch."""
 
     def __init__(self, photos: Tensor, values: Tensor, parsed: Faces, generated: Faces, mix: Mix, seed: int):
-        """photos uint8 [N,3,s,s] with values [N,40]; `parsed` are some of them with label maps, ids their row in
-        photos.
+        """photos uint8 [N,3,s,s] with values uint8 [N,40].
+
+        `parsed` are some of the photos with label maps (their ids are rows of `photos`), `generated` other faces with
+        label maps; both can be altered.
         """
         self.photos, self.mix, self.seed = photos, mix, seed
         self.photo_truth = celeba_truth(values)
@@ -37,14 +39,17 @@ class FaceBatches:
     def __call__(self, step: int, size: int, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
         """Pictures [B,3,size,size] in [-1,1] and truth [B,C] of one step."""
         draw = torch.Generator().manual_seed(step_seed(self.seed, step))
+        # Photos as they are, rare attributes more often than they occur.
         rows = torch.multinomial(self.odds, self.mix.batch - self.mix.altered, True, generator=draw)
         plain, plain_truth = self.photos[rows].to(device).float() / 255, self.photo_truth[rows].to(device)
+        # Faces with a label map, altered.
         rows = self._altered_rows(draw)
         faces = [self.parsed.take(rows[rows < len(self.parsed)])]
         faces.append(self.generated.take(rows[rows >= len(self.parsed)] - len(self.parsed)))
         images = torch.cat([part.images for part in faces]).to(device).float() / 255
         labels = torch.cat([part.labels for part in faces]).to(device)
         images, truth = alter(images, labels, self.altered_truth[rows].to(device), draw)
+        # All of them, augmented.
         truth = neutral_is_not_sad(torch.cat([plain_truth, truth]), draw)
         return augment(torch.cat([plain, images]), size, draw) * 2 - 1, truth
 

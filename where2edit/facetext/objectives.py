@@ -1,5 +1,4 @@
-"""What the networks that read faces are trained for: the caption loss of facetext, the concept loss of the judge, and
-perturbed pictures for both.
+"""The losses of facetext (captions) and of the judge (concepts), and pictures perturbed against either.
 
 A loss is called as `loss(net, images, truth, step) -> scalar`.
 Legend: B pictures [B,3,s,s] in [-1,1], K captions, C concepts; truth [B,C] is 1, 0 or -1 for unknown.

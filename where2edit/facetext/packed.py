@@ -41,12 +41,6 @@ class Faces:
         return Faces(self.images.to(device), self.labels.to(device), self.ids.to(device))
 
 
-def join(parts: Sequence[Faces]) -> Faces:
-    """Several sets of the same picture size as one."""
-    names = ("images", "labels", "ids")
-    return Faces(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
-
-
 def _encode(array: np.ndarray, kind: str) -> np.ndarray:
     """The bytes (uint8) of one picture as JPEG or PNG."""
     buffer = io.BytesIO()

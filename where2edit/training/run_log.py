@@ -9,9 +9,9 @@ from where2edit.files.atomic import atomic_write
 
 
 class RunLog:
-    """Writes train.jsonl (and TensorBoard events) of one run; what lies past `step` is taken back.
+    """Writes train.jsonl (and TensorBoard events) of a run that goes on after `step`; later lines are removed.
 
-    A run that was killed has logged steps after its last snapshot; they are made again, and must not stand twice.
+    A run that was killed has logged steps after its last snapshot; they are made again, and must not be logged twice.
     """
 
     def __init__(self, folder: Path, step: int, tensorboard: bool):
@@ -27,6 +27,7 @@ class RunLog:
             self.board.add_scalar(name.replace(".", "/"), value, step)
 
     def close(self) -> None:
+        """Write out what TensorBoard still holds back."""
         if self.board:
             self.board.close()
 
