@@ -6,7 +6,6 @@ import pytest
 import torch
 import toy_cases as toy
 
-from where2edit.commands.seeds import parse_seeds
 from where2edit.editing.conditions import Conditions
 from where2edit.text_image import TEXT_IMAGE
 from where2edit.text_image.toy import ToyOptions
@@ -153,10 +152,3 @@ def test_embeddings_have_the_length_that_the_mapper_expects():
 def test_an_empty_prompt_is_refused(prompt):
     with pytest.raises(ValueError, match="an empty prompt says nothing"):
         toy.conditions().embed(["a beard", prompt])
-
-
-def test_seeds_as_people_write_them():
-    assert parse_seeds("0-3, 7") == [0, 1, 2, 3, 7] and parse_seeds("5") == [5] and parse_seeds("4-4") == [4]
-    for text in ("", "a", "-1", "1-", "3-1", "1,,2", "1.5"):
-        with pytest.raises(ValueError, match="seeds '"):
-            parse_seeds(text)

@@ -27,6 +27,7 @@ from where2edit.training.semantic_directions import fit_semantic_directions
 from where2edit.training.state import STATE, stored_step
 from where2edit.training.trainer import EditorTrainer
 
+# Prompts and faces of the progress sheets; the same in every run, so that runs can be compared by eye.
 SHEET_PROMPTS = ("blond hair", "purple hair", "a big smile", "red lipstick", "eyeglasses", "a beard", "an old person")
 SHEET_SEEDS = (0, 1, 2)
 
@@ -52,10 +53,12 @@ def train(config: str | Path, overrides: list[str], out: Path, device: str = "au
     profile = load_profile(config, overrides)
     # The run of another config is refused before anything is built or written.
     begun = stored_step(writable(out) / STATE, config_digest(profile)) > 0
+    # What is trained.
     device = distributed.start_processes(device)
     encoder = build_encoder(profile, device)
     frozen = build_frozen(profile, encoder, device)
     method = build_method(profile, frozen, init)
+    # What it is trained with: losses and prompts.
     conditions = build_conditions(profile, encoder, truncate=True)
     losses = {name: (entry, build_loss(name, entry, encoder)) for name, entry in profile.losses.items() if entry.weight}
     phrases = read_phrases(profile.captions_folder, profile.training.seed)
@@ -70,6 +73,7 @@ def train(config: str | Path, overrides: list[str], out: Path, device: str = "au
         config_digest(profile),
         lambda path: progress_sheet(method, conditions, profile, path),
     )
+    # What is fitted before the first step, the steps themselves, and the result.
     if not (begun or init):
         prepare(method, encoder, profile)
     if distributed.rank() == 0:
@@ -92,7 +96,7 @@ def prepare(method: Method, encoder: TextImage, profile: Profile) -> None:
 
 @torch.no_grad()
 def progress_sheet(method: Method, conditions: Conditions, profile: Profile, path: Path) -> None:
-    """Source, and edit and mask for fixed prompts, for fixed seeds."""
+    """Write a picture of what the method does now: for each seed the source, its edits, and their masks below."""
     generator, rows, use_preview_head = method.frozen.generator, [], profile.training.use_preview_head
     prompts = list(SHEET_PROMPTS)
     condition = conditions.of(prompts, profile.method.strength, per_source=len(prompts))
