@@ -100,6 +100,15 @@ def test_lists_are_replaced_whole():
     assert config.merge({"a": [1, 2], "b": {"c": 1}}, {"a": [3], "b": {"d": 2}}) == {"a": [3], "b": {"c": 1, "d": 2}}
 
 
+def test_another_choice_does_not_inherit_the_options_of_the_old_one():
+    base = {"mapper": {"name": "w", "options": {"components": 8}}, "name": "a"}
+    assert config.merge(base, {"mapper": {"name": "s"}})["mapper"] == {"name": "s"}
+    assert config.merge(base, {"mapper": {"name": "w"}})["mapper"] == base["mapper"]
+    own = {"name": "s", "options": {"depth": 2}}
+    assert config.merge(base, {"mapper": own})["mapper"] == own
+    assert config.override(base, ["mapper.name=s", "mapper.options.depth=3"])["mapper"]["options"] == {"depth": 3}
+
+
 def test_merge_leaves_its_arguments_alone():
     base, changes = {"a": {"b": 1}}, {"a": {"c": 2}}
     config.merge(base, changes)

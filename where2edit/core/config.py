@@ -61,8 +61,13 @@ def read_yaml(path: str | Path) -> dict:
 
 
 def merge(base: dict, changes: dict) -> dict:
-    """`base` with `changes` laid over it, mapping by mapping; lists and scalars are replaced whole."""
+    """`base` with `changes` laid over it, mapping by mapping; lists and scalars are replaced whole.
+
+    Where `changes` gives a section another `name`, the options of the old choice are left out: they are not its own.
+    """
     merged = dict(base)
+    if "name" in changes and changes["name"] != base.get("name"):
+        merged.pop("options", None)
     for key, value in changes.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
         merged[key] = merge(merged[key], value) if both else value
