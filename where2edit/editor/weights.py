@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from where2edit.core import config
@@ -37,11 +36,7 @@ def find_weights(weights: str) -> Path:
 
 def load_editor(method: Method, path: Path) -> None:
     """Fill a method's trained tensors from safetensors. Raises ValueError when the file does not fit."""
-    try:
-        with safe_open(path, "pt") as file:
-            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(f"{path} is not a safetensors file ({error}); train an editor with scripts/train.py") from None
+    stored, _ = tensorfile.read(path, advice="train an editor with scripts/train.py")
     tensors = {current_name(name): value for name, value in stored.items()}
     own = dict(method.named_parameters())
     wrong = [name for name in own.keys() | tensors.keys() if name not in tensors or name not in own]
