@@ -171,7 +171,7 @@ def test_prompts_are_embedded_one_by_one(toy, tmp_path):
     runner = ProtocolRunner(tmp_path, build_conditions(*toy), make_networks(), 0.7)
     asked, text = [], runner.conditions.encoder.text
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner.conditions.encoder, "text", lambda prompts: asked.append(prompts) or text(prompts))
+        patch.setattr(runner.conditions.encoder, "text", lambda p, cut: asked.append(p) or text(p, cut))
         runner.prepare(
             [PlannedTable(each, SamplingPlan(4), [], {}) for each in (protocol(), protocol(prompts=PROMPTS[:2]))]
         )
