@@ -28,9 +28,9 @@ def check_mode(align: str) -> str:
 
 
 def similarity(points: Tensor, template: Tensor) -> Tensor:
-    """Least-squares scale, rotation and shift from `points` [B,N,2] to `template` [N,2], inverted: [B,2,3].
+    """The inverse [B,2,3] of the least-squares scale, rotation and shift from `points` [B,N,2] to `template` [N,2].
 
-    The result maps homogeneous template coordinates to image coordinates, which is what a crop samples with.
+    It maps homogeneous template coordinates to image coordinates, which is what `crop` samples with.
     """
     source, target = points.mean(1), template.mean(0)
     p, t = points - source[:, None], template - target
@@ -43,16 +43,19 @@ def similarity(points: Tensor, template: Tensor) -> Tensor:
 
 
 def box_transform(box: Tensor, margin: float = 1.0) -> Tensor:
-    """[B,4] boxes x0, y0, x1, y1, grown about their centre by `margin`: the map [B,2,3] from the crop to the image."""
+    """The map [B,2,3] from the crop to the image for boxes [B,4] (x0, y0, x1, y1), enlarged `margin` times about their
+    centre.
+    """
     low, high = box[:, :2], box[:, 2:]
     size = (high - low) * margin
     return torch.cat([torch.diag_embed(size), ((low + high - size) / 2)[..., None]], 2)
 
 
 def crop(images: Tensor, transform: Tensor, size: int) -> Tensor:
-    """The crop [B,3,size,size] whose points (x, y in shares of the crop) lie at `transform` [B or 1,2,3] in the image.
+    """The crop [B,3,size,size] of images [B,3,H,W]; differentiable.
 
-    The image is first resized (antialiased) so that one crop pixel is about one pixel of it; outside it is black.
+    `transform` [B or 1,2,3] maps a point of the crop (x, y in shares of it) to its place in the image. The image is
+    first resized (antialiased) so that one crop pixel is about one pixel of it; outside it is black.
     """
     transform = transform.to(images).expand(len(images), -1, -1)
     scale = transform[:, :, :2].square().sum(2).sqrt().mean(0)  # shares of the image that a crop covers along x and y

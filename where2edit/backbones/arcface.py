@@ -1,7 +1,9 @@
 """ArcFace identity embeddings: MobileFaceNet on WebFace600K (Deng et al. 2019, arXiv 1801.07698), in plain torch.
 
 Weights: asset `arcface-mbf` (InsightFace buffalo_s; non-commercial research only). The ONNX file is read node by node,
-so that the network is differentiable and runs wherever torch does. Legend: B batch; images are [B,3,H,W] in [-1,1].
+so that the network is differentiable and runs wherever torch does.
+
+Legend: B batch. Images are [B,3,H,W] in [-1,1].
 """
 
 from __future__ import annotations

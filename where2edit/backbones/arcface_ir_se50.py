@@ -1,4 +1,4 @@
-"""ArcFace IR-SE50: the identity that the released evaluation code measures (the paper's own ID is FaceNet).
+"""ArcFace IR-SE50: the identity network of the released evaluation code (the paper's own ID is FaceNet).
 
 Weights: asset `arcface-ir-se50` (model_ir_se50.pth; non-commercial research only). Legend: B batch; images are
 [B,3,H,W] in [-1,1], framed like FFHQ.
@@ -22,7 +22,7 @@ SIZE = 112
 
 
 class ArcFaceIRSE50(IRSE50):
-    """Frozen identity embeddings with the released crop; no landmarks are looked for."""
+    """Frozen identity embeddings of faces under the fixed crop of the released code, without landmarks."""
 
     def __init__(self, widths: tuple[int, ...] = WIDTHS):
         super().__init__(widths)

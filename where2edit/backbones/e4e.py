@@ -1,10 +1,10 @@
-"""e4e: a photo to the W+ codes of StyleGAN2-FFHQ (Tov et al. 2021, arXiv 2102.02766).
+"""e4e: the encoder from a photo to the W+ codes of StyleGAN2-FFHQ (Tov et al. 2021, arXiv 2102.02766).
 
 One code is read from the coarsest features and repeated; every further code adds its own offset, the first from
 coarse, the next from middle, the rest from fine features of a pyramid. Weights: asset `e4e-ffhq` (non-commercial
 research only).
 
-Legend: B batch, L codes, C channels.
+Legend: B batch, L codes, C channels, r resolution of the features that a head reads.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class CodeHead(nn.Module):
 
 
 class E4E(IRSE50):
-    """The frozen inversion encoder. Photos must be framed like FFHQ; no face is looked for."""
+    """The frozen inversion encoder. Photos must be framed like FFHQ, since no face is detected."""
 
     def __init__(self, codes: int = 18, widths: tuple[int, ...] = WIDTHS):
         super().__init__(widths)

@@ -41,7 +41,7 @@ class ConvNorm(nn.Module):
 
 
 class Block(nn.Module):
-    """Inverted bottleneck: expand, depthwise, project; added to its input where shapes allow."""
+    """Inverted bottleneck: expand, depthwise convolution, project; the input is added where the shapes are equal."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int, fused: bool):
         super().__init__()

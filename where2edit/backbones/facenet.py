@@ -90,7 +90,7 @@ def _batch_norm(module: str, offset: Tensor, mean: Tensor, var: Tensor) -> dict[
 
 
 class FaceNet(nn.Module):
-    """Frozen identity embeddings of faces; `align` as in ArcFace, with the face box in the place of landmarks."""
+    """Frozen identity embeddings of faces; `align` as in ArcFace, with a face box instead of landmarks."""
 
     def __init__(self, align: str = "ffhq", detector: FaceDetector | None = None):
         super().__init__()
@@ -104,7 +104,10 @@ class FaceNet(nn.Module):
 
     @classmethod
     def load(cls, weights: str = "casia", align: str = "ffhq", path: str | Path | None = None) -> FaceNet:
-        """FaceNet with the weights "casia" (from the package registry) or "vggface2" (official address)."""
+        """FaceNet with the weights "casia" (from the package registry) or "vggface2" (official address).
+
+        `path` replaces the asset. Raises ValueError for other weights and for a file that does not fit.
+        """
         if weights not in ASSETS:
             raise ValueError(f"FaceNet weights '{weights}'; {nearest(weights, ASSETS)}")
         model = cls(align)

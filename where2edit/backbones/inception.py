@@ -42,7 +42,7 @@ def quantise(images: Tensor) -> Tensor:
 
 
 class Inception(nn.Module):
-    """Frozen FID features. Images are rounded to 8 bits first: FID compares image files, not tensors."""
+    """Frozen FID features of images, which are rounded to 8 bits first: FID compares image files, not tensors."""
 
     def __init__(self, net: nn.Module):
         super().__init__()
@@ -81,7 +81,10 @@ class InceptionLogits(nn.Module):
 
     @classmethod
     def load(cls, path: str | Path) -> InceptionLogits:
-        """`fc.weight` of torch-fidelity's weights-inception-2015-12-05-6726825d.pth, to be had at its address only."""
+        """The classifier's matrix, `fc.weight` of torch-fidelity's weights-inception-2015-12-05-6726825d.pth.
+
+        No package carries that file. Raises ValueError where it is missing or its shape does not fit.
+        """
         path = Path(path)
         if not path.is_file():
             raise ValueError(

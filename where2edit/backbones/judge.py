@@ -1,4 +1,4 @@
-"""The judge: an attribute classifier for measuring edits, which no training of an encoder or an editor sees.
+"""The judge: an attribute classifier that measures edits; no encoder and no editor is trained with it.
 
 A ResNet-18 trunk with a narrow last stage, started from the trunk of the face-parsing network; one logit per concept of
 facetext/phrases.py. It shares neither weights nor architecture nor seed with facetext. Trained by
@@ -28,7 +28,7 @@ KIND = "judge"  # of the file
 
 
 class Judge(nn.Module):
-    """Images -> probabilities of named concepts. `names` has one name per output, in order."""
+    """Images -> logits of named concepts; `names` has one name per output, in order."""
 
     def __init__(self, names: tuple[str, ...]):
         super().__init__()
@@ -48,7 +48,7 @@ class Judge(nn.Module):
         return judge.eval().requires_grad_(False)
 
     def encode(self, images: Tensor) -> Tensor:
-        """Images in [-1,1] of the size that is to be read -> logits [B,C]."""
+        """Images [B,3,s,s] in [-1,1], read at their own size -> logits [B,C]."""
         _, middle, last = self.trunk(self.normalise(images))
         return self.head(F.dropout(torch.cat([middle.mean((2, 3)), last.mean((2, 3))], 1), DROPOUT, self.training))
 

@@ -28,10 +28,10 @@ def resize(images: Tensor, size: int, antialias: bool = True) -> Tensor:
 
 
 def area_resize(images: Tensor, size: int) -> Tensor:
-    """[B,C,H,W] -> [B,C,size,size], output i the mean over [i*s, (i+1)*s), s = H/size; cut pixels count by their share.
+    """Area resize [B,C,H,W] -> [B,C,size,size]: output i is the mean over the inputs [i*s, (i+1)*s), s = H/size.
 
-    Equals enlarging x size by nearest and average pooling, without the large image; `F.interpolate(mode="area")` does
-    not.
+    A pixel that is cut by an edge counts by its share. This equals enlarging x size by nearest neighbour and average
+    pooling, without the large image; `F.interpolate(mode="area")` weighs cut pixels as whole ones.
     """
     rows, columns = (_area_weights(n, size, images) for n in images.shape[-2:])
     return rows @ images @ columns.T

@@ -19,7 +19,7 @@ ANCHORS = 2  # boxes per cell
 
 
 class FaceDetector:
-    """The likeliest face of each image; points are x, y in shares of the image: (0,0) top left, (1,1) bottom right."""
+    """Finds the likeliest face of each image; points are x, y in shares of it: (0,0) top left, (1,1) bottom right."""
 
     def __init__(self, path: str | Path, size: int = 320):
         import onnxruntime

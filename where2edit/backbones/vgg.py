@@ -37,7 +37,7 @@ def _weights(path: str | Path | None) -> dict[str, Tensor]:
 
 
 class VGG16(nn.Module):
-    """The frozen convolutional part of VGG16. Its input is used as it comes: callers normalise."""
+    """The frozen convolutional part of VGG16. It does not normalise its input; callers do."""
 
     def __init__(self):
         super().__init__()
@@ -54,7 +54,10 @@ class VGG16(nn.Module):
         return net
 
     def forward(self, x: Tensor, layers: tuple[str, ...] = LPIPS_LAYERS) -> dict[str, Tensor]:
-        """Activations [B,C,h,w] by layer name ("relu2_2"); nothing past the last wanted layer is computed."""
+        """Activations [B,C,h,w] by layer name ("relu2_2"); nothing past the last wanted layer is computed.
+
+        Raises ValueError for an unknown layer.
+        """
         for name in layers:
             if name not in LAYERS:
                 raise ValueError(f"VGG16 has no layer '{name}'; {nearest(name, LAYERS)}")

@@ -1,8 +1,9 @@
 """Configs: YAML files that hold only what differs from the defaults -> checked frozen dataclasses.
 
-A file may name another with `base: other.yaml` (relative to itself), over which it is laid. Overrides of a command line
-are `section.key=value`, where the value is YAML. A dataclass stands above the code that reads it; its field names are
-the keys, its annotations say what is allowed. Options of a registered thing are checked against its own dataclass.
+A file may name another with `base: other.yaml` (relative to itself); its own values replace those of the base.
+Overrides of a command line are `section.key=value`, where the value is YAML. A dataclass stands above the code that
+reads it; its field names are the keys, its annotations say what is allowed. Options of a registered thing are checked
+against its own dataclass.
 """
 
 from __future__ import annotations
@@ -85,7 +86,10 @@ def read_tree(path: str | Path, _seen: tuple[Path, ...] = ()) -> dict:
 
 
 def override(tree: dict, assignments: list[str] | tuple[str, ...]) -> dict:
-    """Lay `a.b=value` assignments over a tree; the value is parsed as YAML."""
+    """A tree with `a.b=value` assignments laid over it, in order; the value is parsed as YAML.
+
+    Raises ValueError for an assignment without a key or "=", and for a value that is not YAML.
+    """
     for assignment in assignments:
         key, sign, value = assignment.partition("=")
         if not sign or not key.strip():
@@ -104,7 +108,8 @@ def override(tree: dict, assignments: list[str] | tuple[str, ...]) -> dict:
 def build(kind: type[T], tree: Any, where: str = "") -> T:
     """Check `tree` against the annotations of the frozen dataclass `kind` and build it.
 
-    An unknown key answers with the nearest known one; a value of the wrong type says what is allowed.
+    `where` is the key of the tree, for errors. Raises ValueError for an unknown key (naming the nearest known one), a
+    missing key and a value of the wrong type.
     """
     if not isinstance(tree, dict):
         raise ValueError(f"{where or 'config'} must be a mapping, got {tree!r}")
@@ -162,7 +167,7 @@ def _scalar(hint: Any, value: Any, where: str) -> Any:
 
 
 def load(kind: type[T], path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> T:
-    """The config `kind` from a YAML file and `key=value` overrides. Raises ValueError with one sentence."""
+    """The config `kind` from a YAML file and `key=value` overrides. Raises ValueError for whatever does not fit."""
     return build(kind, override(read_tree(path), overrides))
 
 

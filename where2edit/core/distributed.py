@@ -30,7 +30,7 @@ def world() -> int:
 
 
 def mean(values: dict[str, float], device: torch.device) -> dict[str, float]:
-    """The mean of every rank's figures, name by name."""
+    """The mean over processes of each figure; all give the same names in the same order, and all get the means."""
     if world() == 1:
         return values
     # NCCL reduces on its own device only. The figures are logged and read by people: float32 is enough.
@@ -46,7 +46,10 @@ def leave() -> None:
 
 
 def gather(x: Tensor, dim: int = 0) -> Tensor:
-    """Concatenate every rank's `x` along `dim`; every rank gets the gradient of all."""
+    """Concatenate the `x` of all processes, of one shape, along `dim` in the order of their ranks.
+
+    Differentiable: the gradient of `x` is the sum over processes of the gradients of its place in the result.
+    """
     if world() == 1:
         return x
     from torch.distributed.nn.functional import all_gather
@@ -63,7 +66,7 @@ def start_processes(device: str = "auto") -> str:
 
 
 def sum_over_processes(x: Tensor) -> Tensor:
-    """The sum of every rank's `x`, written into `x` itself, which is returned."""
+    """The sum of the `x` of all processes, written into `x` itself, which is returned; it has no gradient."""
     if world() > 1:
         dist.all_reduce(x)
     return x
@@ -83,5 +86,5 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
 
 
 def step_seed(seed: int, step: int) -> int:
-    """The seed of everything random in one step (or one batch) of a run with this seed."""
+    """The seed of everything random in one step (or batch) of a run: `seed` is the run's, `step` the step's number."""
     return seed * SEED_STRIDE + step

@@ -1,7 +1,7 @@
 """The records that flow between the parts: Source and Condition in, Edit out (docs/architecture.md).
 
-Legend: B batch, L number of w codes, W numbers of each, C channels of a site, D embedding width, S edited sites,
-R output resolution, r blend resolution.
+Legend: B batch, L number of w codes, W numbers of each, C channels of a site, h x w its resolution, D embedding width,
+S edited sites, R output resolution, r blend resolution.
 Images are NCHW float in [-1,1]; masks and attention are in [0,1]; region labels are int64.
 """
 
@@ -32,7 +32,7 @@ class Source:
     styles: dict[str, Tensor]  # site -> [B,C]
     features: dict[str, Tensor]  # site -> [B,C,h,w]; "constant" is the learned input
     rgb: dict[str, Tensor] = field(default_factory=dict)  # site -> cumulative [B,3,h,w]; empty without an RGB skip
-    image: Tensor | None = None  # [B,3,R,R]; None when only the trunk was walked
+    image: Tensor | None = None  # [B,3,R,R]; None when the walk ended before the last site
 
     def __len__(self) -> int:
         return len(self.w)
@@ -61,10 +61,10 @@ class Condition:
     """What should change: one embedding per edit, and how strongly."""
 
     h: Tensor  # [B,D] embedding that drives the mapper (Eq. 2)
-    h_attention: Tensor  # [B,D] embedding that drives the attention (Eq. 3); equal to h but in two-prompt editing
+    h_attention: Tensor  # [B,D] embedding that drives the attention (Eq. 3); not h with two prompts or a reference
     strength: float = 0.1  # the paper's alpha (Eq. 1)
     prompts: tuple[str, ...] = ()
-    per_source: int = 1  # edits of one source stand in a row: the m prompts of Eq. 4
+    per_source: int = 1  # m of Eq. 4, the edits of one source, which stand one after the other
     threshold: float | None = None  # attention below it is not edited, from 0 to 1; None: the method's own
 
     def __len__(self) -> int:
@@ -73,17 +73,17 @@ class Condition:
 
 @dataclass(frozen=True)
 class Certificate:
-    """Which pixels an edit touched, measured on the two images; shares are of all R*R pixels.
+    """Which pixels one edit touched, measured on the two images (docs/architecture.md, Contracts).
 
-    docs/architecture.md, Contracts, says what a local method promises.
+    |edited - source| is the largest difference of a pixel's three channels, in [0,2]. Shares of pixels are of all R*R.
     """
 
-    mask_area: float  # share of mask cells above 0
+    mask_area: float  # share of the r*r cells of the mask that are above 0
     halo: int  # output pixels past the mask that the generator can reach
     allowed_area: float  # share of pixels inside mask + halo
     changed: float  # share of pixels that differ at all
     leak_max: float  # largest |edited - source| outside mask + halo; exactly 0 for a local method
-    leak_mean: float  # mean |edited - source| outside mask + halo
+    leak_mean: float  # mean |edited - source| outside mask + halo; both are 0 where nothing is outside
 
     @property
     def local(self) -> bool:
@@ -101,8 +101,8 @@ class Edit:
     regions: Tensor | None = None  # labels [B,r,r] in [0,num_regions)
     num_regions: int = 0
     region_shares: Tensor | None = None  # share of each part of a face in a region [num_regions,23]
-    features: dict[str, Tensor] = field(default_factory=dict)  # blended, by site
-    rgb: dict[str, Tensor] = field(default_factory=dict)  # blended, by site
+    features: dict[str, Tensor] = field(default_factory=dict)  # site -> [B,C,h,w], blended, from the blend site on
+    rgb: dict[str, Tensor] = field(default_factory=dict)  # site -> cumulative [B,3,h,w], likewise
     image: Tensor | None = None  # [B,3,R,R]
     shift: Tensor | None = None  # length of the shift of each of the S edited sites [B,S], in the mapper's coordinates
     certificate: tuple[Certificate, ...] = ()

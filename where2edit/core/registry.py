@@ -1,6 +1,6 @@
 """Registries of named factories: a file in a registry's package that decorates its class is found by itself.
 
-So that one file adds one thing (docs/architecture.md, Contracts).
+One file is therefore enough to add one thing (docs/architecture.md, Contracts).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """End of an error sentence: the closest known name, then all of them."""
+    """The end of an error's sentence: the known name closest to `name`, then all of them."""
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
     hint = f"did you mean '{close[0]}'? " if close else ""
@@ -27,7 +27,10 @@ class NoOptions:
 
 
 class Registry:
-    """Maps names to factories and to their options; importing every module of `package` on first use fills it."""
+    """Maps names to factories and to the classes of their options; `kind` is what errors call an entry.
+
+    The first use imports every module of `package`, each of which registers what it holds.
+    """
 
     def __init__(self, kind: str, package: str):
         self.kind, self.package = kind, package
@@ -36,7 +39,7 @@ class Registry:
         self._complete = False
 
     def register(self, name: str, options: type = NoOptions) -> Callable:
-        """Decorator that files a class or function under `name`, with the frozen dataclass of its own options.
+        """Decorator that registers a class or function under `name`, with the frozen dataclass of its own options.
 
         Raises ValueError when the name is taken.
         """

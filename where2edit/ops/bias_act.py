@@ -1,7 +1,7 @@
-"""Everything between a convolution and the next one, in one pass over memory: y = gain * act(x * scale + noise + bias).
+"""What stands between one convolution and the next, in one pass over memory: y = gain * act(x * scale + noise + bias).
 
-Legend: B batch, C channels. The CUDA twin keeps only its output for the derivative: with gain > 0 and slope > 0 the
-output has the sign of the activation's input.
+Legend: B batch, C channels, H x W pixels. The CUDA twin keeps only its output for the derivative: with gain > 0 and
+slope > 0 the output has the sign of the activation's input.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def bias_act(
     """Scale, noise, bias and activation of StyleGAN2 (Karras et al. 2020, Fig. 2c) in one operation.
 
     x: [B,C,...]; bias: [C]; scale: [B,C], the demodulation; noise: [H,W] or [1,1,H,W], added to every channel.
-    leaky_relu has slope 0.2 and gain sqrt(2), linear has gain 1. Any order of derivative, for every operand.
+    leaky_relu has slope 0.2 and gain sqrt(2), linear has gain 1. Returns the shape and dtype of x. Differentiable any
+    number of times in every operand. Raises ValueError for shapes that do not fit.
     """
     _check(x, bias, scale, noise, activation)
     operands = [None if operand is None else operand.to(x.dtype) for operand in (bias, scale, noise)]

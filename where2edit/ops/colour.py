@@ -1,6 +1,6 @@
 """Colour spaces: sRGB and CIE Lab under the white D65, as tensor functions with gradients.
 
-Legend: B pictures. sRGB is [B,3,h,w] in [0,1]; Lab is [B,3,h,w] with L from 0 to 100 and a, b around 0.
+Legend: B pictures of h x w pixels. sRGB is [B,3,h,w] in [0,1]; Lab is [B,3,h,w] with L from 0 to 100 and a, b around 0.
 """
 
 from __future__ import annotations

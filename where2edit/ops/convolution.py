@@ -1,10 +1,10 @@
-"""Ordinary and transposed convolution, with a variant whose every output depends bit for bit on its own inputs only.
+"""Ordinary and transposed convolution, with a variant in which an output's bits depend on its receptive field only.
 
 cuDNN is free to choose Winograd or Fourier algorithms, in which neighbouring outputs share rounding, and another
 algorithm for another batch size. `local=True` takes unfold + matrix product per sample on a GPU, where an output is
 one dot product of its own receptive field. On a CPU both are the library's direct convolution.
 
-Legend: B batch, I and O input and output channels, k kernel size.
+Legend: B batch, I and O input and output channels, k kernel size, H x W pixels.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from torch import Tensor
 def convolution(x: Tensor, weight: Tensor, up: int = 1, local: bool = False) -> Tensor:
     """x [B,I,H,W], weight [O,I,k,k] -> [B,O,H,W] with zero padding k//2, or for up=2 transposed, [B,O,2H-2+k,2W-2+k].
 
-    Any order of derivative. local: exact locality on CUDA whatever the batch, at a cost (docs/benchmarks.md).
+    Differentiable any number of times. local: exact locality on CUDA whatever the batch, at a cost in time. Raises
+    ValueError for another `up`.
     """
     if up not in (1, 2):
         raise ValueError(f"convolution takes up 1 or 2, got {up}")
@@ -29,7 +30,7 @@ def convolution(x: Tensor, weight: Tensor, up: int = 1, local: bool = False) -> 
 
 
 def unfolded(x: Tensor, weight: Tensor, up: int) -> Tensor:
-    """The same by unfold and matrix product, sample by sample, on any device."""
+    """`convolution` by unfold and matrix product, sample by sample, on any device."""
     kernel = weight.shape[-1]
     if up == 2:
         return torch.ops.aten.slow_conv_transpose2d(x, weight.transpose(0, 1), [kernel, kernel], None, [2, 2])

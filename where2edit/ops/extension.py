@@ -1,7 +1,7 @@
 """The compiled CUDA operations: built from csrc/ with ninja on first use, kept in the cache folder, loaded once.
 
-Nothing happens at import. Without a GPU, a CUDA compiler or a build that succeeds, `use_fast` says so once and the
-reference runs; only an explicit `impl="fast"` raises.
+Nothing happens at import. Tensors on a CPU always take the reference. Where a tensor on a GPU finds no CUDA compiler or
+the build fails, `use_fast` warns once and the reference runs; only an explicit `impl="fast"` raises.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ def check_impl(impl: str) -> None:
 def use_fast(impl: str, name: str, x: Tensor) -> bool:
     """Whether the operation `name` runs its CUDA kernel on `x`.
 
-    auto: where x is on a GPU, with one warning when the kernels cannot be had. fast: always, or ValueError saying why.
+    impl: "reference" never; "auto" where x is on a GPU, with one warning where the kernels cannot be had; "fast"
+    always. Raises ValueError saying why "fast" cannot run.
     """
     check_impl(impl)
     if impl == "reference" or (impl == "auto" and not x.is_cuda):
@@ -76,7 +77,10 @@ def _first_error(log: str) -> str:
 
 
 def toolkit() -> Path:
-    """The folder of a CUDA toolkit with compiler and headers. Raises ValueError when there is none."""
+    """The folder of a CUDA toolkit: $CUDA_HOME, $CUDA_PATH, that of nvcc on PATH, or /usr/local/cuda, in this order.
+
+    Raises ValueError where none of them has both compiler and headers.
+    """
     named = [os.environ[key] for key in ("CUDA_HOME", "CUDA_PATH") if os.environ.get(key)]
     compiler = shutil.which("nvcc")
     found = [str(Path(compiler).resolve().parents[1])] if compiler else []
@@ -113,7 +117,10 @@ def load() -> Path:
 
 
 def build(target: Path) -> None:
-    """Compile csrc/ in a folder of its own, so that parallel builds never meet, load it and keep it as `target`."""
+    """Compile csrc/ in a folder of its own, so that parallel builds never meet, load it and keep it as `target`.
+
+    Raises ValueError and RuntimeError as `load` does.
+    """
     if not _architectures():
         raise ValueError("no GPU is visible and TORCH_CUDA_ARCH_LIST is not set; there is no architecture to build for")
     home = toolkit()

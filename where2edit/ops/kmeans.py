@@ -1,8 +1,9 @@
-"""K-means on the pixels of bilinearly refined feature maps: a torch Lloyd and its scikit-learn reference.
+"""K-means on the pixels of bilinearly enlarged ("refined") feature maps, in torch and by scikit-learn as its reference.
 
-Legend: n maps of h x w cells with D channels, refined to H x W = upsample*h x upsample*w points each, k centres.
+Legend: n maps of h x w cells with D channels, refined to H x W = upsample*h x upsample*w points each, N points in all,
+k centres, b maps of one chunk.
 
-The fast path never builds the refined points. Bilinear refinement U is linear, so for a point p = U x
+The fast path never builds the refined points. Bilinear refinement U is linear, so for a point p = U x of cells x
     |p - c|^2 = |p|^2 - 2 U (x . c) + |c|^2          (k numbers are refined instead of D)
     sum of p in a cluster = sum of (U^T membership) x  (the membership is coarsened instead),
 which are two matrix products over the cells: upsample^2 times less work and memory, and the same centres.
@@ -49,8 +50,9 @@ def kmeans(
 
     cells: [n,h,w,D], channels last; plain points [N,D] are [N,1,1,D]. init [k,D] replaces k-means++ and the restarts.
     The reference runs every restart to its end on all points. The fast path lets the `n_init` restarts compete on a
-    random pilot of the cells, and carries the best on to all points. Both stop when the centres move less than
-    `tol` x the mean variance, and move an empty cluster to the point farthest from its centre.
+    random pilot of the cells, and carries the best on to all points. Both stop when the summed squared movement of the
+    centres is at most `tol` x the mean variance of a channel, or after `max_iter` steps, and move an empty cluster to
+    the point farthest from its centre. Raises ValueError for shapes that do not fit and fewer points than k.
     """
     check_impl(impl)
     if cells.ndim != 4 or not 1 <= k <= cells[..., 0].numel():
@@ -73,7 +75,7 @@ def refined(cells: Tensor, upsample: int) -> Tensor:
 
 
 def assign(cells: Tensor, centres: Tensor, upsample: int = 1) -> Tensor:
-    """The label of each refined point, int64 [n,H,W]."""
+    """The number of the nearest centre of each refined point: cells [n,h,w,D], centres [k,D] -> int64 [n,H,W]."""
     return torch.cat([scores.argmin(-1) for _, scores in _Lloyd(cells, upsample).scores(centres)])
 
 
@@ -145,7 +147,7 @@ class _Lloyd:
             sums[cluster], count[cluster] = point, 1
 
     def run(self, centres: Tensor, max_iter: int, tol: float, progress: bool = False) -> KMeans:
-        """Iterate until the centres rest, then measure the inertia with the final centres."""
+        """Iterate until the centres hardly move, then measure the inertia with the final centres."""
         norms = self.norms()
         mean = self.sums(centres[:1])[0] / len(norms)
         variance = (norms.double().mean() - mean.square().sum()).item() / mean.shape[1]
@@ -199,7 +201,7 @@ def _plus_plus(rows: Tensor, k: int, draw: torch.Generator) -> Tensor:
 
 
 def _distances(rows: Tensor, norms: Tensor, centres: Tensor) -> Tensor:
-    """[N,D], [N], [t,D] -> squared distances [N,t], never below 0."""
+    """Points [N,D], their squared norms [N] and t centres [t,D] -> squared distances [N,t], never below 0."""
     return (norms[:, None] - 2 * rows @ centres.T + centres.square().sum(1)).clamp(min=0)
 
 

@@ -1,4 +1,4 @@
-"""Layers of the StyleGAN2 family that the mapper and the attention share (Karras et al. 2020)."""
+"""Layers of the StyleGAN2 family that generator, mapper and attention share (Karras et al. 2020)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ def scaled_leaky_relu(x: Tensor) -> Tensor:
 
 
 def text_branch(text_dim: int, outputs: int) -> nn.Sequential:
-    """F_i of Eq. 2: two linear layers with scaled leaky ReLU; the hidden width is the mean of the two ends."""
+    """F_i of Eq. 2, [B,text_dim] -> [B,outputs]: two linear layers, each with scaled leaky ReLU.
+
+    The hidden width is the mean of the two ends.
+    """
     hidden = (text_dim + outputs) // 2
     return nn.Sequential(EqualLinear(text_dim, hidden), _Activation(), EqualLinear(hidden, outputs), _Activation())
 

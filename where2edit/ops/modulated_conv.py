@@ -1,10 +1,10 @@
-"""Modulated convolution of StyleGAN2 (Karras et al. 2020, Eq. 1 and 3) with all that follows it up to the next one.
+"""Modulated convolution of StyleGAN2 (Karras et al. 2020, Eq. 1 and 3) with blur, noise, bias and activation.
 
 Two formulations, equal in exact arithmetic. The fast one multiplies the input by the style, convolves the batch with
 the one shared weight and multiplies the output by the demodulation; the reference modulates the weight per sample and
 convolves in groups.
 
-Legend: B batch, I and O input and output channels, k kernel size, r output resolution.
+Legend: B batch, I and O input and output channels, k kernel size, H x W pixels read, r output resolution.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def modulated_conv(
 
     x: [B,I,H,W]; weight: [O,I,k,k], k odd; style: [B,I]; noise: [1,1,r,r]; bias: [O]. With a 4x4 `fir` the convolution
     is transposed with stride 2 and then blurred, r = 2H; without, r = H. impl: "reference" modulates weights in groups,
-    "fast" and "auto" scale activations. kernels: the impl of blur and epilogue. local: see `convolution`.
+    "fast" and "auto" scale activations. kernels: the impl of the blur and of bias_act. local: see `convolution`.
+    Returns [B,O,r,r]. Raises ValueError for shapes that do not fit.
     """
     check_impl(impl)
     _check(x, weight, style, fir)
@@ -53,16 +54,20 @@ def modulated_conv(
 
 
 def demodulation(weight: Tensor, style: Tensor) -> Tensor:
-    """1/sqrt(sum over (i,k) of (weight * style)^2 + eps) [B,O]: what gives every output map unit variance (Eq. 3).
+    """1/sqrt(sum over (i,k) of (weight * style)^2 + eps): weight [O,I,k,k], style [B,I] -> [B,O].
 
-    A sum per row instead of a matrix product, whose rounding would depend on the size of the batch.
+    It gives every output map unit variance (Eq. 3). A sum per row instead of a matrix product, whose rounding would
+    depend on the size of the batch.
     """
     energy = weight.square().sum((2, 3))  # [O,I]
     return ((style.square()[:, None] * energy).sum(2) + EPSILON).rsqrt()
 
 
 def blur_padding(taps: int, kernel: int) -> tuple[int, int, int, int]:
-    """Padding of the blur after a transposed convolution that makes 2H of its 2H-2+kernel rows."""
+    """Padding (left, right, top, bottom) of the blur after a transposed convolution.
+
+    It leaves 2H of the 2H - 2 + kernel rows that the convolution gives.
+    """
     total = taps + 1 - kernel
     return (total + 1) // 2, total // 2, (total + 1) // 2, total // 2
 

@@ -16,7 +16,7 @@ def region_averages(a: Tensor, labels: Tensor, num_regions: int, impl: Impl = "a
     """The mean attention of each region and whether the region has pixels: what the region hinge of Eq. 5 reads.
 
     a: [B,1,H,W]; labels: [B,H,W] in [0,num_regions). Returns (mean [B,k] in the dtype of `a`, valid [B,k] bool).
-    An empty region has mean 0, valid False and no gradient; callers leave it out.
+    An empty region has mean 0, valid False and no gradient; callers leave it out. Raises ValueError as `region_mean`.
     """
     mean, valid = _averages(a, labels, num_regions, impl)
     return mean.to(a.dtype), valid
@@ -25,12 +25,13 @@ def region_averages(a: Tensor, labels: Tensor, num_regions: int, impl: Impl = "a
 def region_mean(a: Tensor, labels: Tensor, num_regions: int, impl: Impl = "auto") -> Tensor:
     """Replace each pixel's attention by the mean over its region (Clus in Eq. 3).
 
-    a: [B,1,H,W] in [0,1]; labels: [B,H,W] in [0,num_regions). A region without pixels changes nothing.
+    a: [B,1,H,W] in [0,1]; labels: int64 [B,H,W] in [0,num_regions) -> [B,1,H,W]. A region without pixels changes
+    nothing. Raises ValueError for other shapes, another dtype of the labels and labels out of range.
     """
     mean, _ = _averages(a, labels, num_regions, impl)
     flat = labels.flatten(1)
-    painted = _paint_by_loop(mean, flat) if impl == "reference" else mean.gather(1, flat)
-    return painted.to(a.dtype).view_as(a)
+    spread = _spread_by_loop(mean, flat) if impl == "reference" else mean.gather(1, flat)
+    return spread.to(a.dtype).view_as(a)
 
 
 def _averages(a: Tensor, labels: Tensor, num_regions: int, impl: str) -> tuple[Tensor, Tensor]:
@@ -41,23 +42,23 @@ def _averages(a: Tensor, labels: Tensor, num_regions: int, impl: str) -> tuple[T
     return total / count.clamp(min=1), count > 0
 
 
-def _paint_by_loop(mean: Tensor, labels: Tensor) -> Tensor:
-    """mean [B,k], labels [B,N] -> [B,N], one boolean mask per sample and region."""
-    painted = mean.new_zeros(labels.shape)
+def _spread_by_loop(mean: Tensor, labels: Tensor) -> Tensor:
+    """The mean of each pixel's region, by one boolean mask per sample and region: [B,k], labels [B,H*W] -> [B,H*W]."""
+    spread = mean.new_zeros(labels.shape)
     for sample in range(len(mean)):
         for region in range(mean.shape[1]):
-            painted[sample] = torch.where(labels[sample] == region, mean[sample, region], painted[sample].clone())
-    return painted
+            spread[sample] = torch.where(labels[sample] == region, mean[sample, region], spread[sample].clone())
+    return spread
 
 
 def _sums_by_scatter(a: Tensor, labels: Tensor, num_regions: int) -> tuple[Tensor, Tensor]:
-    """a, labels: [B,N] -> sums and pixel counts [B,k]."""
+    """Sum of the attention and number of pixels of each region: a, labels [B,H*W] -> [B,k] each."""
     zeros = a.new_zeros(len(a), num_regions)
     return zeros.scatter_add(1, labels, a), zeros.scatter_add(1, labels, torch.ones_like(a))
 
 
 def _sums_by_loop(a: Tensor, labels: Tensor, num_regions: int) -> tuple[Tensor, Tensor]:
-    """The same, one boolean mask per sample and region."""
+    """`_sums_by_scatter` by one boolean mask per sample and region."""
     inside = [[labels[sample] == region for region in range(num_regions)] for sample in range(len(a))]
     total = [[a[sample][mask].sum() for mask in masks] for sample, masks in enumerate(inside)]
     count = [[mask.sum() for mask in masks] for masks in inside]

@@ -1,6 +1,7 @@
 """Upsample by zeros, pad, filter, downsample (Karras et al. 2020): the blur and the RGB skip of StyleGAN2.
 
-Legend: B batch, C channels. The derivative of this operation is this operation, with up and down exchanged.
+Legend: B batch, C channels, H x W pixels, h x w filter taps. The derivative of this operation is this operation, with
+up and down exchanged.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ def upfirdn2d(
 ) -> Tensor:
     """Insert up-1 zeros after every pixel, pad, convolve with gain * fir, keep every down-th pixel.
 
-    x: [B,C,H,W]; fir: [h,w], a constant (no gradient flows into it). Any order of derivative with respect to x.
+    x: [B,C,H,W]; fir: [h,w], a constant (no gradient flows into it). The size of the result is `out_size`.
+    Differentiable any number of times in x. Raises ValueError for shapes that do not fit and a result without pixels.
     """
     _check(x, fir, up, down, padding)
     taps = (fir.detach() * gain).flip(0, 1).to(x.device, torch.float64 if x.dtype == torch.float64 else torch.float32)
@@ -37,7 +39,7 @@ def upfirdn2d(
 
 
 def out_size(size: int, taps: int, up: int, down: int, before: int, after: int) -> int:
-    """Pixels that come out of `size` pixels along one side."""
+    """Pixels that upfirdn2d makes of `size` pixels along one side, padded by `before` and `after`."""
     return (size * up + before + after - taps) // down + 1
 
 
