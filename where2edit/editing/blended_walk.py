@@ -1,14 +1,14 @@
 """The blended walk through the generator, the paper's "careful scheme" (Section 3.4 and Algorithm 1).
 
-The edit's styles up to the blend site, there the edited canvas is blended into the source's under the mask, and from
-there on the styles of the source.
+The generator runs with the edit's styles up to the blend site (the trunk); there the edited canvas is blended with the
+source's under the mask; the sites after it (the tail) run with the source's styles.
 
 Legend: B batch, C channels, r blend resolution, R output resolution. Masks M are [B,1,r,r] in [0,1].
 
 Bit-exactness rests on two facts: `torch.lerp` returns its first argument at weight 0 and its second at weight 1, and a
 convolution gives an output pixel the same bits whatever stands outside its receptive field. On a CPU the bits of 4 and
-8 px convolutions may depend on the size of the batch, those from 16 px on do not. Outside the mask such a difference
-never shows; inside, only where source and edits are batches of two sizes.
+8 px convolutions may depend on the size of the batch, those from 16 px on do not. This can change bits inside the mask
+only, and only where source and edits were walked in batches of different sizes.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def blend(edited: Tensor, source: Tensor, mask: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Blended:
-    """A blended canvas and everything that was written from the blend site on."""
+    """A blended canvas, and what was written from the blend site on as far as it was kept."""
 
     canvas: Canvas
     after: str  # the last site that was walked
@@ -68,10 +68,10 @@ class Blended:
     rgb: dict[str, Tensor] = field(default_factory=dict)  # site -> cumulative [B,3,h,w]
 
     def written(self, site: Site, canvas: Canvas, keep: bool) -> Blended:
-        """The next step's result; `keep` also files what it wrote."""
+        """The record after one more step, which gave `canvas`; `keep`: what it wrote is kept in `features` or `rgb`."""
         name = "rgb" if site.rgb else "features"
-        filed = {name: {**getattr(self, name), site.name: canvas.written(site)}} if keep else {}
-        return replace(self, canvas=canvas, after=site.name, **filed)
+        kept = {name: {**getattr(self, name), site.name: canvas.written(site)}} if keep else {}
+        return replace(self, canvas=canvas, after=site.name, **kept)
 
 
 def blended_sites(generator: Generator, site: str) -> tuple[Site, ...]:
@@ -123,9 +123,9 @@ def blended_trunk(generator: Generator, source: Source, styles: dict[str, Tensor
 def tail(
     generator: Generator, source: Source, blended: Blended, upto: str | None = None, keep: bool = False
 ) -> Blended:
-    """Walk on with the source's styles: through all sites, or those up to `upto` (a preview).
+    """Walk on from a blended canvas with the source's styles: through all sites, or those up to `upto` (a preview).
 
-    `keep` files what each site writes.
+    `keep`: what each site writes is kept in the result. Raises ValueError for an unknown site.
     """
     rest = generator.sites[generator.sites.index(generator.site(blended.after)) + 1 :]
     for site in rest if upto is None else [s for s in generator.upto(upto) if s in rest]:
@@ -141,7 +141,10 @@ def blended_walk(
     site: str,
     keep: bool = False,
 ) -> tuple[Blended, Tensor]:
-    """The whole blended synthesis -> (what was written, image [B,3,R,R]). `keep` files what the tail writes too."""
+    """The whole blended synthesis -> (what was kept, image [B,3,R,R]); `keep`: also what the tail writes is kept.
+
+    Raises ValueError as `blended_trunk` does.
+    """
     blended = tail(generator, source, blended_trunk(generator, source, styles, mask, site), keep=keep)
     return blended, generator.image(blended.canvas)
 

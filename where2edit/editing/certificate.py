@@ -1,4 +1,4 @@
-"""The proof that nothing leaks: which pixels an edit may touch, and which it did (docs/architecture.md, Contracts).
+"""The certificate of an edit: which pixels it may touch, and which it did (docs/architecture.md, Contracts).
 
 Legend: B batch, r blend resolution, R output resolution. Masks are [B,1,r,r] in [0,1].
 """
@@ -25,7 +25,9 @@ def halo(generator: Generator, site: str) -> int:
 
 
 def allowed_region(mask: Tensor, halo: int, resolution: int) -> Tensor:
-    """Output pixels that an edit may touch: cells with M > 0, enlarged and grown by the halo. bool [B,1,R,R].
+    """Output pixels that an edit may touch, bool [B,1,R,R], R being `resolution`.
+
+    They are the cells with M > 0 of the mask [B,1,r,r], enlarged to R pixels and grown by the halo.
 
     Raises ValueError where the cells of the mask do not divide the image.
     """
@@ -39,7 +41,7 @@ def allowed_region(mask: Tensor, halo: int, resolution: int) -> Tensor:
 
 @torch.no_grad()
 def certify(source_image: Tensor, edited_image: Tensor, mask: Tensor, halo: int) -> tuple[Certificate, ...]:
-    """Measure on the two images [B,3,R,R] what an edit with `mask` changed; one certificate per sample.
+    """One certificate per sample: what an edit with `mask` changed, measured on the two images [B,3,R,R] in [-1,1].
 
     Raises ValueError for images of two shapes or another number of masks.
     """

@@ -18,9 +18,9 @@ from where2edit.text_image.base import TextImage
 class Conditions:
     """Builds Conditions from prompts and keeps the embedding of every prompt that it has seen.
 
-    raw: h as the encoder makes it, as in the released code. Otherwise h is scaled to length sqrt(D), at which its
-    numbers have a mean square of 1.
-    truncate: a prompt that is too long for the encoder is cut (training) instead of refused (editing).
+    raw: h stays as the encoder makes it (the released code). Otherwise h is scaled to length sqrt(D), at which its
+    numbers have a mean square of 1. truncate: a prompt that is too long for the encoder is cut (training) instead of
+    refused (editing).
     """
 
     def __init__(self, encoder: TextImage, raw: bool = False, truncate: bool = False):
@@ -43,6 +43,10 @@ class Conditions:
         return h if self.raw else F.normalize(h, dim=1) * math.sqrt(h.shape[1])
 
     def of(self, prompts: list[str], strength: float, where: list[str] | None = None, per_source: int = 1) -> Condition:
-        """The condition of given prompts; `where`: what the attention reads instead of them (two-prompt editing)."""
+        """The condition of n*m prompts, the m = per_source prompts of one source after the other.
+
+        strength: alpha of Eq. 1. where: as many prompts that the attention reads in their place (two-prompt editing).
+        Raises ValueError as `embed` does.
+        """
         h = self.embed(prompts)
         return Condition(h, h if where is None else self.embed(where), strength, tuple(prompts), per_source)

@@ -34,7 +34,7 @@ class BlendingConfig:
 def make_mask(attention: Tensor, config: BlendingConfig, threshold: float | None = None) -> Tensor:
     """M = blur(threshold(a)): attention, as a rule averaged over regions (a-bar of Eq. 3) -> the mask that blends.
 
-    `threshold` takes the place of the config's. Raises ValueError for one outside [0,1].
+    `threshold` replaces the config's. Raises ValueError for one outside [0,1] and for a blur too wide for the mask.
     """
     if threshold is not None:
         config = replace(config, threshold=threshold)
@@ -44,7 +44,8 @@ def make_mask(attention: Tensor, config: BlendingConfig, threshold: float | None
 def threshold_mask(attention: Tensor, config: BlendingConfig) -> Tensor:
     """Attention with everything below the threshold at 0.
 
-    With `straight_through` the gradient passes unchanged everywhere, so that a closed region can open again.
+    With `straight_through` the gradient passes unchanged everywhere, so that a region below the threshold can rise
+    above it again.
     """
     on = attention >= config.threshold
     hard = on.to(attention.dtype) if config.binary else torch.where(on, attention, 0)
@@ -82,8 +83,9 @@ def resize_mask(mask: Tensor, resolution: int) -> Tensor:
 def grow(active: Tensor, pixels: int) -> Tensor:
     """`active` [B,1,H,W] in {0,1} grown by `pixels` to every side (a square neighbourhood), exactly.
 
-    A pixel is on where the running sum of `active` rises over the window of 2 pixels + 1 around it, first along the
-    columns and then along the rows: the cost does not depend on `pixels`. Sums of whole numbers are exact in float32.
+    A pixel is on where the window of 2*pixels + 1 around it holds any active one, first along the columns and then
+    along the rows. The count is a difference of two running sums, so that the cost does not depend on `pixels`; sums of
+    whole numbers are exact in float32.
     """
     for dim, pad in ((2, (0, 0, pixels + 1, pixels)), (3, (pixels + 1, pixels, 0, 0))) if pixels else ():
         total = F.pad(active, pad).cumsum(dim)

@@ -1,9 +1,10 @@
 """The preview head: a small picture of an edit without the generator's tail, so that training is cheap on a CPU.
 
-The head is the tail itself, kept at the resolution of one site ("128.conv1"): of each enlargement the low-pass band
-remains, each convolution acts as it does on a flat area, as a 1x1 convolution, and the styles are the generator's own.
-Against the full image reduced to that size this has a PSNR of 28.7 dB without any training; a short fit, which also
-learns to use the dropped bands, brings it above 30 dB. Only training looks at it. Ours, not the paper's.
+The head is the tail at the resolution of one site, the preview site: of each enlargement only the low-pass band is
+kept, each convolution is replaced by the 1x1 convolution that it is on a flat area, and the styles are the generator's
+own. At "128.conv1" its PSNR against the full image reduced to that size is 28.7 dB without any training; a short fit,
+which also learns to use the other bands, brings it above 30 dB (training/preview_fit.py). It is used in training only.
+Ours, not the paper's.
 
 Legend: B batch, C and O channels read and written by a site, r resolution of the preview site. Images are [B,3,r,r] in
 [-1,1].
@@ -22,12 +23,12 @@ from torch import Tensor, nn
 from where2edit.files import tensorfile
 from where2edit.generators.base import Generator
 
-KIND = "preview"  # of a file of a fitted head
+KIND = "preview"  # of the file of a fitted head
 
 
 @dataclass(frozen=True)
 class PreviewHeadConfig:
-    """The `preview_head` section: which head training looks through. `preview_fit` is the recipe of a new one."""
+    """The `preview_head` section: the head that training uses; the section `preview_fit` is the recipe of a new one."""
 
     site: str = "128.conv1"  # where it reads the features
     weights: str | None = None  # asset name or path; None: training looks at the full image
@@ -36,8 +37,8 @@ class PreviewHeadConfig:
 class PreviewHead(nn.Module):
     """1x1 convolutions modulated by the styles of the generator's later sites, in their order.
 
-    `weights` {site: [O,C]}, `biases` {site: [O]}; `details` {site: [O,3C]}, at sites after an enlargement, read the
-    three other bands of the enlarged features beside the low-pass band.
+    `weights` {site: [O,C]} and `biases` {site: [O]}. At sites after an enlargement, `details` {site: [O,3C]} read the
+    three bands of the enlarged features beside the low-pass one.
     """
 
     def __init__(self, weights: dict[str, Tensor], biases: dict[str, Tensor], details: dict[str, Tensor]):
@@ -72,7 +73,10 @@ class Preview(NamedTuple):
 
 
 def from_generator(generator: Generator, site: str) -> PreviewHead:
-    """The untrained head: the generator's own tail on flat areas. Raises ValueError for a generator without one."""
+    """The untrained head of the preview site `site`: the generator's own tail on flat areas.
+
+    Raises ValueError for a generator that has no `on_flat_area`.
+    """
     if not hasattr(generator, "on_flat_area"):
         raise ValueError(
             f"generator '{generator.name}' has no preview; train on full images (training.use_preview_head=false)"

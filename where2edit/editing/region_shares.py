@@ -5,7 +5,7 @@ knows where "hair" is in every later face without a parser. The parser has one c
 height into bands: the forehead reaches down to the brows, the sockets to the eyes, the cheeks to the tip of the nose,
 and the jaw is below. Ours, not the paper's.
 
-Legend: k regions, r resolution of the fitted site, s pixels of a parsed picture.
+Legend: k regions, r resolution of the fitted site, s pixels of a parsed picture; 23 parts.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from where2edit.generators.base import Generator
 BANDS = ("forehead", "sockets", "cheeks", "jaw")  # of skin, from top to bottom
 PARTS = CLASSES + BANDS  # a cell of skin counts for its band, and not for skin as a whole
 FACES = range(3000, 3024)  # seeds of the faces that are parsed; none takes part in the fit of the regions
-BELONGS = 0.5  # share of its cells from which on a region belongs to a part
+BELONGS = 0.5  # a region belongs to a part when at least this share of its cells shows it
 SMALLEST_COUNT = 1e-6  # cells; the shares of a region that was never seen are 0 and not 0/0
 
 
 def measure_and_save(generator: Generator, regions: Regions, path: str | Path) -> None:
-    """Measure the shares of fitted regions and save both at `path`, unless shares of all PARTS are there already."""
+    """Measure the shares of fitted regions and save regions and shares at `path`, unless they have shares already."""
     if regions.shares is None or regions.shares.shape[1] != len(PARTS):
         regions.shares = measure(generator, regions, FaceParser.load().to(generator.w_mean.device), FACES)
         regions.save(path)
@@ -70,7 +70,10 @@ def _lowest_row(labels: Tensor, part: str) -> int:
 
 
 def part_ids(part: str) -> tuple[int, ...]:
-    """Columns of a band, or of a group or class of face parsing. Raises ValueError for an unknown name."""
+    """The columns of PARTS that make up a part: a band, or a group or class of face parsing, "skin" being all bands.
+
+    Raises ValueError for an unknown name.
+    """
     if part in BANDS:
         return (PARTS.index(part),)
     skin = CLASSES.index("skin")
@@ -79,6 +82,6 @@ def part_ids(part: str) -> tuple[int, ...]:
 
 
 def belonging(shares: Tensor, parts: Iterable[str]) -> Tensor:
-    """Regions of which at least half shows any of the parts: shares [k,23] -> bool [k]."""
+    """Which regions show mostly the given parts, together at least half: shares [k,23] -> bool [k]."""
     ids = sorted({i for part in parts for i in part_ids(part)})
     return shares[:, ids].sum(1) >= BELONGS

@@ -1,6 +1,7 @@
 """Regions: k-means on the activations of the blend site, over many generated images (Clus in Eq. 3, released recipe).
 
-Legend: B batch, C channels of the site, r its resolution, k regions, D = C + 2(C/16) with the position channels.
+Legend: B batch, C channels of the site, r its resolution, k regions, D = C + 2(C/16) numbers of a clustered point: the
+channels and, unless the config leaves them out, its position.
 The released "layer 13" is the site "64.conv1" (docs/architecture.md, Vocabulary).
 """
 
@@ -32,7 +33,7 @@ class RegionConfig:
     samples: int = 100  # generated images
     truncation: float = 0.7
     seed: int = 42  # of the k-means; the images take the seeds seed, seed + 1, ...
-    upsample: int = 2  # bilinear refinement of the features before the fit
+    upsample: int = 2  # factor by which the features are enlarged (bilinearly) before the fit
     n_init: int = 10  # k-means++ restarts
     positions: bool = True  # cluster features with their coordinates (released); False: activations alone, as printed
     impl: Impl = "auto"  # reference: scikit-learn
@@ -61,7 +62,7 @@ def points(features: Tensor, config: RegionConfig) -> Tensor:
 
 @torch.no_grad()
 def collect(generator: Generator, config: RegionConfig, blend_site: str) -> Tensor:
-    """The site's features with positions over `samples` generated images, channels last [samples,r,r,D].
+    """What is clustered: the site's `points` over `config.samples` generated images, channels last [samples,r,r,D].
 
     Raises ValueError for a site that writes RGB.
     """
@@ -81,10 +82,10 @@ def collect(generator: Generator, config: RegionConfig, blend_site: str) -> Tens
 
 @torch.no_grad()
 def fit(generator: Generator, config: RegionConfig, blend_site: str) -> Regions:
-    """Cluster the pixels of generated images: the released recipe, refined features with positions, k-means.
+    """Regions fitted by k-means on the pixels of generated images, whose features are enlarged and carry positions.
 
-    The centres fit features of any resolution, since positions run from -1 to 1 over the image: they are fitted on
-    refined features and label those of the site itself.
+    The centres are fitted on enlarged features and label those of the site itself: positions run from -1 to 1 at every
+    resolution. Raises ValueError as `collect` does.
     """
     cells = collect(generator, config, blend_site)
     result = kmeans(cells, config.k, config.upsample, config.n_init, config.seed, config.impl)
@@ -106,8 +107,8 @@ class Regions(nn.Module):
     """Fitted centres that label every pixel of an image.
 
     Buffers: centres [k,D]; shares [k,23], the share of each part of a face in a region (region_shares.py), or None.
-    `generator` and `site`: names of what they were fitted on. `inertia`: the sum of squared distances over the refined
-    points of the fit.
+    `generator` and `site`: names of what they were fitted on. `inertia`: the sum of squared distances to the nearest
+    centre over the enlarged points of the fit. Raises ValueError where there are not k centres.
     """
 
     centres: Tensor
@@ -180,7 +181,7 @@ class Regions(nn.Module):
 
     @classmethod
     def _from_file(cls, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Regions:
-        """Older files keep the site inside their config, and the shares under the name `names`."""
+        """The regions in a file's tensors; older files keep the site inside their config, and the shares as `names`."""
         config = json.loads(metadata["config"])
         site = metadata.get("site") or config.pop("site")
         shares = tensors.get("shares", tensors.get("names"))

@@ -1,6 +1,6 @@
 """Edits in a row on one canvas: earlier edits stay as they are outside the new mask and are applied again inside it.
 
-Legend: B samples, C numbers in the style of a site, r blend resolution.
+Legend: B samples, C numbers in the style of a site, r blend resolution, n shifts that meet.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Generators behind one site/step protocol; each file registers itself."""
+"""Generators with one interface, named sites and one step (base.py); each file registers itself."""
 
 from where2edit.core.registry import Registry
 

@@ -1,8 +1,9 @@
-"""The interface of generators: named sites and one step; whoever edits writes the loop over the sites.
+"""The interface of generators: named sites and one step, over which editing code writes its own loop.
 
 Walking all sites one by one equals plain synthesis bit for bit (docs/architecture.md, Contracts).
 
-Legend: B batch, L number of w codes, C channels, R output resolution. Images are [B,3,R,R] in [-1,1].
+Legend: B batch, L number of w codes, C channels, h x w resolution of a canvas, R output resolution. Images are
+[B,3,R,R] in [-1,1].
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ CONSTANT = "constant"  # name of the learned input among the features of a Sourc
 
 @dataclass(frozen=True)
 class GeneratorConfig:
-    """The `generator` section. A registered factory takes it and the generator's options, and returns it frozen."""
+    """The `generator` section. `GENERATORS.get(name)(config, options)` returns a frozen Generator."""
 
     name: str = "mobilestylegan"
     weights: str | None = None  # asset name or path of safetensors; None: the generator's own default, or random ones
@@ -46,8 +47,8 @@ class Site:
     width: int  # numbers in its style = input channels of its convolution
     channels: int  # channels that it writes
     up: int  # factor by which it enlarges the canvas it reads (1 or 2)
-    spread: int  # pixels, at the resolution it writes, that it spreads a change past the enlarged pixel
-    skip_spread: int = 0  # rgb sites: the same for the upsampled RGB skip that it adds to
+    spread: int  # how many pixels, at the resolution it writes, a change reaches past the (enlarged) pixel it reads
+    skip_spread: int = 0  # of rgb sites: the same for the enlarged RGB skip to which they add
 
     @property
     def name(self) -> str:
@@ -114,7 +115,7 @@ class Generator(nn.Module, ABC):
 
     @abstractmethod
     def step(self, site: Site, canvas: Canvas, style: Tensor) -> Canvas:
-        """Apply one site with style [B,width]."""
+        """The canvas after one more site, `site`, with style [B,width]."""
 
     @abstractmethod
     def image(self, canvas: Canvas) -> Tensor:
@@ -146,13 +147,16 @@ class Generator(nn.Module, ABC):
         return w[:, None].expand(-1, self.num_w, -1)
 
     def styles(self, w: Tensor) -> dict[str, Tensor]:
-        """w [B,L,512] -> StyleSpace: {site: [B,width]}."""
+        """w [B,L,512] -> styles {site: [B,width]} of every site (StyleSpace). Raises ValueError for another shape."""
         if w.ndim != 3 or w.shape[1] != self.num_w or w.shape[2] != self.w_dim:
             raise ValueError(f"w must be [B,{self.num_w},{self.w_dim}] for '{self.name}', got {list(w.shape)}")
         return {site.name: self.affine(site, w[:, self.w_index(site)]) for site in self.sites}
 
     def source(self, w: Tensor, upto: str | None = None) -> Source:
-        """Walk all sites, or those up to `upto`, and keep everything that was written."""
+        """w [B,L,512] -> the Source: walk all sites, or those up to `upto`, and keep everything that was written.
+
+        With `upto` the source has no image. Raises ValueError for another shape of w and an unknown site.
+        """
         styles = self.styles(w)
         canvas = self.start(len(w))
         features: dict[str, Tensor] = {CONSTANT: canvas.features}
@@ -164,7 +168,7 @@ class Generator(nn.Module, ABC):
         return Source(w=w, styles=styles, features=features, rgb=rgb, image=image)
 
     def synthesis(self, styles: dict[str, Tensor]) -> Tensor:
-        """{site: [B,width]} -> image [B,3,R,R]."""
+        """Styles {site: [B,width]} of every site -> image [B,3,R,R]; nothing on the way is kept."""
         canvas = self.start(len(next(iter(styles.values()))))
         for site in self.sites:
             canvas = self.step(site, canvas, styles[site.name])

@@ -1,9 +1,10 @@
 """MobileStyleGAN-FFHQ: StyleGAN2-FFHQ distilled into 8 M parameters (Belousov 2021, arXiv 2104.04767).
 
-Every convolution multiplies its input by the style; demodulation and noise are constants folded at export: a batch is
-an ordinary convolution. There is no RGB skip: the picture is read out once, by an inverse Haar transform, at the end.
+Every convolution multiplies its input by the style; demodulation and noise were folded into constants when the network
+was exported, so that a whole batch is one ordinary convolution. There is no RGB skip: the picture is read out once, by
+an inverse Haar transform, at the end.
 
-Legend: B batch, C channels, r resolution.
+Legend: B batch, C channels read, O channels written, r resolution.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def inverse_haar(x: Tensor, channels: int) -> Tensor:
 
 
 class Modulated(nn.Module):
-    """The parameters of one site: affine w -> style, then the folded convolution (none for an `up` site)."""
+    """The parameters of one site: the affine w -> style, and the folded convolution (none for an `up` site)."""
 
     def __init__(self, width: int, channels: int | None = None, depthwise: bool = True, resolution: int | None = None):
         super().__init__()

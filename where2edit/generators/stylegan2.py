@@ -5,7 +5,7 @@ as N(0,1) and scaled at run time (equalised learning rate), as in the official c
 `mapping_network.{0-7}.{weight,bias}`, `constant`, and per site `synthesis_network.{site}.` with `weight` [O,I,k,k],
 `bias` [O], `affine.{weight,bias}`, and on convolutions `noise` [1,1,r,r] and `noise_strength` [].
 
-Legend: B batch, C channels, r resolution, R output resolution.
+Legend: B batch, C or I channels read, O channels written, k kernel size, r resolution, R output resolution.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def reach(kernel: int, before: int, up: int, low: int = 0, high: int = 0) -> tup
 
 
 def spread(low: int, high: int, up: int) -> int:
-    """Pixels by which the outputs low..high of input 0 stand out of the enlarged pixel 0..up-1."""
+    """How many pixels the outputs low..high, which input pixel 0 reaches, extend past its own outputs 0..up-1."""
     return max(-low, high - (up - 1), 0)
 
 
@@ -74,7 +74,7 @@ class StyleGAN2Options:
 
 @dataclass
 class Arithmetic:
-    """How a generator computes; none of it changes what is computed.
+    """How a generator computes; what it computes stays the same up to rounding.
 
     impl: modulated convolution by scaled activations ("fast", "auto") or modulated weights ("reference").
     kernels: blur and epilogue by our CUDA kernels or plain torch. local: on CUDA, convolutions in which a pixel depends
@@ -117,7 +117,7 @@ class StyledLayer(nn.Module):
 
 
 class StyleGAN2(Generator):
-    """The generator with untrained weights from torch's global seed; `create` and `load` are the ways to get one."""
+    """The network, with untrained weights from torch's global seed; use `create` or `load` to get one."""
 
     def __init__(self, resolution: int = 1024, channel_multiplier: int = 2):
         super().__init__()
@@ -223,7 +223,7 @@ def _number(metadata: dict[str, str], key: str, path: str | Path) -> int:
 
 
 def check_state(generator: StyleGAN2, state: dict[str, Tensor], path: str | Path) -> None:
-    """Raises ValueError naming the first tensor that is missing, not known or of another shape."""
+    """Raise ValueError naming the first tensor of `state` that is missing, not known or of another shape."""
     expected = {name: list(tensor.shape) for name, tensor in generator.state_dict().items()}
     for name in sorted(expected.keys() | state.keys()):
         if name not in state:

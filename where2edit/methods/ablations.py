@@ -25,7 +25,7 @@ class NoAttention(Method):
         self.mapper = build_mapper(frozen.generator, frozen.blend_site, frozen.text_dim, config.mapper)
 
     def propose(self, source: Source, condition: Condition) -> Edit:
-        """New styles under a mask of ones; there is no attention."""
+        """n sources, n*m conditions -> n*m edits: new styles under a mask of ones, without an attention."""
         repeated = source.repeat(condition.per_source)
         u, shift = self.mapper(repeated, condition)
         return Edit(styles=u, shift=shift, mask=self.frozen.flat_mask(repeated, 1.0))
@@ -37,7 +37,10 @@ class NoAttention(Method):
 
 @METHODS.register("where2edit-no-clusters")
 class NoClusters(Where2Edit):
-    """Eq. 3 without Clus ("W/O Clus"): every pixel decides for itself. Trained with the loss `attention_area`."""
+    """Eq. 3 without Clus ("W/O Clus"): the mask is the attention of each pixel, not averaged over regions.
+
+    It is trained with the loss `attention_area`.
+    """
 
     def propose(self, source: Source, condition: Condition) -> Edit:
         """As where2edit, with a mask from the attention itself; the attention is not averaged over regions."""

@@ -1,6 +1,9 @@
 """What every method shares: its section in the config, what it is built from, and its interface.
 
 A registered factory is called as `METHODS.get(name)(Frozen(...), MethodConfig(...))` and returns a Method.
+
+Legend: n sources, m edits of each, B = n*m, Z numbers of z, L w codes of W numbers, R output resolution, r blend
+resolution, s pixels of the preview head's picture.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ class MethodConfig:
     """The `method` section."""
 
     name: str = "where2edit"
-    weights: str | None = None  # trained editor that is edited with: asset name or path; training starts afresh
+    weights: str | None = None  # trained editor for editing: asset name or path; training starts from random weights
     strength: float = 0.1  # the paper's alpha, in training and by default in use
     mapper: MapperConfig = field(default_factory=MapperConfig)
     attention: AttentionConfig = field(default_factory=AttentionConfig)
@@ -33,7 +36,7 @@ class MethodConfig:
 
 @dataclass(frozen=True)
 class Frozen:
-    """The frozen things that a method is built from."""
+    """What a method is built from and never trains: generator, regions, preview head, and their settings."""
 
     generator: Generator
     text_dim: int  # numbers of an embedding
@@ -81,7 +84,8 @@ class Method(nn.Module, ABC):
     def render(self, source: Source, edit: Edit, use_preview_head: bool = False) -> Edit:
         """The edit with its picture; source and edit have the same length B.
 
-        The image is [B,3,R,R], or the preview head's [B,3,r,r] with `use_preview_head`.
+        The image is [B,3,R,R] in [-1,1], or with `use_preview_head` the preview head's [B,3,s,s]. Raises ValueError
+        where there is no head to use.
         """
 
     def forward(self, source: Source, condition: Condition, use_preview_head: bool = False) -> Edit:
@@ -89,12 +93,12 @@ class Method(nn.Module, ABC):
         return self.render(source.repeat(condition.per_source), self.propose(source, condition), use_preview_head)
 
     def latents(self, z: Tensor, truncation: float) -> Tensor:
-        """z [n,Z] -> w [n,L,W]."""
+        """Latents z [n,Z] ~ N(0,1) -> w [n,L,W], pulled towards the mean (1: not at all, 0: the mean face)."""
         return self.frozen.generator.w(z, truncation)
 
     @torch.no_grad()
     def source(self, w: Tensor, use_preview_head: bool = False) -> Source:
-        """w [n,L,W] -> what `forward` needs; its image is the preview head's small one if that is used."""
+        """Latents w [n,L,W] -> the Source that `forward` edits; with `use_preview_head` its image is the head's."""
         generator, preview = self.frozen.generator, self.frozen.preview(use_preview_head)
         if preview is None:
             return generator.source(w)
@@ -102,4 +106,4 @@ class Method(nn.Module, ABC):
         return source.with_(image=preview.head(source.features[preview.site], source.styles))
 
     def schedule(self, progress: float) -> None:
-        """Called before each training step with progress in [0,1): what is frozen until when."""
+        """Freeze or release parts of the method; called before each training step with the run's progress in [0,1)."""

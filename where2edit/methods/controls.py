@@ -1,4 +1,4 @@
-"""Controls that stand in every table: what an editor scores that does nothing, edits everywhere, or knows the region.
+"""Controls of the evaluation: the scores of an editor that does nothing, edits everywhere, or is given the region.
 
 `full-image` and `oracle-mask` use the mapper of the trained method and replace its mask.
 """
@@ -18,7 +18,7 @@ from where2edit.methods.where2edit import Where2Edit
 
 @METHODS.register("no-op")
 class NoOp(Method):
-    """Returns the source. Shows which figures an editor wins by changing nothing."""
+    """An editor that returns the source: shows which figures are won by changing nothing."""
 
     local = True
 
@@ -40,7 +40,7 @@ class NoOp(Method):
 
 @METHODS.register("full-image")
 class FullImage(Where2Edit):
-    """The trained mapper without attention: the mask is 1 everywhere. Shows the leak that locality is there to stop."""
+    """The trained mapper under a mask of ones: shows what changes outside the region without an attention."""
 
     def propose(self, source: Source, condition: Condition) -> Edit:
         edit = super().propose(source, condition)
@@ -49,9 +49,9 @@ class FullImage(Where2Edit):
 
 @METHODS.register("oracle-mask")
 class OracleMask(Where2Edit):
-    """The trained mapper under the parsed region that the prompt names: the best that an attention could do.
+    """The trained mapper under the parsed part of the face that the prompt names: the best that an attention could do.
 
-    `regions` says which face regions a prompt names; whoever calls the method fills it.
+    `regions` {prompt: names of groups or classes of face parsing} is empty at first; the caller fills it.
     """
 
     def __init__(self, frozen: Frozen, config: MethodConfig):
@@ -60,7 +60,7 @@ class OracleMask(Where2Edit):
         self.parser: FaceParser | None = None
 
     def propose(self, source: Source, condition: Condition) -> Edit:
-        """As where2edit, with the parsed region as the mask. Raises ValueError for a prompt without a region."""
+        """As where2edit, with the parsed part as the mask. Raises ValueError for a prompt that `regions` lacks."""
         unknown = [prompt for prompt in condition.prompts if prompt not in self.regions]
         if unknown or not condition.prompts:
             raise ValueError(f"oracle-mask does not know the region of {unknown or 'no prompt'}; fill `regions`")

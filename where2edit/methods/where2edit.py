@@ -17,7 +17,7 @@ from where2edit.ops.region_mean import region_mean
 
 @METHODS.register("where2edit")
 class Where2Edit(Method):
-    """One model for every prompt; only what the mask covers changes."""
+    """The method of the paper: one model for every prompt, and only what the mask covers changes."""
 
     local = True
 
@@ -31,7 +31,7 @@ class Where2Edit(Method):
         self.reads_tail = self.attention.reads_tail
 
     def propose(self, source: Source, condition: Condition) -> Edit:
-        """New styles, attention, regions and the mask of B edits of n sources."""
+        """n sources, B conditions -> B edits without their pictures: new styles, attention, regions and mask."""
         frozen, regions, m = self.frozen, self.frozen.regions, condition.per_source
         repeated = source.repeat(m)
         # Map: the edit's styles (Eq. 1-2).

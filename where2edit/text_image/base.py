@@ -19,7 +19,7 @@ from where2edit.core.distributed import rank
 
 @dataclass(frozen=True)
 class TextImageConfig:
-    """The `text_image` section. A registered factory takes it and the encoder's options, and returns it frozen."""
+    """The `text_image` section. `TEXT_IMAGE.get(name)(config, options)` returns a frozen TextImage."""
 
     name: str = "facetext"
     weights: str | None = None  # asset name or path; None: the encoder's own default
@@ -35,7 +35,7 @@ class TextImage(nn.Module, ABC):
     logit_scale: float  # multiplies the cosine in a contrastive loss
     unit_norm: bool  # True: embeddings have length one; False: as the network makes them
     max_tokens: int | None = None  # how much of a prompt is read, start and end tokens not counted; None: all of it
-    _said_that_it_cuts = False
+    _warned_of_cutting = False
 
     @abstractmethod
     def encode_text(self, prompts: list[str]) -> Tensor:
@@ -46,7 +46,7 @@ class TextImage(nn.Module, ABC):
         """Checked images [B,3,H,W] in [-1,1], any size -> [B,D], differentiable in the images."""
 
     def tokens(self, prompt: str) -> int:
-        """How many tokens the prompt has; an encoder with `max_tokens` fills it in."""
+        """How many tokens the prompt has, start and end not counted; every encoder with `max_tokens` overrides it."""
         return 0
 
     def text(self, prompts: list[str], truncate: bool = False) -> Tensor:
@@ -64,17 +64,17 @@ class TextImage(nn.Module, ABC):
                 )
         long = [] if self.max_tokens is None else [p for p in prompts if self.tokens(p) > self.max_tokens]
         if long:
-            self._cuts(long[0], truncate)
+            self._refuse_or_warn(long[0], truncate)
         return self.encode_text(list(prompts))
 
-    def _cuts(self, prompt: str, truncate: bool) -> None:
-        """Refuse a prompt that is too long, or (truncate) warn once that such prompts are cut."""
+    def _refuse_or_warn(self, prompt: str, truncate: bool) -> None:
+        """Raise ValueError for a prompt that is too long, or with `truncate` warn once that such prompts are cut."""
         said = f"a prompt has {self.tokens(prompt)} tokens, {self.label} reads at most {self.max_tokens}"
         if not truncate:
             raise ValueError(f"{said}; shorten it: {prompt[:60]}...")
-        if not self._said_that_it_cuts and rank() == 0:
+        if not self._warned_of_cutting and rank() == 0:
             warnings.warn(f"{said}; longer prompts are cut: {prompt[:60]}...", stacklevel=3)
-        self._said_that_it_cuts = True
+        self._warned_of_cutting = True
 
     @property
     def label(self) -> str:
@@ -87,7 +87,7 @@ class TextImage(nn.Module, ABC):
         return self.encode_image(images)
 
     def similarity(self, images: Tensor, prompts: list[str]) -> Tensor:
-        """Cosine of every image with every prompt: [B,N]."""
+        """Cosine of every image [B,3,H,W] in [-1,1] with every prompt: [B,N]. Raises as `text` and `image` do."""
         return F.normalize(self.image(images), dim=1) @ F.normalize(self.text(prompts), dim=1).T
 
     def freeze(self) -> TextImage:

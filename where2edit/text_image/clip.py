@@ -1,7 +1,7 @@
 """CLIP through open_clip: OpenAI's archives, and any other model that open_clip knows by name (Radford et al. 2021).
 
-OpenAI's networks use QuickGELU. Under an architecture without it their weights load without an error and give wrong
-features; therefore an archive of theirs is always built from its own shapes, with QuickGELU.
+OpenAI's networks use QuickGELU. In an architecture without it their weights load without an error and give wrong
+features; therefore an archive of OpenAI's is always built from the shapes of its own tensors, with QuickGELU.
 
 Legend: N prompts, B images, D embedding width.
 """
@@ -74,7 +74,7 @@ class Clip(TextImage):
         return self.net.encode_text(self.tokenizer(prompts).to(self.net.logit_scale.device))
 
     def preprocess(self, images: Tensor) -> Tensor:
-        """[-1,1], any size -> what the image tower reads, differentiable."""
+        """Images [B,3,H,W] in [-1,1], any size -> what the image tower reads, [B,3,size,size]; differentiable."""
         if self.pixels == "released":
             return area_resize(images, self.size)
         if images.shape[-2:] != (self.size, self.size):

@@ -1,9 +1,9 @@
 """facetext: a small text-image encoder for faces, trained by scripts/train_facetext.py and shipped with the code.
 
-It knows faces and nothing else, and it is not CLIP: say `facetext` wherever a figure was obtained with it. Trained on
-CelebA and on generated faces, for non-commercial research only (pretrained_models/facetext.md).
+It knows faces and nothing else, and it is not CLIP: every figure that was obtained with it must say `facetext`. Trained
+on CelebA and on generated faces, for non-commercial research only (pretrained_models/facetext.md).
 
-Legend: N prompts, B images, D = 256, s = 112 pixels.
+Legend: N prompts, B images, D = 256, F numbers of MiniLM's features.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class ImageTower(nn.Module):
         return self.encode(resize(images, self.size))
 
     def encode(self, images: Tensor) -> Tensor:
-        """The same without resizing: training starts at a smaller size."""
+        """Images [B,3,s,s] in [-1,1], read at their own size -> unit vectors [B,D]; training starts with small ones."""
         return F.normalize(self.head(self.features(self.normalise(images))), dim=1)
 
 
@@ -72,7 +72,7 @@ class TextHead(nn.Module):
 
 
 class FaceText(TextImage):
-    """The encoder; embeddings have length one."""
+    """The encoder for use: trained towers and MiniLM, frozen; embeddings have length one."""
 
     name = "facetext"
     unit_norm = True

@@ -1,9 +1,9 @@
 """all-MiniLM-L6-v2, a six-layer BERT of width 384 (Wang et al. 2020, arXiv 2002.10957), from its own safetensors.
 
 The last layer of a sentence encoder puts "a hat" close to "no hat". So that a head can tell them apart, `MiniLM` gives
-the means over the words after several layers, among them an early one in which single words still differ.
+the mean over the tokens after each of several layers, among them an early one in which single words still differ.
 
-Legend: N prompts, T tokens, 384 width.
+Legend: N prompts.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class MiniLM(nn.Module):
         return net
 
     def train(self, mode: bool = True) -> MiniLM:
-        """Stays in evaluation mode: the network is frozen."""
+        """Stays in evaluation mode whatever the module around it does: the network is frozen."""
         return super().train(False)
 
     def tokens(self, prompt: str) -> int:

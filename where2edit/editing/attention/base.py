@@ -38,7 +38,7 @@ class AttentionConfig:
 class Attention(nn.Module, ABC):
     """An attention module M(f, h)."""
 
-    reads_tail: bool = False  # whether it reads features past the blend site
+    reads_tail: bool = False  # whether it reads features of sites after the blend site (the generator's tail)
     starts_at: float = 0.0  # share of a training run before it is trained
 
     @abstractmethod
@@ -54,5 +54,8 @@ class Attention(nn.Module, ABC):
 
 
 def build_attention(generator: Generator, blend_site: str, text_dim: int, config: AttentionConfig) -> Attention:
-    """A freshly initialised attention at the resolution of `blend_site`; text_dim: numbers of an embedding."""
+    """A freshly initialised attention at the resolution of `blend_site`; text_dim: numbers of an embedding.
+
+    Raises ValueError for an unknown attention, option or site.
+    """
     return ATTENTIONS.get(config.name)(generator, blend_site, text_dim, config.resolved())

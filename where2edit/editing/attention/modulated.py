@@ -1,8 +1,9 @@
 """The attention module of the paper (Section 3.3, Eq. 3): features of the source and an embedding -> where to edit.
 
 Inputs above the blend resolution are sampled to it before their 1x1 convolution. Convolution, bias and activation act
-on each pixel alone, so that this equals the released order, at a fifteenth of its cost. Modulation and demodulation are
-folded into one [outputs,C] matrix per prompt, so that the prompts of one image share its features without copies.
+on each pixel alone, so that this equals the released order (convolution first) at a fifteenth of its cost. Modulation
+and demodulation are folded into one [O,C] matrix per prompt, so that the prompts of one image share its features
+without copies.
 
 Legend: B batch, D embedding width, C channels of an input, O channels of a map, n inputs, r blend resolution.
 """
@@ -29,7 +30,7 @@ EPSILON = 1e-8  # StyleGAN2's, under the root of the demodulation
 class AttentionOptions:
     """Options of the attention `modulated`; the defaults are those of the released code."""
 
-    inputs: Literal["all", "trunk"] = "all"  # trunk: only features up to the blend site, so that no tail is needed
+    inputs: Literal["all", "trunk"] = "all"  # features of all sites; trunk: of those up to the blend site only
     channels: int = 32  # O, per input
     bias: float = 5.0  # added before the sigmoid: 5 makes the untrained attention about 0.995 everywhere
     noise: bool = False  # noise in training, as in the released code; there is none at inference

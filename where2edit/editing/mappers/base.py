@@ -42,19 +42,25 @@ class Mapper(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, source: Source, condition: Condition) -> tuple[dict[str, Tensor], Tensor]:
-        """B sources, B conditions -> the edit's styles u {site: [B,C]} for every site of the source, and the length of
-        the shift of each of the S edited sites [B,S] (what L_map sums up, Eq. 6), in the mapper's own coordinates.
+        """Source and condition of length B -> u {site: [B,C]} for every site of the source, and lengths [B,S].
+
+        The lengths are those of the shifts of the S edited sites in the mapper's own coordinates (L_map, Eq. 6).
         """
 
 
 def build_mapper(generator: Generator, blend_site: str, text_dim: int, config: MapperConfig) -> Mapper:
-    """A freshly initialised mapper for edits that are blended at `blend_site`; text_dim: numbers of an embedding."""
+    """A freshly initialised mapper for edits that are blended at `blend_site`; text_dim: numbers of an embedding.
+
+    Raises ValueError for an unknown mapper, option or site.
+    """
     factory = MAPPERS.get(config.name)
     return factory(generator, edited_sites(generator, blend_site), text_dim, config.resolved())
 
 
 def edited_sites(generator: Generator, blend_site: str) -> tuple[Site, ...]:
-    """Sites that carry the edit: all up to the blend site and, where it is the last convolution, its RGB site."""
+    """Sites whose styles an edit changes: all up to the blend site, and the RGB site of its resolution where the blend
+    site is the last convolution there.
+    """
     site = generator.site(blend_site)
     same = [s for s in generator.sites if s.resolution == site.resolution]
     last_convolution = [s for s in same if not s.rgb][-1]

@@ -1,4 +1,4 @@
-"""Shifts that give a part of the face a colour, in force as far as a prompt asks for that colour.
+"""Latent shifts that give a part of the face a colour, each weighted by how close the prompt is to that colour.
 
 The generator has no faces with purple hair, so that no direction of its latent space leads there; one shift per colour
 is fitted to recoloured pictures before training (training/colour_fitting.py) and looked up here. Ours, not the paper's.
@@ -22,8 +22,9 @@ ALONE = (0.7, 0.95)  # cosines between which everything but the colour fades out
 
 @dataclass(frozen=True)
 class ColourShift:
-    """What a condition asks for: per recoloured site a shift [B,K] and a shrinkage [B,1]; and `alone` [B,1] in [0,1],
-    how far the prompt says nothing but a colour.
+    """The colour shifts of a condition: {site: (shift [B,K], shrinkage [B,1])} for the recoloured sites.
+
+    `alone` [B,1] in [0,1]: 1 where the prompt names a colour and nothing else.
     """
 
     sites: dict[str, tuple[Tensor, Tensor]]
@@ -31,7 +32,7 @@ class ColourShift:
 
 
 class ColourShifts(nn.Module):
-    """shift(h) = alpha sum_p weight_p(h) colour_shifts_p, and the same sum of the shrinkages.
+    """The weighted sum of the colours' shifts: alpha sum_p weight_p(h) colour_shifts_p, and that of their shrinkages.
 
     weight_p(h) = max_q closeness_q * closeness_p^2 / sum_q closeness_q^2, where closeness is the cosine of h and the
     colour's embedding, rescaled to [0,1] by CLOSE. The squares favour the closest colour: "purple lips" are close to

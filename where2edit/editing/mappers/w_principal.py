@@ -1,8 +1,8 @@
 """The mapping module in the principal components of W: the default on a CPU. Ours, not the paper's.
 
-It says the same as Eq. 1-2, in the generator's own coordinates: a shift is measured in standard deviations of the
-faces that the generator knows, so that edits stay near such faces. All sites share one shift, to which each adds a
-smaller one of its own: where sites move independently the encoder is pleased by faces that dissolve.
+It is Eq. 1-2 in the generator's own coordinates: a shift is measured in standard deviations of the generator's faces,
+so that edits stay near them. All sites share one shift, to which each adds a smaller one of its own: sites that are
+shifted independently raise the encoder's score with faces that fall apart.
 
 Legend: B batch, L w codes, D embedding width, S edited sites, K principal components, W numbers of w.
 """
@@ -35,7 +35,7 @@ class PrincipalOptions:
     hidden: int = 128  # width of the branches
     per_site_weight: float = 0.25  # weight of each site's own shift beside the shared one; 0: all sites move together
     direction_faces: int = 0  # faces behind the semantic directions (training/semantic_directions.py); 0: without them
-    direction_length: float = 35.0  # length of the shift along the semantic direction at strength 1, in deviations
+    direction_length: float = 35.0  # of the shift along the semantic direction at strength 1, in standard deviations
     colours: tuple[str, ...] = ()  # colours of training/colour_fitting.py that are fitted before training
     samples: int = 50_000  # mapped z behind the principal directions
     seed: int = 0  # of these z
@@ -52,7 +52,7 @@ class PrincipalOptions:
 class ShiftBranch(nn.Module):
     """A2[A1(c), F(h)] of Eq. 2 in principal coordinates: c [B,K], h [B,D] -> shift [B,K] at strength 1."""
 
-    START = 0.1  # share of the usual weights that the last layer starts with, so that shifts grow from almost nothing
+    START = 0.1  # factor on the initial weights of the last layer, so that shifts grow from almost nothing
 
     def __init__(self, text_dim: int, components: int, hidden: int):
         super().__init__()
@@ -74,10 +74,11 @@ class PrincipalMapper(Mapper):
         shift_i = alpha (1 - alone) (length direction(h) + shared(c_i, h) + weight per_site_i(c_i, h))
                   + colour_i(h) - shrinkage_i(h) c_i.
 
-    direction(h) = h A / |h A| with the semantic directions A [D,K] that are regressed before training. The last two
-    terms are the colour shifts (colour_shifts.py), for the finer sites only; `alone` is 1 where the prompt names a
-    colour and nothing else, so that "red lipstick" changes no shapes. Lengths of shifts are Mahalanobis distances of
-    the first line; colours do not count.
+    direction(h) = h A / |h A| with the semantic directions A [D,K] that are regressed before training; `length` and
+    `weight` are the options direction_length and per_site_weight. The second line holds the colour shifts
+    (colour_shifts.py, which multiply them by alpha), for the finer sites only. `alone` is 1 where the prompt names a
+    colour and nothing else, so that "red lipstick" changes no shapes. The lengths that `forward` returns are the norms
+    of the first line (Mahalanobis lengths in W); colours are not counted.
     """
 
     def __init__(self, generator: Generator, sites: tuple[Site, ...], text_dim: int, options: PrincipalOptions):
