@@ -1,4 +1,4 @@
-"""Where all is put together: the profile (the whole config), what is built from it, the Editor and its recipes."""
+"""The Python API: the profile (the whole config), what is built from it, the Editor and its recipes."""
 
 from where2edit.editor.editor import Editor, Result, Step
 

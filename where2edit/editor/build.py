@@ -1,6 +1,7 @@
 """From a profile to the things that it describes: all wiring of the package on one screen.
 
-encoder and generator, then what the method is built from (`Frozen`), then the method; `device` is a torch device.
+The order is encoder, generator, everything that the method is built from (`Frozen`), method. `device` is a torch
+device. All functions raise ValueError for a config that cannot be built.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def build_encoder(profile: Profile, device: torch.device | str = "cpu") -> TextI
 
 
 def build_conditions(profile: Profile, encoder: TextImage, truncate: bool = False) -> Conditions:
-    """What turns prompts into Conditions; prompts that are too long are cut (`truncate`, training) or refused."""
+    """The Conditions of a profile; prompts that are too long are cut (`truncate`, for training) or refused."""
     return Conditions(encoder, profile.text_image.embedding == "raw", truncate)
 
 
@@ -57,7 +58,8 @@ def build_frozen(profile: Profile, encoder: TextImage, device: torch.device | st
 def build_method(profile: Profile, frozen: Frozen, weights: str | None = None) -> Method:
     """The method; with `weights` (asset name or path) trained, else freshly initialised from the training's seed.
 
-    `method.weights`, the editor that a profile edits with, is not where a training starts: whoever edits passes it.
+    `profile.method.weights` is not read here, since a training does not start from it; for editing, pass it as
+    `weights`.
     """
     torch.manual_seed(profile.training.seed)
     method = METHODS.get(profile.method.name)(frozen, profile.method).to(frozen.generator.w_mean.device)

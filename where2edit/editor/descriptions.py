@@ -1,4 +1,4 @@
-"""Long descriptions: split into single attributes, which are applied one by one."""
+"""Long descriptions: splitting them into single attributes, which are applied one by one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from where2edit.editor.recipes import RecipeStep
 
 
 def split_description(text: str) -> list[str]:
-    """A long description -> single attributes: split at commas, periods, semicolons and "and", fillers dropped."""
+    """A long description -> single attributes: split at commas, periods, semicolons and "and", fillers dropped.
+
+    Raises ValueError where nothing is left.
+    """
     pieces = re.split(r"[,.;]|\band\b", text)
     words = "he|she|they|this|the|a|an|person|man|woman|who|has|have|having|is|are|with|wears|wearing"
     fillers = rf"^(?:(?:{words})(?:\s+|$))+"

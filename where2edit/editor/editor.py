@@ -24,7 +24,7 @@ from where2edit.editor.profile import Profile, load_profile
 from where2edit.files import pictures
 
 MAX_WORDS = 60  # of one prompt; longer descriptions are split and applied one by one
-NOISE_GAIN = 0.01  # a rise of the cosine below this is what re-encoding alone can make
+NOISE_GAIN = 0.01  # encoding an image again can raise its cosine by as much without any edit
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +32,7 @@ class Step:
     """One edit as a user asks for it."""
 
     prompt: str
-    where: str | None = None  # attention prompt of two-prompt editing: where / what
+    where: str | None = None  # what the attention reads in place of `prompt` (two-prompt editing)
     strength: float | None = None  # the paper's alpha, from -1 to 1; None: the profile's. Negative reverses
     threshold: float | None = None  # attention below it is not edited, from 0 to 1; None: the profile's
     # An image [1,3,H,W] in [-1,1] or a picture, whose embedding drives the mapping (regional style transfer).
@@ -44,12 +44,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Result:
-    """What one step did."""
+    """What one step did: the edit with its picture and certificate, and how well image and prompt fit."""
 
     step: Step
     edit: Edit
-    before: float  # cosine of image and prompt, by the profile's encoder
-    after: float
+    before: float  # cosine of source image and prompt (or reference), by the profile's encoder
+    after: float  # the same of the edited image
 
     @property
     def image(self) -> Tensor:
@@ -59,7 +59,7 @@ class Result:
 
     @property
     def understood(self) -> bool:
-        """Whether the encoder sees more of the prompt (less of it, where the strength is negative) than noise could."""
+        """Whether the cosine rose (fell, where the strength is negative) by more than NOISE_GAIN."""
         gain = self.after - self.before
         return (-gain if (self.step.strength or 0) < 0 else gain) > NOISE_GAIN
 
@@ -78,12 +78,18 @@ class Editor:
 
     @classmethod
     def load(cls, config: str | Path, overrides: list[str] | tuple[str, ...] = (), **options) -> Editor:
-        """The editor of a config file."""
+        """The editor of a config file with `section.key=value` overrides; `options`: device and weights.
+
+        Raises ValueError for a config that does not fit, and for weights or a device that are missing.
+        """
         return cls(load_profile(config, overrides), **options)
 
     @torch.no_grad()
     def source(self, seed: int | None = None, w: Tensor | None = None) -> Source:
-        """A generated face: of a seed, or of latents w [1,L,512] or [1,512]. ValueError where both are missing."""
+        """The Source of a generated face: of a seed, or of latents w [1,L,512] or [1,512].
+
+        Raises ValueError where both are missing, and for latents of another shape.
+        """
         generator = self.frozen.generator
         if w is None:
             if seed is None:
@@ -95,7 +101,11 @@ class Editor:
 
     @torch.no_grad()
     def edit(self, source: Source, step: Step, earlier: tuple[EarlierEdit, ...] = ()) -> Result:
-        """Edit one source. `earlier` edits of a sequence are kept where the new mask covers them."""
+        """Edit one source [1] as `step` asks.
+
+        `earlier` edits of a sequence, whose canvas `source` holds, are applied again where the new mask meets theirs.
+        Raises ValueError for a step that makes no sense (see `condition`, `mask_cells`).
+        """
         condition = self.condition(step)
         edit = self.method.propose(source, condition)
         edit = edit.with_(mask=self.mask(edit, step))
@@ -117,7 +127,10 @@ class Editor:
         return results
 
     def condition(self, step: Step) -> Condition:
-        """The condition of one step. Raises ValueError for prompts, strengths and references that make no sense."""
+        """The condition of one step.
+
+        Raises ValueError for a prompt that is empty or too long and for a strength that is not a number from -1 to 1.
+        """
         for text in filter(None, (step.prompt, step.where)):
             if (words := len(text.split())) > MAX_WORDS:
                 raise ValueError(f"a prompt has {words} words, at most {MAX_WORDS} are read; use --long to split it")
@@ -159,6 +172,6 @@ class Editor:
         return F.interpolate(mask, size=(cells, cells), mode="area")
 
     def score(self, image: Tensor, condition: Condition) -> float:
-        """Cosine of an image with what the condition asks for."""
+        """Cosine of an image [1,3,R,R] with the condition's h [1,D], in [-1,1]."""
         embedded = F.normalize(self.encoder.image(image).float(), dim=1)
         return (embedded * F.normalize(condition.h, dim=1)).sum().item()

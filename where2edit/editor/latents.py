@@ -22,5 +22,5 @@ def load_latent(path: str | Path) -> Tensor:
 
 
 def save_latent(w: Tensor, path: Path) -> None:
-    """w [1,L,512] as safetensors, for `--latent`."""
+    """Write w [1,L,512] as safetensors, for `--latent`."""
     tensorfile.write(path, {"w": w[0]}, "latent", {})

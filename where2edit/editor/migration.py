@@ -1,7 +1,7 @@
-"""Names of files written before today's: trained tensors, and the config trees in recipes and metadata.
+"""Old names -> today's names, of trained tensors and of config keys in the recipes and metadata of older files.
 
-Shipped weights and recipes are never rewritten; whoever reads them asks here what their names are called now. Names of
-today pass through unchanged, so that both functions may be applied to any file.
+Shipped weights and recipes are never rewritten; the code that reads them translates their names here. Today's names
+pass through unchanged, so that both functions may be applied to any file.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ PARAMETERS = (  # patterns of a trained tensor's old name, and its name today
     (r"mapper\.own\.(.+)", r"mapper.per_site.\1"),
 )
 SECTIONS = {"preview": "preview_head"}
-PREVIEW_FIT = ("canvases", "steps", "batch", "crop", "lr", "seed")  # stood in the section of the preview head
+PREVIEW_FIT = ("canvases", "steps", "batch", "crop", "lr", "seed")  # keys that stood in the preview head's section
 TRAINING = {"preview": "use_preview_head"}
 MAPPER = {"own": "per_site_weight", "aim": "direction_faces", "reach": "direction_length", "dyes": "colours"}
 ATTENTION = {"frozen": "starts_at"}
-# Keys that stood in the section itself and were read by some of its choices only: they are options of those now, and
-# had no effect with the others.
+# Keys that once stood in the section itself although only the choices named here read them; they are options now, and
+# with another choice they are dropped.
 GENERATOR_OPTIONS: dict[str, tuple[str, ...]] = {"stylegan2": ("resolution", "channel_multiplier", "seed")}
 TEXT_IMAGE_OPTIONS: dict[str, tuple[str, ...]] = {"clip": ("model", "pixels"), "toy": ("seed",)}
 MAPPER_OPTIONS: dict[str, tuple[str, ...]] = {
@@ -31,7 +31,7 @@ MAPPER_OPTIONS: dict[str, tuple[str, ...]] = {
 ATTENTION_OPTIONS: dict[str, tuple[str, ...]] = {
     "modulated": ("inputs", "channels", "bias", "noise", "starts_at", "styled")
 }
-# What a section without a name of its choice meant.
+# The default choice of each section, for trees that do not name one.
 GENERATOR, TEXT_IMAGE, SPACE = "mobilestylegan", "facetext", "stylespace"
 
 

@@ -38,12 +38,12 @@ class Profile:
 
     @property
     def regions_file(self) -> str:
-        """Where the fitted centres of this profile are kept, relative to the project."""
+        """The file of this profile's fitted regions, relative to the project."""
         return f"pretrained_models/regions-{self.name}-k{self.regions.k}.safetensors"
 
     @property
     def captions_folder(self) -> Path:
-        """The folder of the caption corpus: as the config writes it, or in the project."""
+        """The folder of the caption corpus: the config's path as it stands, or else below the project."""
         folder = Path(self.data.captions)
         return folder if folder.is_dir() else assets.shipped(self.data.captions)
 
@@ -56,5 +56,5 @@ class Profile:
 
 
 def load_profile(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Profile:
-    """The profile in a YAML file, with `key=value` overrides. Raises ValueError with one sentence."""
+    """The profile in a YAML file, with `key=value` overrides. Raises ValueError for whatever does not fit."""
     return config.load(Profile, path, overrides)

@@ -19,7 +19,7 @@ SWEEP = (-0.1, -0.05, 0.0, 0.05, 0.1, 0.15, 0.2)  # strengths side by side, from
 
 @dataclass(frozen=True)
 class RecipeStep:
-    """A Step as a recipe keeps it: the reference picture and the mask are named by their paths."""
+    """A Step (editor/editor.py) as a recipe keeps it: the reference picture and the mask are paths of files."""
 
     prompt: str
     where: str | None = None
@@ -46,7 +46,7 @@ class Recipe:
     latent: str | None = None  # safetensors with one tensor w, [512] or [L,512]
     sweep: tuple[float, ...] = ()  # strengths of the only step, side by side
     inputs: dict[str, str] = field(default_factory=dict)  # sha256 of the pictures and latents that the steps name
-    results: tuple[dict, ...] = ()
+    results: tuple[dict, ...] = ()  # what each step did (results.describe), for the reader; a replay ignores it
 
     def __post_init__(self):
         if not self.steps or (self.seed is None) == (self.latent is None):

@@ -47,7 +47,7 @@ def slug(prompt: str) -> str:
 
 
 def describe(result: Result) -> dict:
-    """What a result says in a recipe."""
+    """A result as a recipe keeps it: prompt, strength, cosines and certificate, ready for JSON."""
     certificate = result.edit.certificate[0]
     scores = {"cosine_before": result.before, "cosine_after": result.after, "understood": result.understood}
     return {

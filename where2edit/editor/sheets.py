@@ -1,4 +1,4 @@
-"""Sheets of edits, chosen by seeds and a list, not by hand: faces by prompts, and the paper's three applications."""
+"""Sheets of edits for given seeds and prompts: faces by prompts, and the paper's three applications."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trained editors on disk: where their files lie, how they are read and how they are published."""
+"""Trained editors on disk: finding their files, reading them, and publishing them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def load_editor(method: Method, path: Path) -> None:
 
 
 def editor_tensors(method: Method) -> dict[str, Tensor]:
-    """What a published editor holds: every trained tensor as float16."""
+    """The tensors of a published editor by name: every trained one, as float16. Releases the whole method."""
     method.requires_grad_(True)
     return {name: value.half() for name, value in trained(method).items()}
 

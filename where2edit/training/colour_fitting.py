@@ -1,8 +1,8 @@
 """Colours that the generator lacks: one latent shift per colour, fitted to recoloured pictures before training.
 
 No face of the generator has purple hair, so that the regression of semantic directions finds no direction to it;
-lipstick appears on women only; and an encoder alone is pleased by coloured dots. Recoloured pictures
-(training/recolouring.py) say what is wanted pixel by pixel. For a colour p, a site i and a source with principal
+lipstick appears on women only; and training on the encoder's score alone ends in coloured dots. Recoloured pictures
+(training/recolouring.py) give a target for every pixel. For a colour p, a site i and a source with principal
 coordinates c,
 
     shift = colour_shift_pi - shrinkage_pi c
@@ -35,9 +35,9 @@ from where2edit.methods.base import Method
 from where2edit.text_image.base import TextImage
 from where2edit.training.colour_targets import COLOURS, ColourTarget, lab, recoloured
 
-FACES = 48  # with hair to see; with 12, colours miss by a quarter more on other faces
-TRIES = 10 * FACES  # faces among which they must be found
-HAIR_SHARE = 0.08  # share of the cells that must show hair
+FACES = 48  # faces with visible hair that are fitted to; with 12, the error on other faces is a quarter larger
+TRIES = 10 * FACES  # faces that are generated at most to find them
+HAIR_SHARE = 0.08  # hair is visible where more than this share of the cells shows it
 TRUNCATION = 0.7
 STEPS, SHIFT_RATE, SHRINKAGE_RATE = 240, 0.3, 0.03  # of Adam
 LAB_UNIT = 50.0  # Lab levels that count as an error of 1; in Lab, since purple is close to grey in RGB
@@ -61,10 +61,11 @@ def fit_colours(
     seed: int,
     use_preview_head: bool = False,
 ) -> None:
-    """Set the parameters of `method.mapper.colours` to those of `colours`, names of COLOURS, in full at `strength`.
+    """Fit `method.mapper.colours` to `colours`, names of COLOURS.
 
-    Processes share the colours. `use_preview_head` compares the preview head's small pictures. Raises ValueError for a
-    mapper without colours, for regions without shares of the parts of a face, and for an unknown colour.
+    strength: of the edit that gets the fitted shift whole. seed: of the faces. Processes share the colours.
+    `use_preview_head` compares the preview head's small pictures. Raises ValueError for a mapper without colours, for
+    regions without shares of the parts of a face, for an unknown colour, and where too few faces show hair.
     """
     kept = _colour_shifts(method)
     for colour in colours:
@@ -94,7 +95,7 @@ def _colour_shifts(method: Method) -> ColourShifts:
 
 
 def suitable_faces(method: Method, seed: int, use_preview_head: bool) -> Iterator[tuple[Source, Tensor]]:
-    """FACES generated faces with hair to see, and their region labels [1,r,r].
+    """FACES generated faces with visible hair, each with its region labels [1,r,r].
 
     Raises ValueError when TRIES faces do not hold that many, and for regions without shares.
     """

@@ -20,7 +20,7 @@ from where2edit.methods.base import Method
 from where2edit.ops.colour import rgb_to_lab
 from where2edit.training.recolouring import HAIR_LAB, LIPS_LAB, cheeks, recolour, tint
 
-LENGTH_WEIGHT = 0.0001  # of the squared length; with a third of it hair loses its strands and becomes dots
+LENGTH_WEIGHT = 0.0001  # of the squared length; with a weight of a third of this, hair becomes dots without strands
 RECOLOURED_WEIGHT = 3.0  # of the recoloured pixels, beside 1 for all pixels of the part, most of which must stay
 DARKEST = 0.01  # of RGB in [0,1]: below it Lab is too steep for a gradient
 
@@ -52,9 +52,9 @@ class LabShift:
 class ColourTarget:
     """Parts of a face and their recolouring: images [B,3,s,s] and a mask [B,1,s,s] -> recoloured images.
 
-    `within`: where inside the parts, from labels of face parsing [B,s,s] to a mask; None: all over.
-    `shrinks`: whether the source's own coordinates may be shrunk. Hair stays hair; skin would lose the face.
-    `length_weight`: of the squared Mahalanobis length of the shift.
+    `within`: where inside the parts, from labels of face parsing [B,s,s] to a mask; None: all over. `shrinks`: whether
+    the source's own coordinates may be shrunk. Hair stays hair, but shrunk skin becomes another face. `length_weight`:
+    of the squared Mahalanobis length of the shift.
     """
 
     parts: tuple[str, ...]
@@ -71,8 +71,9 @@ COLOURS = {
 # Lips keep their lightness: dark lips look sad.
 COLOURS |= {name: ColourTarget(("lips",), MeanTowards(colour, 0.9, 0)) for name, colour in LIPS_LAB.items()}
 COLOURS |= {
-    # Purple is far from the generator's colours and falls short of its red. Duller and redder than HAIR_LAB's, and with
-    # a heavier penalty on its length, hair keeps its strands; with that penalty green hair would not turn green.
+    # Purple is far from the generator's colours, and the fit does not reach enough red. With a target that is duller
+    # and redder than HAIR_LAB's and a heavier penalty on length, hair keeps its strands; the same penalty would keep
+    # green hair from turning green.
     "Purple_Hair": ColourTarget(
         ("hair",), MeanTowards((36, 38, -16), 1, 0.5), shrinks=True, length_weight=4 * LENGTH_WEIGHT
     ),
@@ -86,7 +87,7 @@ COLOURS |= {
 def recoloured(
     method: Method, source: Source, labels: Tensor, targets: list[ColourTarget], parser: FaceParser | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What P targets make of one source with region labels [1,r,r].
+    """Masks, pictures and pixel weights for fitting P targets to one source with region labels [1,r,r].
 
     Returns masks of the targets' parts [P,1,r,r] in {0,1}, the recoloured pictures in Lab [P,3,s,s], and the weight of
     each pixel [P,1,s,s]. Only targets with `within` need a parser.

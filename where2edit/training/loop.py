@@ -1,7 +1,7 @@
 """The loop around the steps of a training: folder, resuming, snapshots, log, progress bar and progress sheets.
 
-It knows nothing of what is trained: the trainer of editors (training/trainer.py) and that of the networks that read
-faces (facetext/trainer.py) fill in the step. Everything random in a step is drawn from (seed, step), so that a resumed
+It knows nothing of what is trained: the trainer of editors (training/trainer.py) and that of facetext and the judge
+(facetext/trainer.py) fill in the step. Everything random in a step is drawn from (seed, step), so that a resumed
 run equals an uninterrupted one bit for bit on a CPU.
 """
 
@@ -34,8 +34,9 @@ class Pace:
 class TrainingLoop(ABC):
     """Runs `train_step` to the end; the same call on the same folder goes on where the last one stopped.
 
-    `module` is what is trained and `optimizer` (Adam or AdamW) what trains it; `fingerprint` names the config, and the
-    snapshot of another config is refused. Of many processes only the first one writes.
+    module: what is trained; optimizer: Adam or AdamW; folder: where state.safetensors, train.jsonl and sheets are
+    written, by the first process only; fingerprint: names the config, and the snapshot of another config is refused;
+    sheet(path): draws a progress sheet.
     """
 
     title = "train"  # of the progress bar
@@ -60,7 +61,7 @@ class TrainingLoop(ABC):
         """Make step `self.step`; returns its figures by name."""
 
     def line(self, values: dict[str, float]) -> dict[str, float]:
-        """What the log holds of a step that has just been counted: its figures, or more than these."""
+        """The figures that the log gets of the step that was just made; by default those of `train_step`."""
         return values
 
     def warnings(self, values: dict[str, float]) -> list[str]:
@@ -72,7 +73,7 @@ class TrainingLoop(ABC):
         return {}
 
     def restore(self, extra: Mapping[str, Tensor]) -> None:
-        """Take back what `extra_state` gave; a trainer that fills in one fills in both."""
+        """Restore what `extra_state` gave; a trainer overrides both or neither."""
         assert not extra, f"nobody takes back {sorted(extra)}"
 
     @property
@@ -97,7 +98,10 @@ class TrainingLoop(ABC):
             save_state(self.state_path, self.module, self.optimizer, self.step, self.fingerprint, self.extra_state())
 
     def run(self, until: int | None = None) -> None:
-        """Train to the end, or to step `until`; writes train.jsonl, snapshots and sheets into the run's folder."""
+        """Train to the end, or to step `until`; writes train.jsonl, snapshots and sheets into the run's folder.
+
+        Raises ValueError for a folder that holds the run of another config.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         self.resume()
         last = min(until or self.pace.steps, self.pace.steps)
@@ -119,7 +123,7 @@ class TrainingLoop(ABC):
             log.close()
 
     def _write(self, log: RunLog, values: dict[str, float]) -> None:
-        """Log the step that has just been counted, and print what is going wrong."""
+        """Log the step that was just made, and print the warnings."""
         log.write(self.step, self.line(values))
         for warning in self.warnings(values):
             tqdm.write(f"warning: step {self.step}: {warning}")

@@ -1,7 +1,7 @@
 """Fits the preview head to the pictures that the generator's own tail makes.
 
-Training shows the head canvases that edits have blended, so that it is fitted on such canvases: two faces joined by a
-random rectangle at the blend site.
+In training the head reads canvases that an edit has blended, so that it is fitted on such canvases: two faces joined by
+a random rectangle at the blend site.
 
 Legend: N canvases, C channels of the preview site, r its resolution. Images are [N,3,r,r] in [-1,1].
 """
@@ -20,7 +20,7 @@ from where2edit.editing.preview_head import PreviewHead
 from where2edit.generators.base import Canvas, Generator
 
 LEAST_TRUNCATION = 0.5  # faces are drawn at truncations from this to 1
-FARTHEST = 0.6  # of the way from one face's w to another's, how far the edited face goes at most
+FARTHEST = 0.6  # share of the way from one face's w to another's that the second face of a canvas goes at most
 HELD_OUT = 10  # one canvas of so many is kept out of the fit
 LARGEST_GRADIENT = 0.1  # norm to which the gradient of a step is clipped
 
@@ -97,7 +97,10 @@ def collect(generator: Generator, site: str, blend_site: str, config: PreviewFit
 
 
 def fit(head: PreviewHead, canvases: Canvases, config: PreviewFitConfig) -> float:
-    """Fit the head on random crops and freeze it; returns its PSNR in dB on the held-out canvases."""
+    """Fit the head on random crops of all but the last tenth of the canvases, and freeze it.
+
+    Returns its PSNR in dB on that held-out tenth.
+    """
     train_rows = len(canvases.targets) - max(1, len(canvases.targets) // HELD_OUT)
     torch.manual_seed(config.seed)
     optimizer = torch.optim.Adam(head.parameters(), lr=config.lr)
@@ -120,7 +123,7 @@ def fit(head: PreviewHead, canvases: Canvases, config: PreviewFitConfig) -> floa
 
 @torch.no_grad()
 def quality(head: PreviewHead, canvases: Canvases, rows: range) -> float:
-    """PSNR in dB over whole canvases."""
+    """PSNR of a head in dB over the whole canvases `rows`, for images in [-1,1]."""
     errors = []
     for row in rows:
         features, styles, targets = canvases.crop(torch.tensor([row]), 0, 0, canvases.targets.shape[-1])

@@ -1,6 +1,6 @@
-"""The caption corpus -> training prompts, by the sampling of the released code without three faults of it.
+"""From the caption corpus to training prompts: the sampler of the released code without its three faults.
 
-Layout of Multi-Modal-CelebA-HQ: a folder of text files, one per image, one caption per line.
+The corpus has the layout of Multi-Modal-CelebA-HQ: a folder of text files, one per image, one caption per line.
 
 The released sampler takes two random lines of each file, splits them at commas and periods, and makes a prompt of one
 phrase, or of two joined by "and". Its faults: of a piece that begins with " and" it cuts the first five characters,
@@ -94,7 +94,7 @@ class PromptSampler:
         self.phrases, self.conditions, self.distinct = phrases, conditions, distinct
 
     def draw(self, n: int, m: int, random: torch.Generator) -> list[list[str]]:
-        """m prompts for each of n sources, pairwise about different attributes."""
+        """m prompts for each of n sources; those of one source differ from each other by `distinct`, where possible."""
         return [self._draw_distinct(m, random) for _ in range(n)]
 
     def _draw_distinct(self, m: int, random: torch.Generator) -> list[str]:

@@ -9,7 +9,9 @@ from where2edit.files.atomic import atomic_write
 
 
 class RunLog:
-    """Writes train.jsonl (and TensorBoard events) of a run that goes on after `step`; later lines are removed.
+    """The log of a run that goes on after `step`: train.jsonl in `folder`, and TensorBoard events where asked for.
+
+    Lines of later steps are removed.
 
     A run that was killed has logged steps after its last snapshot; they are made again, and must not be logged twice.
     """

@@ -37,7 +37,10 @@ class Face:
 
 
 def draw_face(draw: random.Random) -> Face:
-    """A random face; sex and age only lean, they do not decide, so that words stay apart."""
+    """A random face.
+
+    Age changes nothing else, and sex only beards and how often makeup is drawn, so that few words go together.
+    """
     woman = draw.random() < 0.5
     age = draw.choices(("young", "old", ""), (4, 3, 3))[0]
     has, wears = [_hair(draw)], []

@@ -1,4 +1,4 @@
-"""What a training run needs to go on, as one safetensors file beside its log.
+"""The snapshot of a training run from which it goes on: one safetensors file beside its log.
 
 Its tensors: `parameter.<name>` and `buffer.<name>` of the trained module, `optimizer.<key>.<name>` of each parameter
 (Adam's step, exp_avg and exp_avg_sq) and `extra.<name>`, whatever else the trainer keeps. Its metadata: the step and
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from where2edit.files import tensorfile
 
-KIND = "training"  # of a file that a run goes on from
+KIND = "training"  # of the file of a snapshot
 STATE = "state.safetensors"  # its name in the run's folder
 EXTRA = "extra."
 

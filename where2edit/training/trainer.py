@@ -1,8 +1,9 @@
-"""The training of an editor on one CPU, one GPU or many processes (Eq. 8); methods and losses by their interfaces only.
+"""The training of an editor (Eq. 8) on one CPU, one GPU or many processes.
 
-All processes edit the same sources with their own share of the prompts; contrastive negatives are gathered.
+It knows methods and losses by their interfaces only. All processes edit the same sources, each with its own share of
+the prompts; the contrastive loss gathers the prompts of all.
 
-Legend: n sources per step, m prompts per source over all processes, W processes.
+Legend: n sources per step, m prompts per source over all processes.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from where2edit.training.losses import LOSSES
 from where2edit.training.losses.base import Loss, LossConfig
 from where2edit.training.prompts import PromptSampler
 
-CHECK_EVERY, CHECKS = 10, 20  # steps between two looks at a run, at least; looks at a run, at most
-SETTLED = 0.3  # share of the run after which it is looked at: the attention has been trained for a while
+CHECK_EVERY, CHECKS = 10, 20  # fewest steps between two checks for warnings; most checks in a run
+SETTLED = 0.3  # share of the run before the first check: by then the attention has been trained for a while
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class TrainingConfig:
     lr: float = 0.01
     warmup: float = 0.05  # share of the run with a linearly growing rate
     decay: float = 0.25  # share of the run, at its end, with a cosine decay
-    use_preview_head: bool = False  # look at the preview head's picture instead of the full image
+    use_preview_head: bool = False  # losses read the preview head's picture instead of the full image
     amp: bool = False  # bfloat16 where autocast knows that it is safe
     truncation: float = 0.7
     seed: int = 200
@@ -64,7 +65,7 @@ class TrainingConfig:
 
 
 def learning_rate(config: TrainingConfig, step: int) -> float:
-    """Linear warm-up, flat, cosine decay to 0, with t = step/steps.
+    """The learning rate of a step: linear warm-up, flat, cosine decay to 0. With t = step/steps,
 
     lr [1/2 - 1/2 cos(pi min(1, (1-t)/decay))] min(1, t/warmup); step 0 has rate 0.
     """
@@ -140,9 +141,9 @@ class EditorTrainer(TrainingLoop):
         return {name: value.item() for name, value in shown.items()}
 
     def batches(self) -> Iterator[tuple[Source, Condition]]:
-        """The step's sources with this process's share of their prompts, in `accumulate` parts.
+        """The step's sources (the same in every process) with this process's share of their prompts.
 
-        Every process has the same sources.
+        They come in `accumulate` parts of n/accumulate sources each.
         """
         random = torch.Generator().manual_seed(step_seed(self.config.seed, self.step))
         z = torch.randn(self.config.sources, self.method.frozen.generator.z_dim, generator=random).to(self.device)
@@ -186,7 +187,7 @@ def check_trainable(config: TrainingConfig, method: Method, losses: dict[str, tu
 
 
 def early_warnings(config: TrainingConfig, step: int, values: dict[str, float]) -> list[str]:
-    """What the losses say of a run that is going wrong; at most twenty times, once the attention is trained."""
+    """The losses' warnings of a run that is going wrong; asked at most CHECKS times, after SETTLED of the run."""
     if step % max(CHECK_EVERY, config.steps // CHECKS) or step < SETTLED * config.steps:
         return []
     return [warning for name in LOSSES.names() for warning in LOSSES.get(name).warnings(values, config.prompts)]

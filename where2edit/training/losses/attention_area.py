@@ -21,7 +21,10 @@ class AttentionAreaOptions:
 
 @LOSSES.register("attention_area", options=AttentionAreaOptions)
 class AttentionArea(Loss):
-    """Mean attention, and the root mean square difference of neighbours down and across, over edits and pixels."""
+    """Mean attention plus smoothness times the root mean square differences of neighbours down and across.
+
+    Means are over edits and pixels.
+    """
 
     def __init__(self, encoder: TextImage, options: AttentionAreaOptions):
         self.options = options

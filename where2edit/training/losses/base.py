@@ -44,8 +44,8 @@ class Loss(ABC):
     """
 
     reads_region_shares: bool = False  # whether it needs to know which parts of a face the regions show
-    fewest_prompts: int = 1  # training.prompts with which the loss is of use
-    with_fewer_prompts: str = ""  # what fewer prompts do to the loss: a piece of the error's sentence
+    fewest_prompts: int = 1  # smallest training.prompts with which the loss is of use
+    with_fewer_prompts: str = ""  # what fewer do, as in "training.prompts=1 [makes the loss zero]; use at least 2"
 
     @abstractmethod
     def __init__(self, encoder: TextImage, options: Any): ...

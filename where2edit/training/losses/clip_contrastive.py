@@ -28,16 +28,17 @@ class ClipContrastiveOptions:
     temperature: float = 0.01  # tau
     relative: bool = False  # cosines of the edit minus those of its source; False is Eq. 4 as the released code runs it
     direct: float = 0.0  # weight of the mean rise of the cosine to the edit's own prompt
-    ceiling: float = 1.0  # cosine above which that rise earns nothing: real photos that fit reach no further
+    ceiling: float = 1.0  # cosine above which a further rise is not rewarded: matching real photos reach no more
     views: int = 0  # random views of each image (views.py); 0: the image as it is
 
 
 @LOSSES.register("clip_contrastive", options=ClipContrastiveOptions)
 class ClipContrastive(Loss):
-    """InfoNCE over the m prompts of one image, image -> prompt only, mean over edits.
+    """InfoNCE over the m prompts of one image, from image to prompt only, mean over edits; minus the direct term.
 
     The printed Eq. 4 repeats the matched pair in its denominator; the released code, and this, use the ordinary one:
-    sum over i of exp(cos(h_edit^j, h^i) / tau). Prompts are gathered over processes, so that 1 x m equals 2 x m/2.
+    sum over i of exp(cos(h_edit^j, h^i) / tau). Prompts are gathered over processes, so that one process with m prompts
+    equals two with m/2 each. Raises ValueError for a single prompt.
     """
 
     fewest_prompts = FEWEST_PROMPTS

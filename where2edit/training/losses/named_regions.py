@@ -1,4 +1,4 @@
-"""Keeps the attention on the parts of the face that the prompt names. Ours, not the paper's.
+"""A loss that keeps the attention on the parts of the face that the prompt names. Ours, not the paper's.
 
 Under the contrastive loss alone masks grow: with the whole face inside the mask, an edit for lipstick can raise its
 score by changing the face. Which parts a region shows is measured once by face parsing (editing/region_shares.py), and
@@ -50,7 +50,8 @@ class NamedRegions(Loss):
         needs_regions(edit, "named_regions")
         if edit.region_shares is None:
             raise ValueError(
-                "named_regions needs regions with names; run scripts/cluster.py, or set losses.named_regions.weight=0"
+                "named_regions needs regions whose parts of a face are known; run scripts/cluster.py, "
+                "or set losses.named_regions.weight=0"
             )
         on, seen = region_averages((edit.attention + SMALLEST).log(), edit.regions, edit.num_regions)  # [B,k] each
         off, _ = region_averages((1 - edit.attention + SMALLEST).log(), edit.regions, edit.num_regions)
@@ -62,11 +63,11 @@ class NamedRegions(Loss):
         return total / len(edit.attention)
 
 
-def _regions(parts: NamedParts, names: Tensor) -> tuple[Tensor, Tensor]:
+def _regions(parts: NamedParts, shares: Tensor) -> tuple[Tensor, Tensor]:
     """Which regions are of the named parts, and in which nothing should change: bool [k] each."""
-    return belonging(names, parts.must), ~belonging(names, parts.must | parts.may)
+    return belonging(shares, parts.must), ~belonging(shares, parts.must | parts.may)
 
 
 def _mean(values: Tensor, where: Tensor) -> Tensor:
-    """Mean of values [k] where bool [k] is true; 0 where it nowhere is."""
+    """Mean of values [k] where bool [k] is true; 0 where it is true nowhere."""
     return (values * where).sum() / where.sum().clamp_min(1)

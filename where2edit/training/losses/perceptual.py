@@ -1,4 +1,4 @@
-"""L_perc (Eq. 7): the edit keeps the local structure of its source."""
+"""L_perc (Eq. 7), which keeps the local structure of the source in the edit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from where2edit.training.losses.base import Loss
 class PerceptualOptions:
     """The `losses.perceptual.options`."""
 
-    size: int = 224  # pixels that VGG sees
+    size: int = 224  # pixels to which images are reduced before VGG reads them
     normalise: bool = False  # ImageNet normalisation; the released code leaves it out
 
 

@@ -1,4 +1,7 @@
-"""L_attn (Eq. 5): few regions with high attention, and every pixel's attention near the mean of its region."""
+"""L_attn (Eq. 5): few regions with high attention, and every pixel's attention near the mean of its region.
+
+Its two terms are two losses, `region_hinge` and `region_variance`.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,10 @@ class RegionHingeOptions:
 
 @LOSSES.register("region_hinge", options=RegionHingeOptions)
 class RegionHinge(Loss):
-    """First term of Eq. 5: sum over regions of relu(mean attention - margin), mean over edits; empty ones left out."""
+    """First term of Eq. 5: sum over regions of relu(mean attention - margin), mean over edits.
+
+    Regions without pixels are left out. Raises ValueError for a method without attention or regions.
+    """
 
     def __init__(self, encoder: TextImage, options: RegionHingeOptions):
         self.options = options
@@ -63,7 +69,10 @@ class RegionVarianceOptions:
 
 @LOSSES.register("region_variance", options=RegionVarianceOptions)
 class RegionVariance(Loss):
-    """Second term of Eq. 5: mean square of a - a-bar over edits and pixels."""
+    """Second term of Eq. 5: mean square of a - a-bar over edits and pixels.
+
+    Raises ValueError for a method without an attention that is averaged over regions.
+    """
 
     def __init__(self, encoder: TextImage, options: RegionVarianceOptions):
         self.options = options

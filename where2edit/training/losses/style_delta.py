@@ -21,7 +21,10 @@ class StyleDeltaOptions:
 
 @LOSSES.register("style_delta", options=StyleDeltaOptions)
 class StyleDelta(Loss):
-    """Mean over edits of the length of the shift, over edited sites; a Mahalanobis length in the w_principal space."""
+    """Mean over edits and edited sites of the length of the shift, in the coordinates of the mapper.
+
+    Euclidean for `stylespace`, Mahalanobis for `w_principal`.
+    """
 
     def __init__(self, encoder: TextImage, options: StyleDeltaOptions):
         self.options = options

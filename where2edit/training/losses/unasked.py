@@ -1,8 +1,8 @@
-"""Keeps what the prompt does not name: the image's cosines with unrelated prompts, the anchors, must not change.
+"""A loss on what the prompt does not name: the image's cosines with unrelated prompts, the anchors, should not change.
 
 Ours, not the paper's. An encoder that was trained on photos associates lipstick with women and grey hair with age; an
 editor that is trained with it changes sex and age along with the lipstick. The anchors name such attributes. An anchor
-whose embedding is close to the prompt's, or to the opposite of it, is asked for and does not count.
+whose embedding is close to the prompt's, or to its negative, belongs to what was asked for and does not count.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A source and all its edits get the same view: what the view itself does to the embedding cancels in their difference.
 Random numbers come from torch's global generator, which the training loop seeds for each step.
 
-Legend: n sources, m edits of each, B = n*m.
+Legend: n sources, m edits of each, B = n*(1 + m) images of H x W pixels.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from torch import Tensor
 
 TURN, SCALE = 6, 0.08  # largest rotation in degrees, largest change of scale
 SHIFT = 0.08  # largest shift, in units of half the width: 4 % of it
-LOW_PASS = (32, 56)  # pixels of the smallest and of the largest detour
+LOW_PASS = (32, 56)  # fewest and most pixels to which an image is shrunk before it is enlarged again
 NOISE = 0.06  # sigma, of images in [-1,1]
 
 
 def shared_view(images: Tensor, groups: int, low_pass: bool, noise: bool) -> Tensor:
-    """One view of images [B,3,H,W] in [-1,1] whose first axis is `groups` runs of equal length.
+    """One random view of images [B,3,H,W] in [-1,1], the same for all of a group; B/groups images in a row are a group.
 
-    A rotation up to 6 degrees, a scale of 0.92-1.08 and a shift up to 4 % per group; with `low_pass`, a detour through
-    32-56 px; with `noise`, normal noise of sigma 0.06.
+    A rotation up to 6 degrees, a scale of 0.92-1.08 and a shift up to 4 %; with `low_pass`, shrinking to 32-56 px and
+    enlarging again; with `noise`, normal noise of sigma 0.06. Returns [B,3,H,W], not clipped.
     """
     per_group = len(images) // groups
     theta = _affine(groups).to(images).repeat_interleave(per_group, 0)
