@@ -1,10 +1,10 @@
-"""Changes of a parsed face that make a new caption true: colours of hair, lips, skin, cheeks and eyes, a sad mouth.
+"""Alterations of a parsed face that make a new caption true: colours of hair, lips, skin, cheeks, eyes; a sad mouth.
 
 Each alteration changes the pictures of some rows of a Draft and writes down what is true of them now. Colours are
 shifted in CIE Lab (training/recolouring.py).
 
-Legend: B pictures, s pixels. Pictures are [B,3,s,s] in [0,1], label maps uint8 [B,s,s], masks [B,1,s,s] in [0,1], Lab
-is (L 0 ... 100, a, b).
+Legend: B pictures, s pixels, C concepts, n rows that are altered. Pictures are [B,3,s,s] in [0,1], label maps uint8
+[B,s,s], masks [B,1,s,s] in [0,1], Lab is (L 0 ... 100, a, b).
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ DARK_EYE = 50  # lightness L under which a pixel of the eye counts as iris or pu
 
 
 def frown(images: Tensor, labels: Tensor, bend: Tensor) -> Tensor:
-    """Warp the corners of the mouth down and the inner ends of the brows up; a negative `bend` [B] does the opposite.
+    """Pictures with the corners of the mouth warped down and the inner ends of the brows up; negative: the opposite.
 
-    bend: how far, as a share of half the mouth's width. The shift of every pixel is a smooth function of its place
+    bend [B]: how far, as a share of half the mouth's width. The shift of every pixel is a smooth function of its place
     relative to mouth and brows, and vanishes away from them.
     """
     # Around the mouth: down at its corners, a little up in its middle.
@@ -56,7 +56,7 @@ def frown(images: Tensor, labels: Tensor, bend: Tensor) -> Tensor:
     brow_x, brow_y, brow_width, _ = extent(region_mask(labels, "brows"))
     inner = torch.exp(-(((across - brow_x) / (0.45 * brow_width)) ** 2) - ((down - brow_y) / (0.4 * brow_width)) ** 2)
     move = bend.view(-1, 1, 1) * width * (move - 0.35 * inner)
-    # Each pixel is read from where it moves away from.
+    # Each pixel is read from the place that it comes from.
     grid_x = (across + torch.zeros_like(move)) / (size - 1) * 2 - 1
     grid_y = (down - move) / (size - 1) * 2 - 1
     grid = torch.stack([grid_x, grid_y], 3)
@@ -65,7 +65,7 @@ def frown(images: Tensor, labels: Tensor, bend: Tensor) -> Tensor:
 
 @dataclass
 class Draft:
-    """Pictures on their way through the alterations; `truth` [B,C] holds 1, 0 or -1 for unknown, by concept."""
+    """Pictures [B,3,s,s] with label maps, changed in place by alterations; `truth` [B,C] is 1, 0 or -1 for unknown."""
 
     images: Tensor
     labels: Tensor
@@ -191,7 +191,10 @@ ALTERATIONS: tuple[tuple[Callable, float], ...] = (
 
 
 def alter(images: Tensor, labels: Tensor, truth: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Random alterations of every kind: (pictures, truth) as new tensors. `draw` is a CPU generator."""
+    """Random alterations of every kind -> (pictures [B,3,s,s], truth [B,C]) as new tensors.
+
+    labels: uint8 [B,s,s]; truth: int64 [B,C]; draw: a CPU generator.
+    """
     draft = Draft(images.clone(), labels, truth.clone())
     for change, share in ALTERATIONS:
         rows = (torch.rand(len(images), generator=draw) < share).nonzero().flatten().to(images.device)

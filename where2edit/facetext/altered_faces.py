@@ -1,4 +1,4 @@
-"""Whether alterations are recognised: generated faces that were recoloured or reshaped, against the same as they were.
+"""How well alterations are recognised: generated faces that were recoloured or reshaped against the unaltered ones.
 
 Legend: N faces, C concepts, D embedding width. Figures are areas under the ROC curve (auc), from 0 to 1.
 """
@@ -19,9 +19,9 @@ from where2edit.text_image.base import TextImage
 
 
 def recoloured_hair(encoder: TextImage, faces: Faces, seed: int = 5) -> dict[str, dict[str, float]]:
-    """AUC of each hair colour that only recolouring gives, for trained and for held-out phrases.
+    """AUC of each hair colour that only recolouring gives, by colour, for trained and for held-out phrases.
 
-    Faces recoloured so are told from the same faces in the other five colours and as they were.
+    Faces in that colour are told from the same faces in the other five colours and unaltered.
     """
     draw = torch.Generator().manual_seed(seed)
     images = faces.images.float() / 255
@@ -45,7 +45,7 @@ def recoloured_hair(encoder: TextImage, faces: Faces, seed: int = 5) -> dict[str
 
 
 def altered(encoder: TextImage, faces: Faces, seed: int = 6) -> dict[str, float]:
-    """AUC of the other alterations (mouth, cheeks, skin, lips, eyes), altered against as they were, by prompt."""
+    """AUC of the other alterations (mouth, cheeks, skin, lips, eyes), altered against unaltered faces, by prompt."""
     draw = torch.Generator().manual_seed(seed)
     before = F.normalize(embed(encoder.image, faces.images), dim=1)
     kinds = {alterations.alter_mouth: {"Sad": "a sad face"}, alterations.alter_cheeks: {"Rosy_Cheeks": "rosy cheeks"},
@@ -68,7 +68,10 @@ def altered(encoder: TextImage, faces: Faces, seed: int = 6) -> dict[str, float]
 
 
 def judge_table(judge: nn.Module, photos: Tensor, values: Tensor, faces: Faces, seed: int = 8) -> dict[str, dict]:
-    """AUC of the judge per concept: attributes on validation photos, painted concepts on generated faces."""
+    """AUC of the judge by concept: CelebA's attributes on validation photos, the others on altered generated faces.
+
+    photos: uint8 [N,3,s,s]; values: uint8 [N,40].
+    """
     logits, table = embed(judge, photos), {}
     for i, name in enumerate(ATTRIBUTES):
         table[name] = {

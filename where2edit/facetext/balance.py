@@ -1,6 +1,6 @@
-"""Weights that make both sides of every concept count alike, over all faces and within sex and age.
+"""Weights by which faces with and without a concept count alike, over all faces and within sex and age.
 
-Legend: B faces, C concepts, G = 5 groups: Male x Young (four), and unknown.
+Legend: B faces, C concepts (each with two sides, 1 and 0), 5 groups: Male x Young (four), and unknown.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def group(truth: Tensor) -> Tensor:
 class Balance:
     """Weights under which both sides of each concept have the same total, from running counts.
 
-    `within` [C] is the share of a concept's weight that is balanced inside each group of Male x Young; 0 balances over
-    all faces only. A group's own share follows the harmonic mean of its two sides: a group with one side only says
-    nothing about the contrast and gets none. decay: of the running counts, per batch.
+    within: the share of a concept's weight that is balanced inside each group of Male x Young; 0 balances over all
+    faces only. The share of a group follows the harmonic mean of its two sides: a group with one side only says nothing
+    about the contrast and gets none. decay: of the running counts, per batch.
     """
 
     def __init__(self, within: float, decay: float = 0.98):
@@ -37,7 +37,7 @@ class Balance:
         self.steps = 0
 
     def inside(self, names: Sequence[str], within: float) -> None:
-        """Give these concepts another share of weight inside Male x Young."""
+        """Set the share of weight inside Male x Young of some concepts."""
         self.within[[INDEX[name] for name in names]] = within
 
     def update(self, truth: Tensor) -> None:

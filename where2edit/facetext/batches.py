@@ -1,4 +1,4 @@
-"""Training batches for the networks that read faces: photos, altered faces and generated faces, augmented.
+"""Training batches for facetext and the judge: photos, altered photos and altered generated faces, augmented.
 
 Legend: B pictures, N photos, C concepts (facetext/phrases.py). Pictures are [B,3,s,s] in [-1,1].
 """
@@ -54,7 +54,7 @@ class FaceBatches:
         return augment(torch.cat([plain, images]), size, draw) * 2 - 1, truth
 
     def _altered_rows(self, draw: torch.Generator) -> Tensor:
-        """Half of the altered faces are photos, half generated, photos first."""
+        """Row numbers of a step's altered faces, half of them photos and half generated, photos first."""
         half = self.mix.altered // 2
         photos = torch.randint(len(self.parsed), (half,), generator=draw)
         made = torch.randint(len(self.generated), (self.mix.altered - half,), generator=draw)

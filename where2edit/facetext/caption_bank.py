@@ -32,9 +32,9 @@ class CaptionBank:
         self.by_side = [self.single[key == i] for i in range(2 * len(CONCEPTS))]
 
     def sample(self, count: int, affirmed: float, draw: torch.Generator, odds: Tensor | None = None) -> Tensor:
-        """Caption numbers: four fifths of one concept, `affirmed` of them positive, the rest composites.
+        """`count` caption numbers: four fifths name one concept, the rest are composites.
 
-        Concepts come up alike, or as often as `odds` [C] says.
+        affirmed: share of the former that affirm their concept. odds [C]: how often each concept is drawn; None: alike.
         """
         many = count - count // 5
         if odds is None:

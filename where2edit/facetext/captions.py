@@ -50,7 +50,7 @@ def _denials(phrase: str) -> list[str]:
 
 
 def singles() -> list[Caption]:
-    """One concept each: every training phrase in every template, and every phrase denied."""
+    """The captions of one concept: every training phrase in every template, and every phrase denied."""
     kept_out, found = held_out(), {}
     for number, concept in enumerate(CONCEPTS):
         for side in (1, 0):
@@ -64,7 +64,7 @@ def singles() -> list[Caption]:
 
 
 def composites(count: int, seed: int) -> list[Caption]:
-    """Captions of two or three concepts, most of them affirmed: "a woman with red lipstick", "bangs and a smile"."""
+    """`count` random captions of two or three concepts, most of them affirmed, such as "a woman with red lipstick"."""
     draw, found = random.Random(seed), []
     while len(found) < count:
         first, second = draw.sample(range(len(CONCEPTS)), 2)

@@ -1,4 +1,4 @@
-"""The phrases of the forty CelebA attributes, in CelebA's order: for it, against it, and the same held out."""
+"""The phrases of the forty CelebA attributes, in CelebA's order: affirming, denying, and both kinds held out."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A concept of a face with the words for it and against it, and the sentences that the words are put into.
+"""A concept of a face with phrases that affirm and deny it, and the templates that the phrases are put into.
 
-A phrase names a thing that one has ("blond hair"); with `~` it is a quality ("~blond"), with `=` it stands alone
-("=a man").
+A phrase names a thing that one has ("blond hair"); marked with `~` it is a quality ("~blond"), marked with `=` it
+stands alone ("=a man").
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ ALONE_TEMPLATES = ("{}", "{}", "a photo of {}", "a picture of {}", "this is {}")
 
 @dataclass(frozen=True)
 class Concept:
-    """One thing that can be true of a face, and the words for it and against it; phrases are separated by `|`."""
+    """One thing that can be true of a face, and the phrases for it and against it, separated by `|`."""
 
     name: str
-    yes: str
-    no: str
-    held_yes: str
+    yes: str  # phrases that affirm it
+    no: str  # phrases that deny it
+    held_yes: str  # the same, kept out of training
     held_no: str = ""
 
     def phrases(self, true: bool = True, held_out: bool = False) -> list[str]:

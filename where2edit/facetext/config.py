@@ -1,4 +1,4 @@
-"""What a run of scripts/train_facetext.py or scripts/train_judge.py is made of, and the pace of its steps."""
+"""The config of a run of scripts/train_facetext.py or scripts/train_judge.py, and the learning rate of its steps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class MaterialConfig:
-    """What is generated and parsed before training, once, into the work folder."""
+    """The `material` section: the faces that are generated and parsed before training, once, into the run's folder."""
 
     size: int = 112  # pixels of every stored face
     parsed: int = 2500  # training photos with a label map, evenly spread
@@ -19,7 +19,7 @@ class MaterialConfig:
 
 @dataclass(frozen=True)
 class Refine:
-    """The last steps of a run: concepts that fell short are asked for more often, and the text head is frozen."""
+    """The last steps of a run: the weakest concepts are drawn more often, and the text head is frozen."""
 
     start: int = 0  # step at which it begins and the rate climbs once more; 0 never
     rate: float = 0.5  # share of the rates that its cosine starts from
@@ -36,7 +36,7 @@ class Refine:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Length and pace of a run."""
+    """The `schedule` section: length, learning rates and stages of a run."""
 
     seed: int = 0
     steps: int = 1200
@@ -60,7 +60,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Mix:
-    """How a batch is put together."""
+    """The `mix` section: how a batch is put together."""
 
     batch: int = 64  # pictures a step
     altered: int = 20  # of them, faces with a label map that are altered
@@ -69,7 +69,7 @@ class Mix:
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """A run of scripts/train_facetext.py or scripts/train_judge.py."""
+    """The whole config of a run of scripts/train_facetext.py or scripts/train_judge.py."""
 
     material: MaterialConfig = field(default_factory=MaterialConfig)
     schedule: Schedule = field(default_factory=Schedule)

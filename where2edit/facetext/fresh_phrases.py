@@ -1,9 +1,9 @@
-"""Phrases that only the report uses: no choice of the training ever looked at them."""
+"""Fresh phrases, which only the report uses: no choice of the training was made by them."""
 
 from __future__ import annotations
 
-# Written after the lists above had been extended by what a first look at the held-out phrases had shown to be missing;
-# affirmations only, and no phrase above was chosen by them.
+# Affirmations only, written after the phrases of celeba_phrases.py had been extended where a first look at the held-out
+# ones had shown gaps; no phrase there was chosen by these.
 FRESH: dict[str, str] = {
     "5_o_Clock_Shadow": "a bit of stubble|stubbly cheeks", "Arched_Eyebrows": "strongly arched eyebrows|curvy eyebrows",
     "Attractive": "a good looking face|very pretty", "Bags_Under_Eyes": "heavy eye bags|dark rings under the eyes",

@@ -1,6 +1,6 @@
 """The area under the ROC curve, embeddings in batches, and the quick figures of a running training.
 
-Legend: N pictures, D embedding width, A = 40 attributes.
+Legend: N pictures of s x s pixels, B of a batch, D embedding width, A = 40 attributes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def auc(scores: Tensor, truth: Tensor) -> float:
 
 @torch.no_grad()
 def embed(tower: Callable[[Tensor], Tensor], photos: Tensor, batch: int = 50) -> Tensor:
-    """Outputs [N,D] for uint8 pictures [N,3,s,s], in batches."""
+    """Outputs [N,D] of a tower (images in [-1,1] -> [B,D]) for uint8 pictures [N,3,s,s], in batches of `batch`."""
     return torch.cat([tower(photos[i : i + batch].float() / 127.5 - 1) for i in range(0, len(photos), batch)])
 
 
@@ -51,7 +51,10 @@ def mean_auc(towers: nn.Module, bank: CaptionBank, photos: Tensor, values: Tenso
 
 @torch.no_grad()
 def judge_auc(judge: nn.Module, photos: Tensor, values: Tensor) -> dict[str, float]:
-    """Quick figures of the judge: mean AUC over the attributes, and the lowest."""
+    """Quick figures of the judge during training: mean AUC over the attributes, and the lowest.
+
+    photos uint8 [N,3,s,s], values uint8 [N,A].
+    """
     device = next(judge.parameters()).device
     logits = embed(lambda x: judge.eval()(x.to(device)).cpu(), photos)
     return _summary(torch.tensor([auc(logits[:, i], values[:, i].long()) for i in range(values.shape[1])]))

@@ -1,4 +1,4 @@
-"""The losses of facetext (captions) and of the judge (concepts), and pictures perturbed against either.
+"""The losses of facetext (over captions) and of the judge (over concepts), and adversarial pictures for both.
 
 A loss is called as `loss(net, images, truth, step) -> scalar`.
 Legend: B pictures [B,3,s,s] in [-1,1], K captions, C concepts; truth [B,C] is 1, 0 or -1 for unknown.
@@ -80,7 +80,10 @@ def noisy(features: Tensor, amount: float = 0.03) -> Tensor:
 
 
 def attacked(images: Tensor, size: float, loss: Callable[[Tensor], Tensor]) -> Tensor:
-    """The first half of the pictures moved by `size` per pixel so that the loss rises, from a random start."""
+    """The pictures with the first half perturbed so that the loss rises: one signed gradient step from a random start.
+
+    size: largest change of a number of a picture, whose range is [-1,1].
+    """
     half = len(images) // 2
     start = images[:half] + size * (2 * torch.rand_like(images[:half]) - 1)
     start.requires_grad_(True)

@@ -1,4 +1,4 @@
-"""Face pictures with label maps in one safetensors file, compressed: a thousand faces take a few megabytes.
+"""Packed faces: pictures with label maps, compressed in one safetensors file; a thousand take a few megabytes.
 
 Legend: N faces, s pixels. Pictures are uint8 [N,3,s,s], label maps uint8 [N,s,s] (classes of backbones.face_parsing).
 """

@@ -1,4 +1,4 @@
-"""The phrases of the concepts that CelebA lacks; their pictures come from altered faces (facetext/alterations.py)."""
+"""The phrases of the "painted" concepts, which CelebA lacks and altered faces show (facetext/alterations.py)."""
 
 from __future__ import annotations
 

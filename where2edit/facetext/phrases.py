@@ -1,4 +1,4 @@
-"""What facetext is taught to read: every concept, by number and by name, and the prompts of an editor.
+"""The concepts that facetext and the judge are trained on, by number and by name, and the prompts of the editor.
 
 The forty CelebA attributes come first and keep their names; their order is that of the columns of truth.
 """

@@ -1,4 +1,4 @@
-"""How far an encoder's score can be raised by changes of pixels that nobody sees."""
+"""How far an encoder's score can be raised by invisible changes of pixels, a figure of facetext's report."""
 
 from __future__ import annotations
 

@@ -1,6 +1,9 @@
-"""How the towers of facetext begin: ImageNet's image network, words on axes of their own, an image head in closed form.
+"""The initial weights of facetext's towers: image network, text head and image head.
 
-Legend: C concepts, D embedding width, F text features.
+The image network is ImageNet's. The text head is trained alone to put each concept on a direction (axis) of its own,
+and the image head is the ridge regression of the concepts onto these axes.
+
+Legend: C concepts, D embedding width.
 """
 
 from __future__ import annotations
@@ -26,7 +29,10 @@ SHARPNESS = 8  # multiplies the cosines of captions with the axes before the cro
 
 
 def new_towers(source: FaceBatches, weights: Path | None = None) -> Towers:
-    """Towers whose image part is ImageNet's, its normalisation measured on faces and folded away."""
+    """Towers whose image network is ImageNet's, with batch normalisation measured on faces and fused.
+
+    weights: the file of the image network; None: its asset.
+    """
     torch.manual_seed(source.seed)
     towers = Towers()
     tower, net = towers.image_tower, EfficientNetLite0.load(weights)
@@ -38,11 +44,11 @@ def new_towers(source: FaceBatches, weights: Path | None = None) -> Towers:
 
 
 def teach_words(head: TextHead, bank: CaptionBank, seed: int, steps: int = 800, rate: float = 2e-3) -> Tensor:
-    """Train the text head alone to put each concept on an axis of its own and its denials opposite; returns them [C,D].
+    """Train the text head alone to put each concept on an axis of its own and its denials opposite; returns axes [C,D].
 
-    The axes are orthogonal. A caption of several concepts is taught the sum of their axes. Without this both towers
-    start near a saddle point of the loss: all captions have nearly the same embedding, so that no picture tells them
-    apart. Orthogonal axes also keep one concept (lipstick) from standing for another (woman).
+    The axes are orthogonal unit vectors. A caption of several concepts is taught the sum of their axes. Without this
+    both towers start near a saddle point of the loss: all captions have nearly the same embedding, so that no picture
+    tells them apart. Orthogonal axes also keep one concept (lipstick) from standing for another (woman).
 
     bank: the captions and their text features; steps of AdamW at `rate`, which falls to 0 over the second half.
     """
@@ -106,7 +112,7 @@ def start_head(tower: ImageTower, source: FaceBatches, axes: Tensor, pictures: i
 
 
 def prepared_towers(source: FaceBatches, bank: CaptionBank, config: EncoderConfig, weights: Path | None) -> Towers:
-    """Towers ready for training: words taught, the image head begun in closed form, the first blocks frozen.
+    """Towers with their initial weights, the first blocks of the image network frozen.
 
     With `weights` they are the trained ones of that file, for the refining steps alone.
     """

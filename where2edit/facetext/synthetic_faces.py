@@ -1,6 +1,7 @@
-"""Generates faces with their label maps, and parses photos: small pictures for the training of what reads faces.
+"""Generates faces with their label maps, and parses photos: the small pictures that facetext and the judge train on.
 
-Legend: N faces, s pixels. Pictures are uint8 [N,3,s,s], label maps uint8 [N,s,s] (classes of backbones.face_parsing).
+Legend: N faces, B of a batch, s pixels, S pixels of a full-size label map. Pictures are uint8 [N,3,s,s], label maps
+uint8 [N,s,s] (classes of backbones.face_parsing).
 """
 
 from __future__ import annotations

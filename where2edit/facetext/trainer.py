@@ -1,7 +1,7 @@
-"""The trainer of the networks that read faces: facetext's towers, and the judge.
+"""The trainer of facetext's towers and of the judge.
 
-It averages the weights over the steps, balances the concepts, and ends with refining steps for concepts that fell
-short. Under torchrun every process works on its share of each batch and the gradients are averaged.
+It averages the weights over the steps, balances the concepts, and ends with refining steps for the weakest concepts.
+Under torchrun every process works on its share of each batch and the gradients are averaged.
 
 Legend: B pictures, C concepts. Pictures are [B,3,s,s] in [-1,1]; truth [B,C] is 1, 0 or -1 for unknown.
 """
@@ -27,7 +27,7 @@ from where2edit.facetext.objectives import attacked
 from where2edit.files.fingerprints import config_digest
 from where2edit.training.loop import Pace, TrainingLoop
 
-FIRST_COUNT, FIRST_COUNTS = -100, 30  # number of the first batch that is only counted, and of how many such batches
+FIRST_COUNT, FIRST_COUNTS = -100, 30  # number of the first batch that is only counted; how many such batches
 LARGEST_GRADIENT = 1.0  # norm to which the gradient of a step is clipped
 SMALLEST_SIZE = 1e-3  # root mean square that a tensor is taken to have at least, where its rate is set
 
@@ -37,8 +37,9 @@ PictureLoss = Callable[[nn.Module, Tensor, Tensor, int], Tensor]  # (net, images
 class EncoderTrainer(TrainingLoop):
     """Trains `net` with AdamW; its result is the running average of the weights.
 
-    heads: parameters that start from nothing; slow: parameters that are nearly done; the others are pretrained. Each of
-    the three kinds has its own rate (Schedule). report(average) gives figures for the log every `report_every` steps.
+    heads: parameters that start untrained; slow: parameters that hardly need training; the others are pretrained. Each
+    of the three kinds has its own rate (Schedule). report(average) gives figures for the log every `report_every`
+    steps.
     """
 
     shown = ("loss",)

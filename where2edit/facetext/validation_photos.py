@@ -62,7 +62,7 @@ class ValidationPhotos:
         return sum(auc(score[rows], truth[rows]) for score in self.scores(prompts).T) / len(prompts)
 
     def attributes(self) -> dict[str, dict[str, float]]:
-        """Per attribute: AUC of trained and of held-out phrases, and of the held-out denials against the opposite."""
+        """Per attribute: AUC of trained, held-out and fresh phrases, and of held-out denials against the opposite."""
         table = {}
         for concept in CONCEPTS[: len(ATTRIBUTES)]:
             table[concept.name] = {
@@ -75,7 +75,7 @@ class ValidationPhotos:
         return table
 
     def opposites(self) -> dict[str, float]:
-        """AUC of the difference between a prompt and its denial."""
+        """AUC of the difference between the scores of a prompt and of its denial, by pair."""
         pairs = {"a beard / no beard": ("a beard", "no beard", "No_Beard", False)}
         for name, words in (("Eyeglasses", "glasses"), ("Wearing_Hat", "hat"), ("Smiling", "smile"), ("Bangs", "bangs"),
                             ("Wearing_Lipstick", "lipstick")):  # fmt: skip

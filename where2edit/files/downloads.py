@@ -1,6 +1,6 @@
-"""Bytes from elsewhere -> one local file, resumable.
+"""Resumable downloads, from an address or the package registry to one local file.
 
-Nothing here trusts what it fetched: the caller compares sha256 before a file gets its final name.
+What was fetched is not checked here: the caller compares sha256 before a file gets its final name.
 """
 
 from __future__ import annotations
@@ -71,7 +71,11 @@ def readable(size: float | None) -> str:
 
 
 def from_address(url: str, path: Path, size: int | None, what: str) -> bool:
-    """Download an https address to `path`; True if it went on from the `path`.part of an earlier attempt."""
+    """Download an https address to `path`; True if it went on from the `path`.part of an earlier attempt.
+
+    size: bytes that are expected, for the check of space and the progress bar; what: what messages call the file.
+    Raises SourceError when the address does not give the file, StorageError when the disk does not take it.
+    """
     import requests
 
     _check_scheme(url)
@@ -80,7 +84,10 @@ def from_address(url: str, path: Path, size: int | None, what: str) -> bool:
 
 
 def from_registry(project: str, archive: str, path: Path, size: int | None, what: str) -> bool:
-    """Download one archive of a project of the package registry to `path`, as from_address; it is never installed."""
+    """Download one archive of a project of the package registry to `path`, never to be installed.
+
+    Arguments, answer and errors are those of `from_address`.
+    """
     import requests
     from pypi_simple import NoSuchProjectError, PyPISimple, UnsupportedRepoVersionError
 

@@ -1,4 +1,4 @@
-"""Fingerprints: by which files, configs, tensors and checkouts are told apart in weights, reports and caches."""
+"""Fingerprints of files, configs, tensors and checkouts, which weights, reports and caches record."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def config_digest(config: Any) -> str:
 
 
 def network_sha256(network: object) -> str:
-    """Hex sha256 of the tensors of a network by name; of what is no network, the sha256 of no bytes."""
+    """Hex sha256 of the tensors of a network, sorted by name; for anything else, that of no bytes."""
     total = hashlib.sha256()
     for name, value in sorted(network.state_dict().items()) if isinstance(network, nn.Module) else ():
         total.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())

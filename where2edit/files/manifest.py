@@ -1,4 +1,4 @@
-"""What pretrained_models/manifest.yaml says: of every weight its file, size, sha256, licence, sources and format."""
+"""The manifest, pretrained_models/manifest.yaml: file, size, sha256, licence, sources and format of every asset."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Asset:
-    """What the manifest says about one weight."""
+    """One asset: what the manifest says about one file of weights."""
 
     what: str
     file: str  # name below the cache's weights folder, and below a folder of the user's own
@@ -57,7 +57,7 @@ class Asset:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The whole file."""
+    """The whole manifest: archives by project, assets by name."""
 
     archives: dict[str, Archive]
     assets: dict[str, Asset]

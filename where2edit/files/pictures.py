@@ -129,7 +129,7 @@ def palette(number: int) -> Tensor:
 
 
 def overlay_regions(image: Tensor, labels: Tensor, opacity: float = 0.6) -> Tensor:
-    """Paint region labels over images, one colour per label.
+    """Images tinted by their region labels, one colour per label.
 
     image: [3,H,W] or [B,3,H,W]; labels: integers [h,w] or [B,h,w], enlarged by nearest neighbour. Same shape back.
     """
@@ -159,10 +159,10 @@ def overlay_mask(
 
 
 def difference(a: Tensor, b: Tensor, gain: float = 4.0, floor: float = 0.25) -> Tensor:
-    """|a - b| as grey images in [-1,1]: black where equal, at least `floor` of white where they differ at all.
+    """|a - b| as grey images in [-1,1]: black where equal, at least `floor` (0 to 1) bright elsewhere.
 
-    a, b: [3,H,W] or [B,3,H,W] in [-1,1]. The largest channel counts, amplified `gain` times; the floor makes a
-    difference of one rounding step as visible as a leak must be.
+    a, b: [3,H,W] or [B,3,H,W] in [-1,1]. The largest channel counts, amplified `gain` times; the floor makes even a
+    difference of one rounding step visible.
     """
     if a.shape != b.shape:
         raise ValueError(f"difference needs two images of one shape, got {list(a.shape)} and {list(b.shape)}")
@@ -187,7 +187,8 @@ def sheet(
 ) -> Image.Image:
     """A labelled grid of images [3,H,W] in [-1,1]; None leaves a cell empty, long labels are wrapped.
 
-    `cell` is the side of one square in pixels; other shapes are fitted into it. Labels may be left out entirely.
+    `cell` is the side of one square in pixels; other shapes are fitted into it. Labels may be left out entirely. Raises
+    ValueError for other numbers of labels, no image, and cells under 16 px.
     """
     columns = max((len(row) for row in rows), default=0)
     for labels, count, kind in ((row_labels, len(rows), "row"), (column_labels, columns, "column")):

@@ -1,4 +1,4 @@
-"""Safetensors that describe themselves: tensors with a metadata of strings, written whole or not at all."""
+"""Safetensors files with metadata that says what they hold, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ def write(path: str | Path, tensors: Mapping[str, Tensor], kind: str, metadata: 
 
 
 def read(path: str | Path, kind: str | None = None, advice: str = CONVERT) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and metadata of a file. Raises ValueError unless its format is where2edit.<kind> (None: any, or none).
+    """Tensors, on the CPU, and metadata of a file.
 
-    `advice` ends the error's sentence: where such a file comes from.
+    Raises ValueError for a file that is missing or broken, and unless its format is where2edit.<kind> (None: any format
+    or none). `advice` ends the error's sentence: where such a file comes from.
     """
     with _opened(path, kind, advice) as (file, metadata):
         return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118

@@ -23,7 +23,7 @@ class Format:
     """One official format: what it becomes and how it is read; the manifest says which weights come in it."""
 
     network: str  # format=where2edit.<network> in the safetensors
-    convert: Callable[[str | Path], tuple[dict[str, Tensor], dict[str, str]]]  # path -> tensors, sizes
+    convert: Callable[[str | Path], tuple[dict[str, Tensor], dict[str, str]]]  # path -> tensors, metadata of sizes
 
 
 FORMATS = {
@@ -58,9 +58,10 @@ def convert(kind: str, source: str | Path, target: str | Path, asset: str | None
 
 
 def load(kind: str, path: str | Path | None = None) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and metadata of one format, from our safetensors or the official file.
+    """Tensors and metadata of one format, from our safetensors or the official file at `path`.
 
-    None: from the manifest's first weight of that format.
+    None: from the manifest's first asset of that format. Raises ValueError as `convert` does, AssetError for an asset
+    that cannot be had.
     """
     path = Path(path) if path is not None else converted(kind, manifest.format_assets(kind)[0])
     if path.suffix == ".safetensors":
@@ -79,7 +80,7 @@ def converted(kind: str, asset: str) -> Path:
 
 
 def located(weights: str | Path) -> Path:
-    """The file of a weight named in a config: a path as it stands, an asset fetched and, if need be, converted once.
+    """The file of weights that a config names: a path as it stands, or an asset, fetched and converted where necessary.
 
     An asset that comes in two formats is converted by the first that its entry in the manifest names.
     """

@@ -33,7 +33,10 @@ _BLOCK = (
 
 
 def table(state: Mapping[str, Any]) -> ConversionTable:
-    """Every tensor of a CLIP with a vision transformer; free sizes are read off six tensors, the rest must agree."""
+    """Every tensor of a CLIP with a vision transformer.
+
+    Seven sizes are read off the tensors and the numbers of layers off their names; everything else must agree.
+    """
     vision, text = width(state, "visual.ln_post.weight", 768), width(state, "ln_final.weight", 512)
     joint = width(state, "text_projection", 512, axis=1)
     patch = width(state, "visual.conv1.weight", 32, axis=3)

@@ -11,7 +11,11 @@ _DTYPES = {"f32": np.float32, "f16": np.float16, "i64": np.int64, "i32": np.int3
 
 
 class Graph:
-    """The graph of one IR. Nodes are known by id; `constants` holds what the blob stores."""
+    """The graph of one IR. Raises ValueError for files that are none.
+
+    Nodes are known by their id: `kinds` {id: type of operation}, `ids` {name: id}, `constants` {id: array in the blob},
+    `inputs` and `consumers` {id: neighbours before and after}.
+    """
 
     def __init__(self, xml: str | Path, blob: str | Path):
         data = Path(blob).read_bytes()

@@ -71,7 +71,10 @@ def loads(
     encoding: str = "latin1",
     outside: Callable[[Any], Any] | None = None,
 ) -> Any:
-    """The object in `data`; see `load`. `outside` answers references to data beside the pickle, refused when None."""
+    """The object in `data`, as `load` reads it; `origin` is what errors call it.
+
+    `outside` gives the data beside the pickle to which it refers; None refuses such references.
+    """
     names = numpy_names() if allowed is None else allowed
     try:
         return _Reader(io.BytesIO(data), names, origin, encoding, outside).load()

@@ -60,7 +60,10 @@ _NVIDIA_RGB = (
 
 
 def channels(resolution: int, multiplier: int) -> int:
-    """Channels written at a resolution by config E (multiplier 1) and F (2); above 64 px half as many each time."""
+    """Channels written at a resolution by config E (multiplier 1) and F (2).
+
+    512 up to 32 px (E) or 64 px (F), and half as many at each doubling from there.
+    """
     return MOST_CHANNELS if resolution <= LAST_WIDE else CHANNEL_BASE // resolution * multiplier
 
 
