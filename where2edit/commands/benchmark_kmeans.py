@@ -1,4 +1,4 @@
-"""The fast k-means against scikit-learn's with the released settings, on the same features of a profile."""
+"""Times the fast k-means against scikit-learn's with the released settings, on the same features of a profile."""
 
 from __future__ import annotations
 

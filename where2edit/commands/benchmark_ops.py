@@ -1,4 +1,4 @@
-"""The section of docs/benchmarks.md on operations and StyleGAN2 syntheses.
+"""Measures and writes the section of docs/benchmarks.md on operations and StyleGAN2 syntheses.
 
 One run measures everything, so that every ratio compares two things on one machine. It works on a CPU too, where the
 rows of the kernels are left out.
@@ -68,7 +68,7 @@ def report(device: str = "auto", resolution: int = 1024) -> str:
 
 
 def _table(head: str, rows: Iterable[tuple]) -> str:
-    """A Markdown table: `head` names its columns, separated by " | "."""
+    """A Markdown table whose columns `head` names, separated by " | "."""
     columns = head.split(" | ")
     lines = [head, " | ".join("---" for _ in columns), *(" | ".join(map(str, row)) for row in rows)]
     return "\n".join(f"| {line} |" for line in lines)

@@ -1,4 +1,4 @@
-"""The regions of a profile: fitting them, naming them, and a picture of them."""
+"""The regions of a profile: fitting them, measuring which parts of a face they show, and a picture of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHEET_SEEDS = range(1000, 1006)  # faces of the sheet; none of them takes part i
 
 
 def main(help_text: str) -> None:
-    """Fit the regions, or load those that are there; draw them where a sheet is asked for."""
+    """Fit the regions, or load those that were fitted before; draw them where --sheet is given."""
     parser = new_parser(help_text)
     parser.add_argument("--k", type=int, nargs="+", help="numbers of regions (default: the profile's)")
     words = "folder of the files of regions (default: pretrained_models, where the profile looks for them)"

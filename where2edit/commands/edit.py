@@ -26,13 +26,13 @@ from where2edit.editor.recipes import SWEEP, Recipe, RecipeStep, input_digests, 
 from where2edit.editor.results import run_recipe, source_of
 from where2edit.editor.weights import editor_sha256
 
-# Options that decide what an edit is; a recipe replaces all of them.
+# Options that say what the edit is, all of which --replay reads from the recipe.
 STEERS = ("prompt", "long", "reference", "where", "mask", "threshold", "coverage", "seed", "seeds", "latent")
 STEERS += ("strength", "sweep", "overrides")
 
 
 def main(help_text: str) -> int:
-    """Edit as asked, print what was done, and return the exit code: 1 if --assert-local found a leak."""
+    """Make the edits, print what was done, and return the exit code: 1 if --assert-local found a leak."""
     options = build_parser(help_text).parse_args()
     check(options)
     if options.replay is not None:
@@ -58,7 +58,7 @@ def main(help_text: str) -> int:
 
 
 def build_parser(help_text: str) -> ArgumentParser:
-    """What the command line may say."""
+    """The parser of scripts/edit.py."""
     parser = new_parser(help_text)
     what = parser.add_argument_group("what")
     what.add_argument("--prompt", action="append", default=[], help="what should change; several are applied in a row")
@@ -141,7 +141,10 @@ def check(options: Namespace) -> None:
 
 
 def threshold(options: Namespace) -> float | None:
-    """--threshold, or what --coverage c means in the released demo: 1 - c/4."""
+    """The threshold of the mask: --threshold, or 1 - c/4 for --coverage c, as in the released demo; None: neither.
+
+    Raises ValueError for both together and for a coverage outside [0,1].
+    """
     if options.coverage is None:
         return options.threshold
     if options.threshold is not None:
@@ -165,7 +168,7 @@ def check_inputs(recipe: Recipe, profile: Profile, weights: str | None) -> None:
 
 
 def sentence(result: Result) -> str:
-    """One result in one line."""
+    """What a result did, in one line for people."""
     certificate = result.edit.certificate[0]
     text = (
         f"{result.step.prompt}: cosine {result.before:.3f} -> {result.after:.3f}, mask {certificate.mask_area:.1%}, "

@@ -1,4 +1,4 @@
-"""Evaluation from the command line."""
+"""The evaluation of a profile from the command line."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def main(help_text: str) -> None:
 
 
 def build_parser(help_text: str) -> ArgumentParser:
-    """What the command line may say."""
+    """The parser of scripts/evaluate.py."""
     parser = new_parser(help_text)
     tables = f"1 to 4, all (every table but editor), or one of: {', '.join(protocols.names())}; may be repeated"
     parser.add_argument("--table", action="append", required=True, help=tables)

@@ -1,4 +1,4 @@
-"""A photo of a face to latents, by e4e."""
+"""Inversion: a photo of a face to latents, by e4e."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def parse_options(help_text: str) -> Namespace:
 
 
 def photos(parser: FaceParser, data: Path, attributes: Path, limit: int | None, batch: int) -> Faces:
-    """Training photos of CelebA with their label maps."""
+    """The training photos of CelebA, or `limit` of them, with their label maps."""
     table = celeba.read_attributes(attributes)
     rows = celeba.training_rows(table, limit)
     images = celeba.read_images(data, [table.names[row] for row in rows])

@@ -25,7 +25,7 @@ def add_config(to: Parser) -> None:
 
 
 def add_overrides(to: Parser, example: str = "blending.threshold=0.7") -> None:
-    """The free arguments `section.key=value`, laid over the config."""
+    """The positional arguments `section.key=value`, which change the config."""
     to.add_argument("overrides", nargs="*", help=f"section.key=value changes of the config, for example {example}")
 
 

@@ -1,4 +1,4 @@
-"""The judge's report: its AUC per attribute of CelebA and per painted concept."""
+"""The judge's report: its AUC per attribute of CelebA, and per painted concept (those that CelebA lacks)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faces of the generator on one sheet."""
+"""A sheet of generated faces, one per seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Seeds as people write them."""
+"""Reads lists of seeds as a command line gives them."""
 
 from __future__ import annotations
 

@@ -45,10 +45,11 @@ def main(help_text: str) -> None:
 
 
 def train(config: str | Path, overrides: list[str], out: Path, device: str = "auto", init: str | None = None) -> str:
-    """Train as the config says; returns one line on where the editor lies. torchrun starts many processes.
+    """Train an editor as the config says, or go on; returns one line on where it lies. torchrun starts many processes.
 
-    The folder holds config.yaml, state.safetensors (to resume), train.jsonl, sheets and, in the end,
-    editor.safetensors.
+    The folder `out` holds config.yaml, state.safetensors (to resume), train.jsonl, sheets and, in the end,
+    editor.safetensors. init: a trained editor to start from. Raises ValueError for what cannot train and for a folder
+    that holds the run of another config.
     """
     profile = load_profile(config, overrides)
     # The run of another config is refused before anything is built or written.
@@ -86,7 +87,7 @@ def train(config: str | Path, overrides: list[str], out: Path, device: str = "au
 
 
 def prepare(method: Method, encoder: TextImage, profile: Profile) -> None:
-    """What is fitted before the first step of a fresh mapper: semantic directions, and the shifts of colours."""
+    """Fit what a fresh mapper needs before the first step: semantic directions, and the shifts of colours."""
     options, training = profile.method.mapper.resolved(), profile.training
     if faces := getattr(options, "direction_faces", 0):
         fit_semantic_directions(method, encoder, faces, training.seed, training.use_preview_head)

@@ -1,4 +1,4 @@
-"""The preview head of a profile: fitting it and writing it with its recipe."""
+"""The fit of a profile's preview head, written with its recipe."""
 
 from __future__ import annotations
 

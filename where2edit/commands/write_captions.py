@@ -1,4 +1,4 @@
-"""The sample caption corpus of celeba-caption/."""
+"""Writes the sample caption corpus of celeba-caption/."""
 
 from __future__ import annotations
 

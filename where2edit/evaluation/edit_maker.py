@@ -1,7 +1,4 @@
-"""Makes the edits that a protocol asks for, batch by batch; sources are made once and shared.
-
-Legend: B sources of a chunk.
-"""
+"""Makes the edits that a protocol asks for, batch by batch; the sources of a chunk are made once and shared."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ from where2edit.methods.controls import OracleMask
 
 
 class EditMaker:
-    """Makes sources and edits. `whole_sources`: whether a row reads what a source wrote past the blend site."""
+    """Makes sources and edits. `whole_sources`: whether a row needs what a source wrote after the blend site."""
 
     def __init__(self, conditions: Conditions, networks: MetricNetworks, truncation: float):
         self.conditions, self.networks, self.truncation = conditions, networks, truncation
@@ -35,7 +32,7 @@ class EditMaker:
         self._sources: tuple[tuple, Source, AnalysedImages] | None = None
 
     def edit_batch(self, table: PlannedTable, row: BuiltRow, asked: PromptBatch, chunk: range) -> EditBatch:
-        """Edit the sources of a chunk with one prompt each, and put together what metrics read."""
+        """The edits of a chunk's sources with one prompt each, and all that metrics read of them."""
         method, kind, prompts = row.method, table.protocol.kind, table.protocol.prompts
         source, before = self.source(method, table.plan.seed, chunk)
         seconds = None
@@ -84,7 +81,7 @@ class EditMaker:
         return self.conditions.of([prompt.text for prompt in asked.prompts], strength)
 
     def _timed(self, method: Method, condition: Condition, seed: int, chunk: range) -> tuple[Edit, float]:
-        """One edit from latents to pixels and its seconds, after one that warms up; the prompt is embedded before."""
+        """One edit from latents to pixels and its seconds, without embedding the prompt; a first edit is not timed."""
         w = self._latents(method, seed, chunk)
         method(method.source(w), condition)
         synchronise(w)
@@ -94,7 +91,7 @@ class EditMaker:
         return edit, time.perf_counter() - began
 
     def _sequence(self, method: Method, source: Source, prompts: tuple[Prompt, ...], strength: float) -> Edit:
-        """Edit after edit on the blended canvas; the last edit's image, with the union of all masks."""
+        """One edit after the other on the blended canvas -> the last edit, with the union of all masks."""
         earlier: tuple[EarlierEdit, ...] = ()
         for prompt in prompts:
             condition = self.conditions.of([prompt.text] * len(source), strength)
@@ -106,13 +103,13 @@ class EditMaker:
 
 
 def source_to_blend_site(method: Method, w: Tensor) -> Source:
-    """The source of latents w without what it wrote past the blend site, which is most of its memory."""
+    """The source of latents w without what it wrote after the blend site, which is most of its memory."""
     generator = method.frozen.generator
     source = generator.source(w, upto=blended_sites(generator, method.frozen.blend_site)[-1].name)
     return source.with_(image=generator.synthesis(source.styles))
 
 
 def synchronise(like: Tensor) -> None:
-    """Wait until the device of `like` is done, so that a clock measures the work and not its ordering."""
+    """Wait until the device of `like` is done, so that a clock measures the work and not only its launch."""
     if like.is_cuda:
         torch.cuda.synchronize(like.device)

@@ -72,7 +72,7 @@ def evaluate(
 
 
 def measure(runner: ProtocolRunner, tables: list[PlannedTable], processes: int) -> None:
-    """Share the work between processes; the clock runs last and alone, with one thread."""
+    """Measure the tables, shared between processes; those of kind "time" come last, in one process of one thread."""
     timed = [table for table in tables if table.protocol.kind == "time"]
     shared = [table for table in tables if table.protocol.kind != "time"]
     torch.set_num_threads(1)

@@ -13,8 +13,8 @@ from where2edit.evaluation.samples import prompt_batches
 from where2edit.evaluation.table import BuiltRow, Figure, PlannedTable, Table
 
 REPLICATES = 200  # of a bootstrap interval
-LARGE_SET = 500  # samples from which on one replicate of a figure of the whole set takes seconds,
-FEW_REPLICATES = 20  # so that it gets only these
+LARGE_SET = 500  # with more samples one replicate of a figure of the whole set (such as FID) takes seconds
+FEW_REPLICATES = 20  # of the interval of such a figure
 
 
 def finished_table(runner: ProtocolRunner, table: PlannedTable) -> Table:
@@ -24,7 +24,7 @@ def finished_table(runner: ProtocolRunner, table: PlannedTable) -> Table:
 
 
 def row_figures(runner: ProtocolRunner, table: PlannedTable, row: BuiltRow) -> list[Figure]:
-    """Every figure of one row: over all prompts, and where the plan is crossed of each prompt too."""
+    """Every figure of one row over all prompts, and, where the plan is crossed, of each prompt."""
     result = []
     for strength, metrics in read_metrics(runner, table, row).items():
         for name, metric in metrics.items():

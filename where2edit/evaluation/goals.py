@@ -1,4 +1,4 @@
-"""Goals: bounds that a protocol sets for the figures of its last row, beside what was measured."""
+"""Whether goals are met: the bounds that a protocol sets for the figures of its last row."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Outcome:
     goal: Goal
     measured: float | None  # the mean over prompts, or the share of prompts that keep the bound; None: nothing counts
     met: bool
-    below: tuple[str, ...]  # prompts whose own figure misses the bound
+    below: tuple[str, ...]  # prompts whose own figure misses the bound, from either side
     unknown: tuple[str, ...]  # prompts of which no sample counts
 
 

@@ -1,4 +1,4 @@
-"""The frozen networks that metrics read, and those that only an option of the evaluation brings."""
+"""The frozen networks that metrics read, some of which only an option of the evaluation provides."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ def build_networks(
 ) -> MetricNetworks:
     """The networks of one evaluation; `folder` is where the features of real photos are kept.
 
-    The judge is left out where its weights are not shipped, the others of the options where no option names them.
+    The judge is left out where its weights are not shipped; the held-out encoder, the Inception classifier and the
+    features of real photos are there only where an option names them. Raises ValueError for options that do not fit.
     """
     networks = MetricNetworks({"train_encoder": encoder}, device)
     if assets.shipped(judge.WEIGHTS).is_file():
@@ -81,7 +82,10 @@ def build_networks(
 
 
 def real_features(folder: Path, networks: MetricNetworks, cache: Path) -> Tensor:
-    """Inception features [M,2048] of the pictures below a folder, kept beside the results."""
+    """Inception features [M,2048] of the M pictures below a folder, kept in the folder `cache`.
+
+    Raises ValueError for fewer than two pictures.
+    """
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp"))
     if len(files) < 2:
         raise ValueError(f"--real {folder} holds {len(files)} pictures; give a folder of real photos (PNG, JPEG, WebP)")

@@ -1,4 +1,4 @@
-"""What one may choose of an evaluation, apart from the profile and the tables."""
+"""The options of an evaluation, apart from the profile and the tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """The choices of scripts/evaluate.py; the defaults are those of its command line."""
+    """The options of scripts/evaluate.py with the defaults of its command line."""
 
     n: int | None = None  # samples of every row, or sources of a crossed table; None: the protocol's own number
     paper: bool = False  # the paper's number of samples, and every prompt on each source

@@ -22,7 +22,7 @@ class Prompt:
     """A prompt, and what is needed to measure whether an edit followed it."""
 
     text: str
-    regions: tuple[str, ...]  # face regions that the words name (backbones.face_parsing)
+    regions: tuple[str, ...]  # parts of a face that the words name: groups or classes of backbones.face_parsing
     concept: str | None = None  # attribute of the judge that should appear, or with a leading "-" disappear
     tags: tuple[str, ...] = ()  # groups of prompts that a goal can be set for
 
@@ -102,7 +102,7 @@ class Protocol:
 
 
 def names() -> list[str]:
-    """The protocols that are there: the paper's tables, then ours."""
+    """The names of all protocols: the paper's tables, then ours."""
     found = (path.stem for path in assets.shipped(FOLDER).glob("*.yaml"))
     return sorted(found, key=lambda name: (not name.startswith("table"), name))
 
@@ -120,7 +120,10 @@ def load(name: str | Path) -> Protocol:
 
 
 def select(tables: list[str]) -> list[Protocol]:
-    """The protocols of --table; "all" is every one that does not take hours."""
+    """The protocols that --table names; "all" stands for every one with `in_all`, and comes first.
+
+    Raises ValueError for an unknown table.
+    """
     whole = [protocol for protocol in map(load, names()) if protocol.in_all] if "all" in tables else []
     named = [load(name) for name in dict.fromkeys(tables) if name != "all"]
     return whole + [protocol for protocol in named if protocol not in whole]

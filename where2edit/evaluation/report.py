@@ -1,7 +1,7 @@
 """The report of an evaluation: report.md, figures.jsonl, plots and sample sheets.
 
-Everything is a function of the measured numbers, so that the same numbers give the same bytes. Times differ from run to
-run and have a page of their own, times.md, with times.jsonl.
+It depends on the measured numbers alone, so that the same numbers give the same bytes. Times differ from run to run and
+have a page of their own, times.md, with times.jsonl.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Provenance:
 
 
 def write(folder: Path, runner: ProtocolRunner, tables: list[Table], provenance: Provenance) -> list[Path]:
-    """Write everything below `folder` and return the pages."""
+    """Write pages, figures, plots and sheets below `folder`; returns the pages."""
     timed = [table for table in tables if table.protocol.kind == "time"]
     others = [table for table in tables if table.protocol.kind != "time"]
     written = []

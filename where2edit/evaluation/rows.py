@@ -1,4 +1,4 @@
-"""Builds the rows of tables: methods with their weights, and everything that their numbers depend on."""
+"""Builds the rows of tables: each a method with its weights, and what the digest of its numbers is made of."""
 
 from __future__ import annotations
 

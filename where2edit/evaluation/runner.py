@@ -1,4 +1,4 @@
-"""Run protocols chunk by chunk; every measured number goes to disk, and what is there is not measured again."""
+"""Runs protocols chunk by chunk; every measured number goes to disk, and what is there is not measured again."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class ProtocolRunner:
 
     @torch.no_grad()
     def run(self, tables: list[PlannedTable], number: int = 0, processes: int = 1) -> None:
-        """The share of process `number`: every table's chunks i with i mod `processes` = `number`."""
+        """Measure the share of process `number`: every table's chunks i with i mod `processes` = `number`."""
         self.maker.whole_sources = any(row.method.reads_tail for table in tables for row in table.rows)
         chunks = sorted({(chunk.start, chunk.stop) for table in tables for chunk in table.plan.chunks()})
         for i, (start, stop) in enumerate(chunks):
@@ -65,7 +65,8 @@ class ProtocolRunner:
     def prepare(self, tables: list[PlannedTable]) -> None:
         """Load every network that the tables read, so that processes forked afterwards share them; embed the prompts.
 
-        One by one: in a batch the last bits of an embedding depend on the other prompts, and so on who embeds it when.
+        Prompts are embedded one by one: in a batch the last bits of an embedding depend on the other prompts, and so on
+        how the work is shared.
         """
         for prompt in dict.fromkeys(prompt.text for table in tables for prompt in table.protocol.prompts):
             self.conditions.embed([prompt])
@@ -90,7 +91,7 @@ class ProtocolRunner:
 
 
 def save_pictures(store: MeasurementStore, batch: EditBatch, count: int) -> None:
-    """Small pictures of the first `count` samples, for the sample sheet: nobody chooses them by hand."""
+    """Keep small pictures of the first `count` samples for the sample sheet; none is chosen by hand."""
     small = {"source": batch.source.image, "mask": pictures.overlay_mask(batch.source.image, batch.edit.mask)}
     if batch.edit.image is not None:
         difference = pictures.difference(batch.edit.image, batch.source.image)

@@ -1,4 +1,4 @@
-"""Which sample is which: sources come in chunks, and each chunk gets one or several batches of prompts.
+"""The numbering of samples: sources come in chunks, and each chunk gets one or several batches of prompts.
 
 A chunk is a run of sources that is always computed together, so that one process and many give the same bits.
 """
@@ -31,7 +31,7 @@ class SamplingPlan:
     def of(cls, protocol: Protocol, options: EvaluationOptions) -> SamplingPlan:
         """The plan of a protocol under these options. Raises ValueError for numbers below 1.
 
-        `options.n` outweighs the protocol's n; without `options.paper`, kinds that are costly stay at theirs.
+        `options.n` replaces the protocol's n; but without `options.paper`, costly kinds take no more than theirs.
         """
         n = options.n or (protocol.paper_n if options.paper else protocol.n)
         if n < 1 or options.batch < 1:
@@ -73,5 +73,5 @@ def prompt_batches(protocol: Protocol, plan: SamplingPlan, sources: range) -> li
 
 
 def prompt_of(protocol: Protocol, index: int) -> Prompt:
-    """The prompt of a sample by its number."""
+    """The prompt of sample `index`."""
     return protocol.prompts[index % len(protocol.prompts)]

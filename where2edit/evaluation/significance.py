@@ -34,7 +34,7 @@ def _in_words(ours: Metric, theirs: Metric) -> str:
 
 
 def p_value(ours: Metric, theirs: Metric) -> float:
-    """Of the null hypothesis that `ours` is not better than `theirs`, over the samples that count in both.
+    """The p-value of the null hypothesis that `ours` is not better than `theirs`, over the samples that count in both.
 
     Raises ValueError for fewer than two such samples.
     """

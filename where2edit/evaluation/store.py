@@ -25,7 +25,7 @@ def slug(text: str) -> str:
 
 
 class MeasurementStore:
-    """The measured numbers of one row of one protocol, in a folder whose name tells everything they depend on.
+    """The measured numbers of one row of one protocol, in a folder whose name has a digest of all they depend on.
 
     `depends_on`: the row's config, weights and plan, as anything that JSON can hold.
     """

@@ -8,7 +8,7 @@ from where2edit.evaluation.metrics import METRICS
 from where2edit.evaluation.metrics.intervals import Interval
 from where2edit.evaluation.table import Figure, Table
 
-IN_PER_CENT = ("success", "changed_outside", "mask_on")  # how the names of metrics begin that are shares
+IN_PER_CENT = ("success", "changed_outside", "mask_on")  # metrics whose names begin so are shares
 ARROWS = {True: " ↑", False: " ↓", None: ""}  # by whether higher is better
 
 

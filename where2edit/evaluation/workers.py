@@ -1,9 +1,8 @@
-"""Share work between processes of one thread each, forked from one that has built everything.
+"""Shares work between processes of one thread each, forked from one that has built everything.
 
-They share the memory of the weights, and meet only through the files that they write.
-
-One thread per process, because a figure must not depend on how many threads added it up, and because two processes of
-one thread finish sooner than one process of two.
+They share the memory of the weights and exchange nothing but the files that they write. Each has one thread, because a
+figure must not depend on how many threads added it up, and because two processes of one thread finish sooner than one
+process of two.
 """
 
 from __future__ import annotations

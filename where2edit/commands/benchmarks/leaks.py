@@ -59,7 +59,7 @@ def random_mask(seed: int) -> Tensor:
 
 
 def _blend(generator: StyleGAN2, source: Source, edited: Source, mask: Tensor) -> Tensor:
-    """The image of `edited` inside a 0/1 mask and `source` outside: features and RGB skip mixed, the source's tail."""
+    """The image of `edited` blended into `source` under a 0/1 mask, features and RGB skip, with the source's tail."""
     site = generator.site("64.rgb")
     canvas = Canvas(torch.where(mask, edited.features[BLEND_SITE], source.features[BLEND_SITE]), edited.rgb["32.rgb"])
     canvas = generator.step(site, canvas, edited.styles[site.name])

@@ -24,6 +24,6 @@ def milliseconds(call: Callable[[], object], device: torch.device, repeats: int 
 
 
 def _wait(device: torch.device) -> None:
-    """Until a GPU has done what it was given, so that the clock measures the work and not its ordering."""
+    """Wait until a GPU is done, so that the clock measures the work and not only its launch."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -18,8 +18,8 @@ from where2edit.evaluation.networks import MetricNetworks
 class Metric(ABC):
     """One figure of a set of edits. A subclass measures K numbers of each edit and says how they become one figure.
 
-    The state is the measured numbers themselves, one row [K] for each edit. So two halves merge exactly and in any
-    order, and every figure has a bootstrap interval.
+    The state is the measured numbers themselves, one row [K] for each edit, so that parts of a set merge exactly and in
+    any order and every figure has a bootstrap interval.
     """
 
     higher_is_better: bool | None  # None: neither is better; the figure helps to read others
@@ -63,7 +63,10 @@ class Metric(ABC):
         self.insert(batch.index, self.measure(batch))
 
     def insert(self, index: Tensor, values: Tensor) -> None:
-        """Add rows [B,K] that were measured before, such as those of a stopped run. A sample counts once."""
+        """Add rows [B,K] that were measured before, such as those of a stopped run.
+
+        index: [B], the number of each sample. Raises ValueError for a sample that is in the metric already.
+        """
         values = values.detach().float().cpu().view(len(index), self.width)
         known = torch.isin(index.cpu(), self.index)
         if known.any():
@@ -71,7 +74,7 @@ class Metric(ABC):
         self.index, self.values = torch.cat([self.index, index.cpu()]), torch.cat([self.values, values])
 
     def merge(self, other: Metric) -> None:
-        """Take in the samples of another process's metric of the same kind."""
+        """Add the samples of another metric of the same class, such as another process's. Raises as `insert` does."""
         if type(other) is not type(self):
             raise ValueError(f"a {type(self).__name__} cannot take in a {type(other).__name__}")
         self.insert(other.index, other.values)

@@ -12,7 +12,7 @@ from where2edit.evaluation.metrics.edit_batch import EditBatch
 
 @METRICS.register("drift")
 class Drift(Metric):
-    """Exactly 0 for a local method.
+    """Mean change after a sequence of edits of the pixels that none of them may reach; 0 for a local method.
 
     `source` is the image before the first edit, `edit.image` the one after the last, `edit.mask` the union of masks.
     """

@@ -1,6 +1,7 @@
 """A batch of edits as metrics read it: images, masks, and what the frozen networks say of them.
 
-Legend: B edits of the batch, R output resolution, D width of an embedding. Images are in [-1,1].
+Legend: B edits of the batch, R output resolution, D width of an embedding, C concepts of the judge. Images are in
+[-1,1].
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class EditBatch:
     regions: tuple[tuple[str, ...], ...] = ()  # per sample: the face regions that its prompt names
     concepts: tuple[str | None, ...] = ()  # per sample: the judge's concept that its prompt asks for
     halo: int = 0  # output pixels past the mask that the generator can reach
-    threshold: float = 0.8  # region attention from which on a cell is edited
+    threshold: float = 0.8  # a cell is edited where its region attention is at least this
     seconds: float | None = None  # what the edit of the whole batch took
 
     def __len__(self) -> int:

@@ -16,7 +16,7 @@ WIDTH = 2048  # of the Inception features
 
 
 def frechet(a: Tensor, b: Tensor) -> float:
-    """FID of two feature sets [N,D] and [M,D] in double precision; at least 2 rows each.
+    """FID of two feature sets [N,D] and [M,D] in double precision; nan where one of them has fewer than 2 rows.
 
     With fewer samples than features the trace of the root is the sum of the singular values of A B^T, a small matrix.
     """
@@ -37,7 +37,7 @@ def frechet(a: Tensor, b: Tensor) -> float:
 
 @METRICS.register("fid_vs_unedited")
 class FidVsUnedited(Metric):
-    """The protocol of the released code. An edit that changes nothing scores 0."""
+    """FID of edited against unedited images, as in the released code. An edit that changes nothing scores 0."""
 
     higher_is_better = False
     needs = ("inception",)
@@ -54,7 +54,7 @@ class FidVsUnedited(Metric):
 
 @METRICS.register("fid_vs_real")
 class FidVsReal(Metric):
-    """Edited images against real photos, whose features [M,2048] are the tool `real_features`."""
+    """FID of edited images against real photos, whose features [M,2048] are the network `real_features`."""
 
     higher_is_better = False
     needs = ("inception", "real_features")

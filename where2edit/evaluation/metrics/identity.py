@@ -20,7 +20,7 @@ class Identity(Metric):
 
 @METRICS.register("id_arcface")
 class IdArcFace(Identity):
-    """ArcFace as in the released code, which uses an IR-SE50; here it is a MobileFaceNet."""
+    """Identity by ArcFace, as in the released code, but with a MobileFaceNet instead of its IR-SE50."""
 
     needs = ("arcface",)
     protocol = "mean cosine of ArcFace (MobileFaceNet, WebFace600K) embeddings of source and edited image, FFHQ crop"
@@ -28,7 +28,7 @@ class IdArcFace(Identity):
 
 @METRICS.register("id_facenet")
 class IdFaceNet(Identity):
-    """FaceNet, as in the paper."""
+    """Identity by FaceNet, as in the paper."""
 
     needs = ("facenet",)
     protocol = "mean cosine of FaceNet (Inception-ResNet-v1) embeddings of source and edited image, FFHQ crop"

@@ -3,7 +3,7 @@
 `judge_unasked` counts changes of all other concepts of the judge as side effects. An attribute is implied where the
 words mean it, where the asked one hides or replaces it, or (for age and sex) where CelebA's labellers decided by it. A
 correlation alone is no reason: grey hair does not imply age, lipstick does not imply a woman, a hat does not imply a
-sex; an edit that changes those is charged for them.
+sex; where an edit changes those, it counts as a side effect.
 """
 
 from __future__ import annotations

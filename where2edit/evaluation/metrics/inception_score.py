@@ -14,7 +14,7 @@ SPLITS = 10  # as Salimans et al. compute it
 
 @METRICS.register("inception_score")
 class InceptionScore(Metric):
-    """Mean over 10 splits in order of sample number (fewer than 10 samples: one split for each).
+    """The score's mean over 10 splits in order of sample number (fewer than 10 samples: one split for each).
 
     The paper describes it and prints no value. It measures how varied images are among ImageNet's classes, which says
     little about faces.

@@ -32,7 +32,8 @@ def bootstrap(
     """Percentile bootstrap (Efron 1979) of `figure` over the N rows of values [N,K], drawn with replacement.
 
     A distance between sets, such as FID, is biased upwards by the rows that a replicate repeats: `centred` moves the
-    replicates so that their mean is the figure. One row gives nan as both ends: a single sample has no spread.
+    replicates so that their mean is the figure. One row gives nan as both ends: a single sample has no spread. Raises
+    ValueError for no rows, fewer than 20 replicates and a level outside (0,1).
     """
     if not len(values):
         raise ValueError("an interval needs at least one sample that counts")
@@ -55,7 +56,8 @@ def better_than(ours: Tensor, theirs: Tensor, higher_is_better: bool = True, pai
     """p-value of the null hypothesis that `ours` [N] is not better than `theirs` [M] (one-sided t-test).
 
     `paired`: the same samples edited by two methods (the stronger test); False is Welch's test of two separate sets.
-    Differences that are all equal have no spread: then 0 when ours is better, 1 when it is not.
+    Differences that are all equal have no spread: then 0 when ours is better, 1 when it is not. Raises ValueError for
+    fewer than 2 samples, and for a paired test of different numbers of them.
     """
     from scipy import stats
 

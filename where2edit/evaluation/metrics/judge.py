@@ -1,4 +1,4 @@
-"""Success by the judge: an attribute classifier that no encoder and no editor was trained with (backbones.judge).
+"""Success by the judge, an attribute classifier with which no encoder and no editor was trained (backbones.judge).
 
 A prompt names one concept of the judge, or its absence with a leading "-"; prompts without a concept do not count.
 """
@@ -78,7 +78,7 @@ class JudgeGain(Judged):
 
 
 class Lacking(Judged):
-    """Only images that lacked what was asked for: its probability was below one half before the edit."""
+    """A judge's metric over only those images that lacked what was asked for: its probability was below one half."""
 
     def measure(self, batch: EditBatch) -> Tensor:
         values = super().measure(batch)

@@ -40,7 +40,10 @@ def _discrepancy(a: Tensor, b: Tensor) -> Tensor:
 
 @METRICS.register("kid_vs_unedited")
 class KidVsUnedited(Metric):
-    """Like `fid_vs_unedited`, but unbiased: the one to read when n is small. Edits that change nothing score 0."""
+    """KID of edited against unedited images: unlike FID unbiased, and so the one to read when n is small.
+
+    Edits that change nothing score 0.
+    """
 
     higher_is_better = False
     needs = ("inception",)

@@ -20,7 +20,10 @@ def share(where: Tensor, among: Tensor) -> Tensor:
 
 @METRICS.register("changed_outside_mask")
 class ChangedOutsideMask(Metric):
-    """Exactly 0 for a local method. An edit whose mask and halo reach every pixel does not count."""
+    """Share of the pixels out of reach that change at all: exactly 0 for a local method.
+
+    An edit whose mask and halo reach every pixel does not count.
+    """
 
     higher_is_better = False
     protocol = "share of pixels outside mask + halo that differ from the source at all (in the last bit)"
@@ -64,7 +67,10 @@ class DifferenceOutsideRegion(Metric):
 
 @METRICS.register("difference_inside_share")
 class DifferenceInsideShare(Metric):
-    """Does not depend on the strength of the edit. Edits that change nothing do not count."""
+    """Share of an edit's change that lies inside the named region, which does not depend on its strength.
+
+    Edits that change nothing do not count.
+    """
 
     higher_is_better = True
     needs = ("face_parsing",)

@@ -1,7 +1,7 @@
 """Segmentation metrics of the mask: edited cells against the parsed region that the prompt names.
 
-Legend: B edits of the batch, r blend resolution. Face parsing is compared at the resolution of the mask. The released
-code resized label maps bilinearly, which invents classes; here the nearest label counts.
+Legend: B edits of the batch, N edits in all, r blend resolution. Face parsing is compared at the resolution of the
+mask. The released code resized label maps bilinearly, which invents classes; here the nearest label counts.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class MaskIou(MaskMetric):
 
 @METRICS.register("mask_iou_macro")
 class MaskIouMacro(MaskMetric):
-    """What the released code computes: the mean of the region's and the background's IoU. An empty mask scores high."""
+    """The mean of the region's and the background's IoU, as in the released code; an empty mask scores almost 0.5."""
 
     protocol = "mean macro Jaccard index (region and background) of the edited cells and the parsed region"
 
@@ -90,7 +90,7 @@ class MaskIouMacro(MaskMetric):
 
 @METRICS.register("mask_precision")
 class MaskPrecision(MaskMetric):
-    """An empty mask has no precision; it counts as 0, so that an editor gains nothing by editing nothing."""
+    """Precision of the edited cells; that of an empty mask counts as 0, so that editing nothing gains nothing."""
 
     protocol = "mean share of the edited cells that belong to the parsed region that the prompt names"
 

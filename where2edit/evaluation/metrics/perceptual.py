@@ -23,7 +23,11 @@ class Lpips(Metric):
 
 @METRICS.register("lpips_outside_region")
 class LpipsOutsideRegion(Metric):
-    """LPIPS differs as far around the edited pixels as the network's receptive field reaches, so no edit scores 0."""
+    """LPIPS outside the region that the prompt names.
+
+    Its map also differs around the edited pixels, as far as the network's receptive field reaches, so that an edit that
+    stays inside the region does not score 0.
+    """
 
     higher_is_better = False
     needs = ("lpips", "face_parsing")

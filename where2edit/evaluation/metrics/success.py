@@ -1,7 +1,7 @@
 """Success Rate and the cosines behind it: does an edited image lie closer to its prompt than the source did?
 
-The encoder of the training favours edits that were trained with it; the held-out one was not seen in training. The name
-of each metric says which encoder it reads.
+By the encoder of the training the figures are too high, since edits were trained with it; the held-out encoder was not
+seen in training. The name of each metric says which encoder it reads.
 """
 
 from __future__ import annotations
