@@ -21,6 +21,7 @@ from torch import Tensor
 from where2edit.core.records import Edit, Source
 from where2edit.editing.masks import resize_mask
 from where2edit.editing.preview_head import Preview
+from where2edit.editing.seams.base import Seam
 from where2edit.generators.base import Canvas, Generator, Site
 
 
@@ -31,28 +32,31 @@ def render_blended(
     blend_site: str,
     preview: Preview | None = None,
     keep_tail: bool = False,
+    seam: Seam | None = None,
 ) -> Edit:
     """The edit with its picture: the edited canvas blended into that of the source, and walked to the end.
 
     source and edit have the same length B. With `preview` the walk ends at its site and the picture is the preview
     head's. `keep_tail`: the edit also gets what the tail wrote, which an attention over all sites reads in the next
-    edit of a sequence.
+    edit of a sequence. `seam` fits the edited canvas to the source's before both are mixed (None: not at all).
     """
     what = (generator, source, edit.styles, edit.mask, blend_site)
     if preview is None:
-        blended, image = blended_walk(*what, keep=keep_tail)
+        blended, image = blended_walk(*what, keep=keep_tail, seam=seam)
     else:
-        blended = blended_trunk(*what)
+        blended = blended_trunk(*what, seam=seam)
         seen = tail(generator, source, blended, upto=preview.site)
         image = preview.head(seen.canvas.features, source.styles)
     return edit.with_(features=blended.features, rgb=blended.rgb, image=image)
 
 
-def blend(edited: Tensor, source: Tensor, mask: Tensor) -> Tensor:
+def blend(edited: Tensor, source: Tensor, mask: Tensor, seam: Seam | None = None) -> Tensor:
     """M edited + (1 - M) source: exactly the source where M = 0 and exactly the edit where M = 1.
 
-    edited, source: [B,C,h,w]; mask: [B,1,r,r], resized to h.
+    edited, source: [B,C,h,w]; mask: [B,1,r,r], resized to h. With `seam` it is what that makes of the edit.
     """
+    if seam is not None:
+        edited = seam(edited.to(source), source, resize_mask(mask, edited.shape[-1]).to(source))
     # torch.where at the ends would be exact too, but would cut the gradient that the threshold passes straight through.
     # Under autocast the edit arrives in bfloat16; it is the source whose bits must survive.
     return torch.lerp(source, edited.to(source), resize_mask(mask, edited.shape[-1]).to(source))
@@ -93,7 +97,14 @@ def has_rgb_skip(generator: Generator) -> bool:
     return sum(site.rgb for site in generator.sites) > 1
 
 
-def blended_trunk(generator: Generator, source: Source, styles: dict[str, Tensor], mask: Tensor, site: str) -> Blended:
+def blended_trunk(
+    generator: Generator,
+    source: Source,
+    styles: dict[str, Tensor],
+    mask: Tensor,
+    site: str,
+    seam: Seam | None = None,
+) -> Blended:
     """Walk with the edit's styles u through the blend site and its RGB, each blended once with the same mask.
 
     The features at `site` and the cumulative RGB after it are the only tensors that are blended; a site between the two
@@ -107,7 +118,7 @@ def blended_trunk(generator: Generator, source: Source, styles: dict[str, Tensor
     canvas = generator.start(len(mask))
     for each in generator.upto(site):
         canvas = generator.step(each, canvas, styles[each.name])
-    canvas = canvas.rewrite(start, blend(canvas.features, source.features[site], mask))
+    canvas = canvas.rewrite(start, blend(canvas.features, source.features[site], mask, seam))
     blended = Blended(canvas, site, {site: canvas.features})
     # The RGB skip of that resolution, where there is one.
     for each in between:
@@ -115,7 +126,7 @@ def blended_trunk(generator: Generator, source: Source, styles: dict[str, Tensor
         style = styles if len(between) == 1 else source.styles
         canvas = generator.step(each, canvas, style[each.name])
         if each.rgb:
-            canvas = canvas.rewrite(each, blend(canvas.rgb, source.rgb[each.name], mask))
+            canvas = canvas.rewrite(each, blend(canvas.rgb, source.rgb[each.name], mask, seam))
         blended = blended.written(each, canvas, keep=True)
     return blended
 
@@ -140,12 +151,13 @@ def blended_walk(
     mask: Tensor,
     site: str,
     keep: bool = False,
+    seam: Seam | None = None,
 ) -> tuple[Blended, Tensor]:
     """The whole blended synthesis -> (what was kept, image [B,3,R,R]); `keep`: also what the tail writes is kept.
 
     Raises ValueError as `blended_trunk` does.
     """
-    blended = tail(generator, source, blended_trunk(generator, source, styles, mask, site), keep=keep)
+    blended = tail(generator, source, blended_trunk(generator, source, styles, mask, site, seam), keep=keep)
     return blended, generator.image(blended.canvas)
 
 

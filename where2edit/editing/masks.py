@@ -5,11 +5,13 @@ Legend: B batch, r blend resolution. Attention and masks are [B,1,r,r] in [0,1].
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from where2edit.editing.seams.base import SeamConfig
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class BlendingConfig:
     binary: bool = False  # True: attention at or above the threshold becomes 1 instead of keeping its value
     blur: int = 5  # width of the Gaussian in mask cells, odd; 1 means none
     sigma: float = 1.1  # its standard deviation in mask cells
+    seam: SeamConfig = field(default_factory=SeamConfig)  # how the edited canvas meets the source's at the mask's rim
 
     def __post_init__(self):
         if not 0 <= self.threshold <= 1:

@@ -32,7 +32,7 @@ class NoAttention(Method):
 
     def render(self, source: Source, edit: Edit, use_preview_head: bool = False) -> Edit:
         frozen, preview = self.frozen, self.frozen.preview(use_preview_head)
-        return render_blended(frozen.generator, source, edit, frozen.blend_site, preview)
+        return render_blended(frozen.generator, source, edit, frozen.blend_site, preview, seam=frozen.seam)
 
 
 @METHODS.register("where2edit-no-clusters")

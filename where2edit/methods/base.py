@@ -20,6 +20,7 @@ from where2edit.editing.mappers.base import MapperConfig
 from where2edit.editing.masks import BlendingConfig
 from where2edit.editing.preview_head import Preview, PreviewHead
 from where2edit.editing.regions import Regions
+from where2edit.editing.seams.base import Seam
 from where2edit.generators.base import Generator
 
 
@@ -56,6 +57,11 @@ class Frozen:
                 "or training.use_preview_head=false"
             )
         return Preview(self.preview_head, self.preview_site)
+
+    @property
+    def seam(self) -> Seam:
+        """What fits the edited canvas to the source's at the rim of the mask."""
+        return self.blending.seam.built()
 
     def flat_mask(self, source: Source, value: float) -> Tensor:
         """A mask [B,1,r,r] that is `value` everywhere, at the blend resolution."""

@@ -35,7 +35,7 @@ class NoOp(Method):
         if not edit.mask.any():
             return edit.with_(image=source.image)
         frozen, preview = self.frozen, self.frozen.preview(use_preview_head)
-        return render_blended(frozen.generator, source, edit, frozen.blend_site, preview)
+        return render_blended(frozen.generator, source, edit, frozen.blend_site, preview, seam=frozen.seam)
 
 
 @METHODS.register("full-image")

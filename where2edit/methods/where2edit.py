@@ -56,7 +56,8 @@ class Where2Edit(Method):
     def render(self, source: Source, edit: Edit, use_preview_head: bool = False) -> Edit:
         """Blend the edited canvas into the source's under the mask, and finish the picture with the source's styles."""
         frozen, preview = self.frozen, self.frozen.preview(use_preview_head)
-        return render_blended(frozen.generator, source, edit, frozen.blend_site, preview, keep_tail=self.reads_tail)
+        how = {"keep_tail": self.reads_tail, "seam": frozen.seam}
+        return render_blended(frozen.generator, source, edit, frozen.blend_site, preview, **how)
 
     def schedule(self, progress: float) -> None:
         """The attention is trained from its `starts_at` on."""

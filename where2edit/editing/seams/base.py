@@ -1,0 +1,44 @@
+"""What every seam shares: its section in the config and its interface.
+
+A registered factory is called as `SEAMS.get(name)(options)` and returns a Seam.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from where2edit.core.config import build_options
+from where2edit.editing.seams import SEAMS
+
+
+@dataclass(frozen=True)
+class SeamConfig:
+    """The `blending.seam` section: a registered seam, and its own options where they differ from the defaults.
+
+    Raises ValueError for an unknown seam, an unknown option and a value that is not allowed.
+    """
+
+    name: str = "none"
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self):
+        self.built()
+
+    def built(self) -> Seam:
+        """The seam with its options."""
+        return SEAMS.get(self.name)(build_options(SEAMS, self.name, self.options, "blending.seam.options"))
+
+
+class Seam(ABC):
+    """Changes what the edit has written, so that it meets the source at the rim of the mask."""
+
+    @abstractmethod
+    def __call__(self, edited: Tensor, source: Tensor, mask: Tensor) -> Tensor:
+        """edited, source [B,C,r,r], mask M [B,1,r,r] -> the edited tensor that is blended, [B,C,r,r].
+
+        Only cells with M > 0 may change, and nothing where M > 0 everywhere: then there is no rim.
+        """
