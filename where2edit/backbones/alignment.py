@@ -1,7 +1,7 @@
 """Cut the aligned face crop that an identity network was trained on out of an image, differentiably.
 
-Legend: B batch. Images are [B,3,H,W] in [-1,1]; points and boxes are x, y in shares of the image: (0,0) top left,
-(1,1) bottom right.
+Legend: B batch, N points of a face. Images are [B,3,H,W] in [-1,1]; points and boxes are x, y in shares of the image:
+(0,0) top left, (1,1) bottom right.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ One code is read from the coarsest features and repeated; every further code add
 coarse, the next from middle, the rest from fine features of a pyramid. Weights: asset `e4e-ffhq` (non-commercial
 research only).
 
-Legend: B batch, L codes, C channels, r resolution of the features that a head reads.
+Legend: B batch, L codes, C channels, r resolution of the features that a head reads, H x W pixels.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """BiSeNet with a ResNet-18 trunk: 19 CelebAMask-HQ classes per pixel (Yu et al. 2018, arXiv 1808.00897).
 
 Weights: asset `face-parsing` (79999_iter.pth of face-parsing.PyTorch). CelebAMask-HQ is for non-commercial research.
-Legend: B batch. Images are [B,3,H,W] in [-1,1]; the modules are named as in the weight file.
+Legend: B batch, h x w resolution of features. Images are [B,3,H,W] in [-1,1]; the modules are named as in the weight
+file.
 """
 
 from __future__ import annotations

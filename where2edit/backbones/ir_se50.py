@@ -1,7 +1,7 @@
 """IR-SE50, the residual network with squeeze-and-excitation of ArcFace (Deng et al. 2019; Hu et al. 2018).
 
 The trunk that e4e and the identity network of the released evaluation share. Attribute names are those of the official
-weight files, so that a converted file loads as it is. Legend: B batch, C channels.
+weight files, so that a converted file loads as it is. Legend: B batch, C channels, H x W pixels.
 """
 
 from __future__ import annotations

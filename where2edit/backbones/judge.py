@@ -4,7 +4,7 @@ A ResNet-18 trunk with a narrow last stage, started from the trunk of the face-p
 facetext/phrases.py. It shares neither weights nor architecture nor seed with facetext. Trained by
 scripts/train_judge.py. For non-commercial research only.
 
-Legend: B images, C concepts, s = 112 pixels.
+Legend: B images of H x W or s x s pixels (112 at the end of training and in use), C concepts.
 """
 
 from __future__ import annotations

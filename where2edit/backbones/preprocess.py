@@ -1,6 +1,6 @@
 """What every backbone shares: checked input, resizing and a normalisation that travels with the network.
 
-Legend: B batch, H and W pixels. Images are [B,3,H,W] in [-1,1].
+Legend: B batch, C channels, H and W pixels. Images are [B,3,H,W] in [-1,1].
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """SCRFD-500M face detector with five landmarks (Guo et al. 2021, arXiv 2105.04714), run by onnxruntime.
 
-Weights: asset `scrfd` (InsightFace buffalo_s; non-commercial research only). Legend: B batch; images are [B,3,H,W] in
-[-1,1].
+Weights: asset `scrfd` (InsightFace buffalo_s; non-commercial research only).
+
+Legend: B batch, N anchors. Images are [B,3,H,W] in [-1,1].
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """VGG16 features and the LPIPS distance (Simonyan 2015; Zhang et al. 2018, arXiv 1801.03924, version 0.1 heads).
 
-Weights: asset `vgg16-lpips` (torchvision's ImageNet convolutions and the heads of lpips 0.1). Legend: B batch; images
-are [B,3,H,W] in [-1,1].
+Weights: asset `vgg16-lpips` (torchvision's ImageNet convolutions and the heads of lpips 0.1).
+
+Legend: B batch, C channels and h x w resolution of a layer. Images are [B,3,H,W] in [-1,1].
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ def run_command(main: Callable[[str], int | None], help_text: str) -> None:
         print(f"error: {error}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
+        print("interrupted; what was finished is kept, and the same command can be run again", file=sys.stderr)
         code = 130
     sys.exit(code or 0)
 

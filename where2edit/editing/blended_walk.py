@@ -3,7 +3,8 @@
 The generator runs with the edit's styles up to the blend site (the trunk); there the edited canvas is blended with the
 source's under the mask; the sites after it (the tail) run with the source's styles.
 
-Legend: B batch, C channels, r blend resolution, R output resolution. Masks M are [B,1,r,r] in [0,1].
+Legend: B batch, C channels, h x w resolution of a canvas, r blend resolution, R output resolution. Masks M are
+[B,1,r,r] in [0,1].
 
 Bit-exactness rests on two facts: `torch.lerp` returns its first argument at weight 0 and its second at weight 1, and a
 convolution gives an output pixel the same bits whatever stands outside its receptive field. On a CPU the bits of 4 and

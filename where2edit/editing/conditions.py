@@ -1,6 +1,6 @@
 """Prompts -> Conditions: embeddings at the length that a mapper is trained with, each prompt embedded once.
 
-Legend: n sources, m prompts of each, D embedding width.
+Legend: n sources, m prompts of each, N prompts, D embedding width.
 """
 
 from __future__ import annotations

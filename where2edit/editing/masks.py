@@ -1,6 +1,6 @@
 """From attention to the mask M that blends: threshold and blur; and how masks are resized and grown.
 
-Legend: B batch, r blend resolution. Attention and masks are [B,1,r,r] in [0,1].
+Legend: B batch, r blend resolution, H x W cells or pixels. Attention and masks are [B,1,r,r] in [0,1].
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The editor: set a source once, edit it many times; every edit comes with its certificate.
 
-Legend: L w codes, D embedding width, r blend resolution, R output resolution. One source at a time.
+Legend: L w codes, D embedding width, r blend resolution, R output resolution, H x W pixels of a reference. One source
+at a time.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ class Editor:
 
     @torch.no_grad()
     def edit(self, source: Source, step: Step, earlier: tuple[EarlierEdit, ...] = ()) -> Result:
-        """Edit one source [1] as `step` asks.
+        """Edit one source as `step` asks; returns the edit with its picture, certificate and scores.
 
         `earlier` edits of a sequence, whose canvas `source` holds, are applied again where the new mask meets theirs.
         Raises ValueError for a step that makes no sense (see `condition`, `mask_cells`).

@@ -1,4 +1,7 @@
-"""Latents on disk: one tensor `w` of [512] or [L,512] as safetensors, what `--latent` reads and every edit leaves."""
+"""Latents on disk: one tensor `w` of [512] or [L,512] as safetensors, what `--latent` reads and every edit leaves.
+
+Legend: L w codes.
+"""
 
 from __future__ import annotations
 

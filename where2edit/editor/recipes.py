@@ -43,7 +43,7 @@ class Recipe:
     weights_sha256: str  # of the editor's file; "" for an untrained one
     steps: tuple[RecipeStep, ...]
     seed: int | None = None
-    latent: str | None = None  # safetensors with one tensor w, [512] or [L,512]
+    latent: str | None = None  # path of a latent (editor/latents.py)
     sweep: tuple[float, ...] = ()  # strengths of the only step, side by side
     inputs: dict[str, str] = field(default_factory=dict)  # sha256 of the pictures and latents that the steps name
     results: tuple[dict, ...] = ()  # what each step did (results.describe), for the reader; a replay ignores it

@@ -1,4 +1,7 @@
-"""What an edit leaves on disk: its pictures, a sheet that explains them, the source's latent, and the recipe."""
+"""What an edit leaves on disk: its pictures, a sheet that explains them, the source's latent, and the recipe.
+
+Legend: R output resolution.
+"""
 
 from __future__ import annotations
 

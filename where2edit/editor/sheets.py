@@ -1,4 +1,7 @@
-"""Sheets of edits for given seeds and prompts: faces by prompts, and the paper's three applications."""
+"""Sheets of edits for given seeds and prompts: faces by prompts, and the paper's three applications.
+
+Legend: R output resolution.
+"""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def load_editor(method: Method, path: Path) -> None:
 
 
 def editor_tensors(method: Method) -> dict[str, Tensor]:
-    """The tensors of a published editor by name: every trained one, as float16. Releases the whole method."""
+    """The tensors of a published editor by name: every trained one, as float16. Unfreezes the whole method."""
     method.requires_grad_(True)
     return {name: value.half() for name, value in trained(method).items()}
 

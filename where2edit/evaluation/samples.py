@@ -1,6 +1,8 @@
 """The numbering of samples: sources come in chunks, and each chunk gets one or several batches of prompts.
 
 A chunk is a run of sources that is always computed together, so that one process and many give the same bits.
+
+Legend: B sources of a chunk.
 """
 
 from __future__ import annotations

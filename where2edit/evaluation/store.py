@@ -1,6 +1,8 @@
 """Measured numbers on disk: one file for each batch of a row, written whole or not at all.
 
 A run that was stopped goes on, and a larger n adds to what is there.
+
+Legend: B edits of the batch, K numbers that a metric keeps of each.
 """
 
 from __future__ import annotations

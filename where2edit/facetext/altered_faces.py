@@ -1,6 +1,7 @@
 """How well alterations are recognised: generated faces that were recoloured or reshaped against the unaltered ones.
 
-Legend: N faces, C concepts, D embedding width. Figures are areas under the ROC curve (auc), from 0 to 1.
+Legend: N faces of s x s pixels, C concepts, D embedding width. Figures are areas under the ROC curve (auc), from 0 to
+1.
 """
 
 from __future__ import annotations

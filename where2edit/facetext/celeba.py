@@ -2,6 +2,8 @@
 
 CelebA is for non-commercial research only. The aligned pictures are 178x218 (or a copy scaled down, such as 89x109);
 rows 26 to 204 of the full width frame a face as FFHQ does.
+
+Legend: N pictures of s x s pixels.
 """
 
 from __future__ import annotations

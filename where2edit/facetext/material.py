@@ -1,6 +1,8 @@
 """The faces that facetext and the judge are trained and measured on, kept in files of the run's folder.
 
 Parsed faces are pictures with the label map of face parsing; they are made once, where the folder lacks their file.
+
+Legend: N photos of s x s pixels.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""How far an encoder's score can be raised by invisible changes of pixels, a figure of facetext's report."""
+"""How far an encoder's score can be raised by invisible changes of pixels, a figure of facetext's report.
+
+Legend: B images of a batch, H x W pixels; N validation photos of s x s pixels.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The figures of facetext's report, the thresholds that they must reach, and a sheet of what is found for prompts."""
+"""The figures of facetext's report, the thresholds that they must reach, and a sheet of what is found for prompts.
+
+Legend: N photos of s x s pixels.
+"""
 
 from __future__ import annotations
 

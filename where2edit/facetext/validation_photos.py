@@ -1,7 +1,7 @@
 """How well an encoder orders CelebA's validation photos by prompts: attributes, denials, groups, correlations.
 
-Legend: N photos, P prompts, D embedding width, A = 40 attributes. Figures are areas under the ROC curve (auc), from 0
-to 1, or correlations and cosines, from -1 to 1.
+Legend: N photos of s x s pixels, P prompts, D embedding width, A = 40 attributes. Figures are areas under the ROC curve
+(auc), from 0 to 1, or correlations and cosines, from -1 to 1.
 """
 
 from __future__ import annotations

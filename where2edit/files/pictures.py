@@ -1,6 +1,7 @@
 """Tensors <-> pictures: PNG files, labelled sheets, overlays and visible differences.
 
-Legend: B batch, H x W pixels. Images are [B,3,H,W] or [3,H,W] float in [-1,1]; everything here returns new values.
+Legend: B batch, H x W pixels, h x w cells of labels and masks. Images are [B,3,H,W] or [3,H,W] float in [-1,1];
+everything here returns new values.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """K-means on the pixels of bilinearly enlarged ("refined") feature maps, in torch and by scikit-learn as its reference.
 
 Legend: n maps of h x w cells with D channels, refined to H x W = upsample*h x upsample*w points each, N points in all,
-k centres, b maps of one chunk.
+k centres, b maps of one chunk, t candidates.
 
 The fast path never builds the refined points. Bilinear refinement U is linear, so for a point p = U x of cells x
     |p - c|^2 = |p|^2 - 2 U (x . c) + |c|^2          (k numbers are refined instead of D)

@@ -1,6 +1,6 @@
 """The interface that every text-image encoder keeps.
 
-Legend: N prompts, B images, D embedding width.
+Legend: N prompts, B images of H x W pixels, D embedding width.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 OpenAI's networks use QuickGELU. In an architecture without it their weights load without an error and give wrong
 features; therefore an archive of OpenAI's is always built from the shapes of its own tensors, with QuickGELU.
 
-Legend: N prompts, B images, D embedding width.
+Legend: N prompts, B images of H x W pixels, D embedding width.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 It knows faces and nothing else, and it is not CLIP: every figure that was obtained with it must say `facetext`. Trained
 on CelebA and on generated faces, for non-commercial research only (pretrained_models/facetext.md).
 
-Legend: N prompts, B images, D = 256, F numbers of MiniLM's features.
+Legend: N prompts, B images of H x W or s x s pixels, D = 256, F numbers of MiniLM's features.
 """
 
 from __future__ import annotations

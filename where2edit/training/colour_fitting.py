@@ -11,7 +11,7 @@ is fitted to many faces at once, with a penalty on its length that keeps the tex
 takes away a share of the source's own coordinates, so that black and blond hair end in nearly the same colour. Ours,
 not the paper's.
 
-Legend: P colours, S recoloured sites, K principal components, r blend resolution, s pixels of a picture.
+Legend: P colours, k regions, S recoloured sites, K principal components, r blend resolution, s pixels of a picture.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 A registered factory is called as `ATTENTIONS.get(name)(generator, blend_site, text_dim, options)` and returns an
 Attention.
+
+Legend: B batch, C channels of a site, D embedding width, r blend resolution.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """What every mapping module shares: its section in the config, its interface, and the sites that it edits.
 
 A registered factory is called as `MAPPERS.get(name)(generator, sites, text_dim, options)` and returns a Mapper.
+
+Legend: B batch, C numbers in the style of a site, S edited sites.
 """
 
 from __future__ import annotations

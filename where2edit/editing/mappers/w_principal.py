@@ -4,7 +4,8 @@ It is Eq. 1-2 in the generator's own coordinates: a shift is measured in standar
 so that edits stay near them. All sites share one shift, to which each adds a smaller one of its own: sites that are
 shifted independently raise the encoder's score with faces that fall apart.
 
-Legend: B batch, L w codes, D embedding width, S edited sites, K principal components, W numbers of w.
+Legend: B batch, L w codes, C numbers in the style of a site, D embedding width, S edited sites, K principal components,
+W numbers of w.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What every metric shares: measuring a batch of edits, keeping the measured values, and one figure of all of them.
 
-Legend: B edits of a batch, N edits so far, K numbers that a metric keeps of one edit.
+Legend: B edits of a batch, N edits so far, n of them that count, K numbers that a metric keeps of one edit.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """PSNR and SSIM over the pixels that an edit should leave alone (in Table 2: those that are never hair).
 
-Legend: B batch, R resolution. Images are clipped to [-1,1] and compared at full resolution with a data range of 2.
+Legend: B batch, C channels, R resolution. Images are clipped to [-1,1] and compared at full resolution with a data
+range of 2.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Bootstrap intervals of a figure, and the paper's one-sided t-test between two methods."""
+"""Bootstrap intervals of a figure, and the paper's one-sided t-test between two methods.
+
+Legend: N and M samples of two methods, K numbers of each.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """Success by the judge, an attribute classifier with which no encoder and no editor was trained (backbones.judge).
 
 A prompt names one concept of the judge, or its absence with a leading "-"; prompts without a concept do not count.
+
+Legend: B edits of the batch, C concepts of the judge.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from where2edit.evaluation.metrics.edit_batch import EditBatch
 
 
 def cosines(batch: EditBatch, encoder: str) -> Tensor:
-    """Cosine of prompt and image before and after the edit: [B,2]."""
+    """Cosine of prompt and image before and after each of B edits: [B,2]."""
     text = batch.text_of(encoder)
     return torch.stack([(text * view.embedding(encoder)).sum(1) for view in (batch.before, batch.after)], 1)
 

@@ -3,7 +3,7 @@
 The file is the bare state dict of a DistributedDataParallel module. Its conditioning augmentation (`mapper_textca_*`)
 is built but never called, and the style affines of its attention convolutions are bypassed: both are dropped by name.
 
-Legend: C channels of an attention input.
+Legend: k regions.
 """
 
 from __future__ import annotations

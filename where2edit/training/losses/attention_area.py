@@ -1,4 +1,7 @@
-"""FEAT's attention regulariser (Hou et al. 2022), which the ablation without clusters is trained with."""
+"""FEAT's attention regulariser (Hou et al. 2022), which the ablation without clusters is trained with.
+
+Legend: B edits, r blend resolution.
+"""
 
 from __future__ import annotations
 

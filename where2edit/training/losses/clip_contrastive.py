@@ -1,4 +1,7 @@
-"""L_clip (Eq. 4): each edit must be nearer to its own prompt than to the other prompts of the same image."""
+"""L_clip (Eq. 4): each edit must be nearer to its own prompt than to the other prompts of the same image.
+
+Legend: n sources, m prompts of each in this process and M in all, D embedding width, H x W pixels.
+"""
 
 from __future__ import annotations
 
