@@ -1,4 +1,4 @@
-"""The paper's applications as pictures: sequential editing, regional style transfer and two-prompt editing.
+"""Draw the paper's applications: sequential editing, regional style transfer and two-prompt editing.
 
 python scripts/application_sheets.py --out docs    # sequence.jpg, references.jpg and two_prompts.jpg (Figs. 10 to 12)
 """

@@ -1,4 +1,4 @@
-"""Bring weights here, checked against pretrained_models/manifest.yaml; what is here already is not fetched again.
+"""Download weights and check them against pretrained_models/manifest.yaml; what is here is not fetched again.
 
 python scripts/download.py --list
 python scripts/download.py --profile mobile

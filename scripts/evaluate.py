@@ -1,4 +1,4 @@
-"""Every table of the paper by one command; what was measured before is not measured again.
+"""Measure the tables of the evaluation and write the report; what was measured before is not measured again.
 
 python scripts/evaluate.py --table all --n 64                     # the default profile, results/mobile/report.md
 python scripts/evaluate.py --table 1 --table masks                # two tables with their own numbers of samples

@@ -1,4 +1,4 @@
-"""A photo of a face to the latent that scripts/edit.py takes, by e4e (for the StyleGAN2-FFHQ of configs/ffhq.yaml).
+"""Invert a photo of a face to the latent that scripts/edit.py reads, by e4e (for StyleGAN2-FFHQ, configs/ffhq.yaml).
 
 python scripts/invert.py photo.jpg --out out/photo-w.safetensors
 python scripts/edit.py --config configs/ffhq.yaml --latent out/photo-w.safetensors --prompt "a big smile"

@@ -31,7 +31,7 @@ class PreviewHeadConfig:
     """The `preview_head` section: the head that training uses; the section `preview_fit` is the recipe of a new one."""
 
     site: str = "128.conv1"  # where it reads the features
-    weights: str | None = None  # asset name or path; None: training looks at the full image
+    weights: str | None = None  # asset name or path; None: training uses the full image
 
 
 class PreviewHead(nn.Module):

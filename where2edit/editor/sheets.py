@@ -81,7 +81,7 @@ def reference_sheet(
 
 
 def two_prompt_sheet(editor: Editor, seeds: list[int], pairs: list[tuple[str, str]], cell: int = 256) -> Image.Image:
-    """Two-prompt editing (Fig. 12): columns of (what, where), what appears and the prompt that says where."""
+    """Two-prompt editing (Fig. 12): one column for each pair of prompts, what appears and where."""
     rows = []
     for seed in seeds:
         source = editor.source(seed)

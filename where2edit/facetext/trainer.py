@@ -69,7 +69,7 @@ class EncoderTrainer(TrainingLoop):
         super().__init__(self.net, optimizer, folder, Pace(schedule.steps, schedule.save_every), config_digest(config))
 
     def skip_to(self, step: int) -> None:
-        """Begin at `step`, with trained weights; a run that has been there goes on where it stopped."""
+        """Begin at `step`, with trained weights; a run with a later snapshot goes on from that."""
         self.first_step = step
 
     def resume(self) -> None:

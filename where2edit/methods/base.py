@@ -99,7 +99,7 @@ class Method(nn.Module, ABC):
         return self.render(source.repeat(condition.per_source), self.propose(source, condition), use_preview_head)
 
     def latents(self, z: Tensor, truncation: float) -> Tensor:
-        """Latents z [n,Z] ~ N(0,1) -> w [n,L,W], pulled towards the mean (1: not at all, 0: the mean face)."""
+        """Latents z [n,Z] -> w [n,L,W]; truncation: 1 leaves w as it is, 0 gives the mean face."""
         return self.frozen.generator.w(z, truncation)
 
     @torch.no_grad()

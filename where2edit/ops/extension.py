@@ -141,7 +141,7 @@ def build(target: Path) -> None:
 
 @contextmanager
 def _environment(home: Path, cpp_extension: object) -> Iterator[None]:
-    """The toolkit, and ninja beside this python, where torch looks for them.
+    """Let torch find the toolkit, and the ninja beside this python, while the block runs.
 
     A wrapper script called nvcc leads torch to a folder without headers, hence the explicit folder.
     """

@@ -1,4 +1,4 @@
-"""The interface that every text-image encoder keeps.
+"""The interface of text-image encoders, with the checks of prompts and images that they share.
 
 Legend: N prompts, B images of H x W pixels, D embedding width.
 """
