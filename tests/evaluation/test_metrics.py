@@ -336,3 +336,25 @@ def test_one_sided_test_equals_scipy():
     assert better_than(ours, ours) == 1 and better_than(ours + 1, ours.clone()) < 1e-10
     with pytest.raises(ValueError, match="paired=False"):
         better_than(ours, theirs[:10])
+
+
+def test_the_seam_of_a_step_on_a_ramp_has_a_closed_form():
+    """A box of H x W pixels that is brighter by h adds h (2 H + 2 W) of gradient; a ramp of slope s has s per pixel."""
+    batch, cell = make_batch(2), R // 16
+    ramp = torch.linspace(-0.5, 0.5, R).expand(2, 3, R, R)
+    inside = F.interpolate((batch.edit.mask > 0).float(), (R, R))
+    batch = replace(batch, source=batch.source.with_(image=ramp), edit=batch.edit.with_(image=ramp + 0.25 * inside))
+    height, width = 4 * cell, 6 * cell
+    ring = (height + 2 * cell) * (width + 2 * cell) - (height - 2 * cell) * (width - 2 * cell)
+    expected = 0.25 * (2 * height + 2 * width) / (ring / (R - 1))
+    values = METRICS.get("seam")(NETWORKS).measure(batch)
+    torch.testing.assert_close(values, torch.full((2,), expected), rtol=1e-4, atol=0)
+
+
+def test_edits_without_a_rim_have_no_seam_and_unchanged_ones_have_none_to_see():
+    batch = make_batch(2)
+    nothing = edited(batch, batch.source.image)
+    assert METRICS.get("seam")(NETWORKS).measure(nothing).tolist() == [0.0, 0.0]
+    for value in (0.0, 1.0):
+        whole = replace(batch, edit=batch.edit.with_(mask=torch.full_like(batch.edit.mask, value)))
+        assert METRICS.get("seam")(NETWORKS).measure(whole).isnan().all()
