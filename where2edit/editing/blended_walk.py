@@ -54,7 +54,7 @@ def render_blended(
 def blend(edited: Tensor, source: Tensor, mask: Tensor, seam: Seam | None = None) -> Tensor:
     """M edited + (1 - M) source: exactly the source where M = 0 and exactly the edit where M = 1.
 
-    edited, source: [B,C,h,w]; mask: [B,1,r,r], resized to h. With `seam` it is what that makes of the edit.
+    edited, source: [B,C,h,w]; mask: [B,1,r,r], resized to h. `seam` changes `edited` before the two are mixed.
     """
     if seam is not None:
         edited = seam(edited.to(source), source, resize_mask(mask, edited.shape[-1]).to(source))

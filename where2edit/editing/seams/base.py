@@ -1,6 +1,8 @@
 """What every seam shares: its section in the config and its interface.
 
 A registered factory is called as `SEAMS.get(name)(options)` and returns a Seam.
+
+Legend: B samples, C channels, r blend resolution.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ class SeamConfig:
 
 
 class Seam(ABC):
-    """Changes what the edit has written, so that it meets the source at the rim of the mask."""
+    """A change of the edited tensor before it is blended, so that it fits the source at the rim of the mask."""
 
     @abstractmethod
     def __call__(self, edited: Tensor, source: Tensor, mask: Tensor) -> Tensor:

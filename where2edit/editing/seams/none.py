@@ -11,7 +11,7 @@ from where2edit.editing.seams.base import Seam
 
 @SEAMS.register("none")
 class NoSeam(Seam):
-    """Leaves the edit alone."""
+    """No seam: the edited tensor is blended as it is."""
 
     def __init__(self, options: NoOptions):
         pass

@@ -1,6 +1,6 @@
 """screened: a smooth correction hides the step between edit and source at the rim of the mask. Ours, not the paper's.
 
-Edited features carry a slightly other skin tone and light than the source's, and the rim of the mask shows it. Inside
+Skin tone and light of the edited features differ slightly from the source's, which shows at the rim of the mask. Inside
 the mask (cells with M > 0) the correction c that is added to the edited features solves the screened Laplace equation
 
     sum over the neighbours j of i of (c_i - c_j) + screening c_i = 0,    c = source - edited on the cells just outside,
@@ -9,7 +9,7 @@ one equation per cell and channel, with the four neighbours that lie in the pict
 membrane of Poisson blending (Perez et al. 2003), which carries the difference at the rim through the whole mask and
 dulls what should change, such as the colour of hair; with it the correction fades within a few cells of the rim.
 
-Legend: B samples, C channels, r cells of a side, n cells inside the mask.
+Legend: B samples, C channels, r cells of a side, n cells inside the mask, p pairs of neighbours.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _solve_dense(rhs: Tensor, inside: Tensor, screening: float) -> Tensor:
 
 
 class _SparseSolve(torch.autograd.Function):
-    """The same by a sparse factorisation on the CPU. The matrix is symmetric: the gradient is one more solution."""
+    """`_solve_dense` by a sparse factorisation on the CPU; its gradient is a solution too (a symmetric matrix)."""
 
     @staticmethod
     def forward(ctx, rhs: Tensor, inside: Tensor, screening: float) -> Tensor:
