@@ -1,4 +1,4 @@
-"""Builds the rows of tables: each a method with its weights, and what the digest of its numbers is made of."""
+"""Builds the rows of tables: each a method with its weights, and a list of what its numbers depend on."""
 
 from __future__ import annotations
 
