@@ -1,4 +1,4 @@
-"""The seam of an edit: does the rim of the mask show as an edge that the source does not have?
+"""The visible seam of an edit: edges along the rim of the mask that the source does not have.
 
 Legend: B batch, R output resolution, r blend resolution.
 """
@@ -33,7 +33,7 @@ def gradient(images: Tensor) -> Tensor:
 
 @METRICS.register("seam")
 class SeamGradient(Metric):
-    """How strong the edges are that an edit adds along the rim of its mask; 1: as strong as what is there anyway.
+    """How strong the edges are that an edit adds along the rim of its mask; 1: as strong as those of the source there.
 
     Edits without a rim, whose mask is empty or covers everything, do not count.
     """
