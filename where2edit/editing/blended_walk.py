@@ -51,16 +51,19 @@ def render_blended(
     return edit.with_(features=blended.features, rgb=blended.rgb, image=image)
 
 
-def blend(edited: Tensor, source: Tensor, mask: Tensor, seam: Seam | None = None) -> Tensor:
+def blend(edited: Tensor, source: Tensor, mask: Tensor) -> Tensor:
     """M edited + (1 - M) source: exactly the source where M = 0 and exactly the edit where M = 1.
 
-    edited, source: [B,C,h,w]; mask: [B,1,r,r], resized to h. `seam` changes `edited` before the two are mixed.
+    edited, source: [B,C,h,w]; mask: [B,1,r,r], resized to h.
     """
-    if seam is not None:
-        edited = seam(edited.to(source), source, resize_mask(mask, edited.shape[-1]).to(source))
     # torch.where at the ends would be exact too, but would cut the gradient that the threshold passes straight through.
     # Under autocast the edit arrives in bfloat16; it is the source whose bits must survive.
     return torch.lerp(source, edited.to(source), resize_mask(mask, edited.shape[-1]).to(source))
+
+
+def fitted(seam: Seam | None, edited: Tensor, source: Tensor, mask: Tensor) -> Tensor:
+    """What the edit has written [B,C,h,w], as `seam` fits it to the source's; None leaves it alone."""
+    return edited if seam is None else seam(edited.to(source), source, resize_mask(mask, edited.shape[-1]).to(source))
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,8 @@ def blended_trunk(
     canvas = generator.start(len(mask))
     for each in generator.upto(site):
         canvas = generator.step(each, canvas, styles[each.name])
-    canvas = canvas.rewrite(start, blend(canvas.features, source.features[site], mask, seam))
+    own = source.features[site]
+    canvas = canvas.rewrite(start, blend(fitted(seam, canvas.features, own, mask), own, mask))
     blended = Blended(canvas, site, {site: canvas.features})
     # The RGB skip of that resolution, where there is one.
     for each in between:
@@ -127,7 +131,8 @@ def blended_trunk(
         style = styles if len(between) == 1 else source.styles
         canvas = generator.step(each, canvas, style[each.name])
         if each.rgb:
-            canvas = canvas.rewrite(each, blend(canvas.rgb, source.rgb[each.name], mask, seam))
+            own = source.rgb[each.name]
+            canvas = canvas.rewrite(each, blend(fitted(seam, canvas.rgb, own, mask), own, mask))
         blended = blended.written(each, canvas, keep=True)
     return blended
 
