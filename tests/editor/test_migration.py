@@ -106,3 +106,57 @@ def test_options_go_to_the_choice_that_reads_them():
 def test_todays_configs_pass_through(name):
     tree = config.as_dict(load_profile(toy.ROOT / f"configs/{name}.yaml"))
     assert current_config(tree) == tree
+
+
+OLD_TOY = """
+name: toy
+generator: {name: stylegan2, resolution: 32, channel_multiplier: 1, blend_site: 16.conv1}
+text_image: {name: toy, seed: 0}
+regions: {k: 4, site: 16.conv1, samples: 8, n_init: 1}
+preview: {site: 16.conv1, canvases: 7}
+method:
+  mapper: {space: w_principal, components: 16, hidden: 32, samples: 2000, aim: 32}
+  attention: {inputs: trunk, channels: 8, frozen: 0.1}
+training: {preview: false, steps: 20}
+"""
+
+
+def test_a_config_file_with_old_keys_is_read(tmp_path):
+    path = tmp_path / "old.yaml"
+    path.write_text(OLD_TOY)
+    profile, today = load_profile(path, ["training.steps=3"]), load_profile(toy.ROOT / "configs/toy.yaml")
+    assert profile.generator == today.generator and profile.regions == today.regions
+    assert profile.text_image.options == {"seed": 0}
+    assert profile.method.mapper.resolved() == today.method.mapper.resolved()
+    assert profile.method.attention.resolved().starts_at == 0.1
+    assert (profile.preview_head.site, profile.preview_fit.canvases) == ("16.conv1", 7)
+    assert (profile.training.use_preview_head, profile.training.steps) == (False, 3)
+
+
+def test_old_keys_over_a_base_are_options_of_what_the_base_chooses(tmp_path):
+    path = tmp_path / "child.yaml"
+    path.write_text(
+        f"base: {toy.ROOT / 'configs/toy.yaml'}\n"
+        "generator: {seed: 5}\nmethod: {mapper: {aim: 8, dyes: []}, attention: {channels: 4}}\n"
+    )
+    profile = load_profile(path)
+    assert profile.generator.options == {"resolution": 32, "channel_multiplier": 1, "seed": 5}
+    mapper = profile.method.mapper.resolved()
+    assert (mapper.components, mapper.direction_faces, mapper.colours) == (16, 8, ())
+    assert profile.method.attention.resolved().channels == 4
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "generator: {name: [x], seed: 1}",
+        "generator: {name: stylegan2, seed: 1, options: 3}",
+        "preview: {steps: 1}\npreview_fit: 3",
+        "method: {mapper: {space: w_principal, own: 0.5, x: 1}}",
+    ],
+)
+def test_wrong_values_beside_old_keys_are_refused_in_one_sentence(tmp_path, text):
+    path = tmp_path / "wrong.yaml"
+    path.write_text(f"name: wrong\n{text}\n")
+    with pytest.raises(ValueError):
+        load_profile(path)

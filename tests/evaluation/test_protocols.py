@@ -93,3 +93,8 @@ def test_goals_by_hand():
     assert outcome(Goal("id_arcface", at_most=0.8), table, values).met
     nothing = outcome(Goal("id_facenet", at_least=0), table, values)
     assert nothing.measured is None and not nothing.met and len(nothing.unknown) == 4
+
+
+def test_zero_samples_are_refused_and_not_taken_for_the_protocols_number():
+    with pytest.raises(ValueError, match="--n and --batch must be at least 1, got 0"):
+        SamplingPlan.of(protocol(), options(n=0))

@@ -14,6 +14,7 @@ import re
 import sys
 import types
 import typing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +23,7 @@ import yaml
 from where2edit.core.registry import Registry, nearest
 
 T = TypeVar("T")
+Convert = Callable[[dict, dict], dict]
 
 
 class _Loader(yaml.SafeLoader):
@@ -75,14 +77,18 @@ def merge(base: dict, changes: dict) -> dict:
     return merged
 
 
-def read_tree(path: str | Path, _seen: tuple[Path, ...] = ()) -> dict:
-    """A YAML file laid over its `base`, recursively. Raises ValueError on a cycle."""
+def read_tree(path: str | Path, convert: Convert | None = None, _seen: tuple[Path, ...] = ()) -> dict:
+    """A YAML file laid over its `base`, recursively. Raises ValueError on a cycle.
+
+    `convert(tree, base)` returns the tree of one file with today's keys; `base` is what it is laid over.
+    """
     path = Path(path).resolve()
     if path in _seen:
         raise ValueError(f"{path} names itself as its base through {' -> '.join(p.name for p in _seen)}")
     tree = read_yaml(path)
-    base = tree.pop("base", None)
-    return merge(read_tree(path.parent / str(base), (*_seen, path)), tree) if base else tree
+    name = tree.pop("base", None)
+    base = read_tree(path.parent / str(name), convert, (*_seen, path)) if name else {}
+    return merge(base, convert(tree, base) if convert else tree)
 
 
 def override(tree: dict, assignments: list[str] | tuple[str, ...]) -> dict:
@@ -166,9 +172,17 @@ def _scalar(hint: Any, value: Any, where: str) -> Any:
     raise ValueError(f"{where} must be {hint.__name__}, got {type(value).__name__} {value!r}")
 
 
-def load(kind: type[T], path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> T:
-    """The config `kind` from a YAML file and `key=value` overrides. Raises ValueError for whatever does not fit."""
-    return build(kind, override(read_tree(path), overrides))
+def load(
+    kind: type[T],
+    path: str | Path,
+    overrides: list[str] | tuple[str, ...] = (),
+    convert: Convert | None = None,
+) -> T:
+    """The config `kind` from a YAML file and `key=value` overrides. Raises ValueError for whatever does not fit.
+
+    `convert` gives the file and its bases today's keys, as in `read_tree`; overrides are written with today's.
+    """
+    return build(kind, override(read_tree(path, convert), overrides))
 
 
 def build_options(registry: Registry, name: str, values: dict[str, Any], where: str) -> Any:

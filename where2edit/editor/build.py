@@ -41,15 +41,16 @@ def build_conditions(profile: Profile, encoder: TextImage, truncate: bool = Fals
 def build_frozen(profile: Profile, encoder: TextImage, device: torch.device | str = "cpu") -> Frozen:
     """Generator, regions and preview head; regions are None where none have been fitted."""
     generator = build_generator(profile, device)
+    site = generator.site(profile.generator.blend_site).name  # refused here, before a file of regions is
     regions_file, head = assets.shipped(profile.regions_file), None
     if profile.preview_head.weights is not None:
         head = preview_head.load(find_weights(profile.preview_head.weights)).to(device)
     return Frozen(
         generator=generator,
         text_dim=encoder.dim,
-        blend_site=profile.generator.blend_site,
+        blend_site=site,
         blending=profile.blending,
-        regions=Regions.load(regions_file, generator, profile.generator.blend_site) if regions_file.is_file() else None,
+        regions=Regions.load(regions_file, generator, site) if regions_file.is_file() else None,
         preview_head=head,
         preview_site=profile.preview_head.site,
     )

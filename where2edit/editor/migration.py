@@ -1,4 +1,4 @@
-"""Old names -> today's names, of trained tensors and of config keys in the recipes and metadata of older files.
+"""Old names -> today's names, of trained tensors and of config keys in older config files, recipes and metadata.
 
 Shipped weights and recipes are never rewritten; the code that reads them translates their names here. Today's names
 pass through unchanged, so that both functions may be applied to any file.
@@ -43,15 +43,20 @@ def current_name(parameter: str) -> str:
     return parameter
 
 
-def current_config(tree: dict) -> dict:
-    """Today's keys of a profile's tree, whole or in part; the tree itself is left as it is."""
-    tree = _with_preview_fit(_renamed(tree, SECTIONS))
+def current_config(tree: dict, base: dict | None = None) -> dict:
+    """Today's keys of a profile's tree, whole or in part; the tree itself is left as it is.
+
+    `base` is the tree that a part is laid over, with today's keys: what it chooses tells whose options a part holds.
+    """
+    tree, base = _with_preview_fit(_renamed(tree, SECTIONS)), base or {}
     sections = {
-        "generator": lambda section: _with_options(section, GENERATOR_OPTIONS, GENERATOR),
-        "text_image": lambda section: _with_options(section, TEXT_IMAGE_OPTIONS, TEXT_IMAGE),
+        "generator": lambda section: _with_options(section, GENERATOR_OPTIONS, _choice(base, "generator") or GENERATOR),
+        "text_image": lambda section: _with_options(
+            section, TEXT_IMAGE_OPTIONS, _choice(base, "text_image") or TEXT_IMAGE
+        ),
         "regions": lambda section: {key: value for key, value in section.items() if key != "site"},
         "training": lambda section: _renamed(section, TRAINING),
-        "method": _method,
+        "method": lambda section: _method(section, _section(base, "method")),
     }
     return tree | {name: change(tree[name]) for name, change in sections.items() if isinstance(tree.get(name), dict)}
 
@@ -59,20 +64,32 @@ def current_config(tree: dict) -> dict:
 def _with_preview_fit(tree: dict) -> dict:
     """Move the recipe of a preview head out of the head's own section."""
     head = tree.get("preview_head")
-    if not isinstance(head, dict):
+    fit = tree.get("preview_fit", {})
+    if not isinstance(head, dict) or not isinstance(fit, dict):
         return tree
     recipe = {key: value for key, value in head.items() if key in PREVIEW_FIT}
     kept = {key: value for key, value in head.items() if key not in PREVIEW_FIT}
-    return tree | {"preview_head": kept} | ({"preview_fit": recipe | tree.get("preview_fit", {})} if recipe else {})
+    return tree | {"preview_head": kept} | ({"preview_fit": recipe | fit} if recipe else {})
 
 
-def _method(section: dict) -> dict:
+def _section(tree: dict, name: str) -> dict:
+    """A section of a tree; empty where there is none."""
+    return tree[name] if isinstance(tree.get(name), dict) else {}
+
+
+def _choice(tree: dict, name: str) -> str:
+    """What a section of a tree chooses; "" where it does not say."""
+    return str(_section(tree, name).get("name", ""))
+
+
+def _method(section: dict, base: dict) -> dict:
     changed = {}
     if isinstance(section.get("mapper"), dict):
         mapper = _renamed(section["mapper"], MAPPER | {"space": "name"})
-        changed["mapper"] = _with_options(mapper, MAPPER_OPTIONS, SPACE)
+        changed["mapper"] = _with_options(mapper, MAPPER_OPTIONS, _choice(base, "mapper") or SPACE)
     if isinstance(section.get("attention"), dict):
-        changed["attention"] = _with_options(_renamed(section["attention"], ATTENTION), ATTENTION_OPTIONS, "modulated")
+        attention = _renamed(section["attention"], ATTENTION)
+        changed["attention"] = _with_options(attention, ATTENTION_OPTIONS, _choice(base, "attention") or "modulated")
     return section | changed
 
 
@@ -82,8 +99,9 @@ def _renamed(tree: dict, names: dict[str, str]) -> dict:
 
 def _with_options(section: dict, options: dict[str, tuple[str, ...]], default: str) -> dict:
     """Move the keys that are options of the section's choice into `options`, and drop those of its other choices."""
-    chosen = options.get(section.get("name", default), ())
+    chosen = options.get(str(section.get("name", default)), ())
     moved = {key: value for key, value in section.items() if key in chosen}
     known = {key for keys in options.values() for key in keys}
     rest = {key: value for key, value in section.items() if key not in known}
-    return rest | {"options": moved | rest.get("options", {})} if moved else rest
+    given = rest.get("options", {})
+    return rest | {"options": moved | given} if moved and isinstance(given, dict) else rest

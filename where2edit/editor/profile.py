@@ -9,6 +9,7 @@ from where2edit.core import config
 from where2edit.editing.masks import BlendingConfig
 from where2edit.editing.preview_head import PreviewHeadConfig
 from where2edit.editing.regions import RegionConfig
+from where2edit.editor.migration import current_config
 from where2edit.files import assets
 from where2edit.generators.base import GeneratorConfig
 from where2edit.methods.base import MethodConfig
@@ -56,5 +57,8 @@ class Profile:
 
 
 def load_profile(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Profile:
-    """The profile in a YAML file, with `key=value` overrides. Raises ValueError for whatever does not fit."""
-    return config.load(Profile, path, overrides)
+    """The profile in a YAML file, with `key=value` overrides. Raises ValueError for whatever does not fit.
+
+    Files with the keys of earlier versions are read too (editor/migration.py).
+    """
+    return config.load(Profile, path, overrides, current_config)

@@ -35,7 +35,7 @@ class SamplingPlan:
 
         `options.n` replaces the protocol's n; but without `options.paper`, costly kinds take no more than theirs.
         """
-        n = options.n or (protocol.paper_n if options.paper else protocol.n)
+        n = options.n if options.n is not None else protocol.paper_n if options.paper else protocol.n
         if n < 1 or options.batch < 1:
             raise ValueError(f"--n and --batch must be at least 1, got {n} and {options.batch}")
         if protocol.kind in COSTLY and not options.paper:
