@@ -27,3 +27,10 @@ def test_each_implementation_runs_as_the_same_command_in_a_process_of_its_own(mo
     monkeypatch.setattr(sys, "argv", [str(ROOT / "scripts/benchmark_kmeans.py"), *ARGUMENTS])
     assert benchmark_kmeans.measure_apart("fast", 1)["threads"] == 1
     assert json.loads(capsys.readouterr().out)["impl"] == "fast"
+
+
+def test_a_config_that_does_not_exist_is_refused_in_one_sentence_without_hidden_files(monkeypatch, tmp_path):
+    (tmp_path / ".hooks.yaml").touch()
+    monkeypatch.setattr(sys, "argv", ["benchmark_kmeans.py", "--config", str(tmp_path / "none.yaml")])
+    with pytest.raises(ValueError, match="no config file at .*Known: none"):
+        benchmark_kmeans.main("times the k-means")

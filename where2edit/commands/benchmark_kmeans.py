@@ -27,8 +27,9 @@ def main(help_text: str) -> None:
     add_config(parser)
     add_overrides(parser, "regions.samples=50")
     options = parser.parse_args()
+    profile = load_profile(options.config, options.overrides)  # a wrong one is refused here, before any process starts
     if options.impl:
-        print(json.dumps(measure(load_profile(options.config, options.overrides), options.impl, options.threads)))
+        print(json.dumps(measure(profile, options.impl, options.threads)))
         return
     fast, reference = (measure_apart(impl, options.threads) for impl in ("fast", "reference"))
     ratios = {f"{key}_ratio": reference[key] / fast[key] for key in ("cpu_seconds", "wall_seconds", "inertia")}

@@ -50,7 +50,7 @@ def read_yaml(path: str | Path) -> dict:
     """The mapping in a YAML file. Raises ValueError naming the file for anything that is not one."""
     path = Path(path)
     if not path.is_file():
-        known = [p.name for p in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
+        known = [p.name for p in path.parent.glob("[!.]*.yaml")] if path.parent.is_dir() else []
         raise ValueError(f"no config file at {path}; {nearest(path.name, known)}")
     try:
         tree = yaml.load(path.read_text(encoding="utf-8"), _Loader)
