@@ -17,7 +17,7 @@ def main(help_text: str) -> None:
     parser = new_parser(help_text)
     add_config(parser)
     add_device(parser)
-    add_out(parser, "pretrained_models/preview-mobile.safetensors", "safetensors to write")
+    add_out(parser, "out/preview.safetensors", "safetensors to write")
     add_overrides(parser, "preview_fit.steps=100")
     options = parser.parse_args()
     profile = load_profile(options.config, options.overrides)
