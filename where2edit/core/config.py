@@ -119,7 +119,7 @@ def build(kind: type[T], tree: Any, where: str = "") -> T:
     """
     if not isinstance(tree, dict):
         raise ValueError(f"{where or 'config'} must be a mapping, got {tree!r}")
-    hints = typing.get_type_hints(kind)
+    hints = {n: h for n, h in typing.get_type_hints(kind).items() if typing.get_origin(h) is not typing.ClassVar}
     for key in tree:
         if key not in hints:
             name = f"{where}.{key}" if where else str(key)
@@ -191,6 +191,28 @@ def build_options(registry: Registry, name: str, values: dict[str, Any], where: 
     Raises ValueError for an unknown name, an unknown option and a value of the wrong type.
     """
     return build(registry.options_of(name), values, where)
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """A section that names a registered thing and gives its options where they differ from the defaults.
+
+    A subclass says of which registry, and which section it is (`where`, for errors). Raises ValueError for an unknown
+    name, an unknown option and a value that is not allowed.
+    """
+
+    registry: typing.ClassVar[Registry]
+    where: typing.ClassVar[str]
+
+    name: str
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        self.resolved()
+
+    def resolved(self) -> Any:
+        """All options of the chosen thing, as its own Options class."""
+        return build_options(self.registry, self.name, self.options, f"{self.where}.options")
 
 
 def build_section(registry: Registry, section: Any, where: str) -> Any:

@@ -9,32 +9,23 @@ Legend: B batch, C channels of a site, D embedding width, r blend resolution.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from where2edit.core.config import build_options
+from where2edit.core.config import Choice
 from where2edit.editing.attention import ATTENTIONS
 from where2edit.generators.base import Generator
 
 
 @dataclass(frozen=True)
-class AttentionConfig:
-    """The `method.attention` section: a registered attention, and its own options where they differ from the defaults.
+class AttentionConfig(Choice):
+    """The `method.attention` section: a registered attention and its options."""
 
-    Raises ValueError for an unknown attention, an unknown option and a value that is not allowed.
-    """
+    registry = ATTENTIONS
+    where = "method.attention"
 
     name: str = "modulated"
-    options: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self):
-        self.resolved()
-
-    def resolved(self) -> Any:
-        """All options of the attention, as its own Options class."""
-        return build_options(ATTENTIONS, self.name, self.options, "method.attention.options")
 
 
 class Attention(nn.Module, ABC):

@@ -8,33 +8,25 @@ Legend: B batch, C numbers in the style of a site, S edited sites.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
-from where2edit.core.config import build_options
+from where2edit.core.config import Choice
 from where2edit.core.records import Condition, Source
 from where2edit.editing.mappers import MAPPERS
 from where2edit.generators.base import Generator, Site
 
 
 @dataclass(frozen=True)
-class MapperConfig:
-    """The `method.mapper` section: a registered mapper, and its own options where they differ from the defaults.
+class MapperConfig(Choice):
+    """The `method.mapper` section: a registered mapper and its options."""
 
-    Raises ValueError for an unknown mapper, an unknown option and a value that is not allowed.
-    """
+    registry = MAPPERS
+    where = "method.mapper"
 
     name: str = "stylespace"
-    options: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self):
-        self.resolved()
-
-    def resolved(self) -> Any:
-        """All options of the mapper, as its own Options class."""
-        return build_options(MAPPERS, self.name, self.options, "method.mapper.options")
 
 
 class Mapper(nn.Module, ABC):

@@ -8,31 +8,26 @@ Legend: B samples, C channels, r blend resolution.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from torch import Tensor
 
-from where2edit.core.config import build_options
+from where2edit.core.config import Choice
 from where2edit.editing.seams import SEAMS
 
 
 @dataclass(frozen=True)
-class SeamConfig:
-    """The `blending.seam` section: a registered seam, and its own options where they differ from the defaults.
+class SeamConfig(Choice):
+    """The `blending.seam` section: a registered seam and its options."""
 
-    Raises ValueError for an unknown seam, an unknown option and a value that is not allowed.
-    """
+    registry = SEAMS
+    where = "blending.seam"
 
     name: str = "none"
-    options: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self):
-        self.built()
 
     def built(self) -> Seam:
         """The seam with its options."""
-        return SEAMS.get(self.name)(build_options(SEAMS, self.name, self.options, "blending.seam.options"))
+        return SEAMS.get(self.name)(self.resolved())
 
 
 class Seam(ABC):
