@@ -179,11 +179,7 @@ def check_trainable(config: TrainingConfig, method: Method, losses: dict[str, tu
             f"training.prompts={config.prompts} cannot be shared by {distributed.world()} processes; "
             "make it a multiple of their number"
         )
-    if config.use_preview_head and method.frozen.preview_head is None:
-        raise ValueError(
-            "training.use_preview_head needs a preview head: set preview_head.weights, "
-            "or training.use_preview_head=false"
-        )
+    method.frozen.preview(config.use_preview_head)  # refuses a preview head that is not there
 
 
 def early_warnings(config: TrainingConfig, step: int, values: dict[str, float]) -> list[str]:
