@@ -136,14 +136,14 @@ def build(kind: type[T], tree: Any, where: str = "") -> T:
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
-    """`value` as the annotated type: dataclass, X | None, tuple[X, ...], dict[str, X], Literal, Any or a scalar."""
+    """`value` as the annotated type: dataclass, X | Y | None, tuple[X, ...], dict[str, X], Literal, Any or a scalar."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return value
     if dataclasses.is_dataclass(hint):
         return build(typing.cast(type, hint), value, where)
     if origin in (types.UnionType, typing.Union):
-        return None if value is None else _convert(next(a for a in args if a is not type(None)), value, where)
+        return None if value is None else _convert_union([a for a in args if a is not type(None)], value, where)
     if origin is typing.Literal:
         if value not in args:
             raise ValueError(f"{where} is {value!r}; {nearest(str(value), map(str, args))}")
@@ -159,6 +159,17 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             raise ValueError(f"{where} must be a mapping, got {value!r}")
         return {str(key): _convert(args[1], item, f"{where}.{key}") for key, item in value.items()}
     return _scalar(hint, value, where)
+
+
+def _convert_union(hints: list[Any], value: Any, where: str) -> Any:
+    """`value` as the first of several annotated types that it fits; the error names what each of them says."""
+    reasons = []
+    for hint in hints:
+        try:
+            return _convert(hint, value, where)
+        except ValueError as error:
+            reasons.append(str(error))
+    raise ValueError(", or ".join(reasons))
 
 
 def _scalar(hint: Any, value: Any, where: str) -> Any:

@@ -62,7 +62,7 @@ class Condition:
 
     h: Tensor  # [B,D] embedding that drives the mapper (Eq. 2)
     h_attention: Tensor  # [B,D] embedding that drives the attention (Eq. 3); not h with two prompts or a reference
-    strength: float = 0.1  # the paper's alpha (Eq. 1)
+    strength: float | Tensor = 0.1  # the paper's alpha (Eq. 1): of all edits, or of each [B,1]
     prompts: tuple[str, ...] = ()
     per_source: int = 1  # m of Eq. 4, the edits of one source, which stand one after the other
     threshold: float | None = None  # attention below it is not edited, from 0 to 1; None: the method's own

@@ -42,10 +42,12 @@ class Conditions:
         h = h.to(torch.get_default_dtype())  # an encoder may run in half precision
         return h if self.raw else F.normalize(h, dim=1) * math.sqrt(h.shape[1])
 
-    def of(self, prompts: list[str], strength: float, where: list[str] | None = None, per_source: int = 1) -> Condition:
+    def of(
+        self, prompts: list[str], strength: float | Tensor, where: list[str] | None = None, per_source: int = 1
+    ) -> Condition:
         """The condition of n*m prompts, the m = per_source prompts of one source after the other.
 
-        strength: alpha of Eq. 1. where: as many prompts that the attention reads in their place (two-prompt editing).
+        strength: alpha of Eq. 1, a number or [n*m,1]. where: as many prompts that the attention reads in their place (two-prompt editing).
         Raises ValueError as `embed` does.
         """
         h = self.embed(prompts)

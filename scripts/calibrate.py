@@ -1,0 +1,11 @@
+"""Calibrate the natural strength of a profile: how much each prompt's cosine varies over faces that nobody has edited.
+
+python scripts/calibrate.py --config configs/mobile.yaml     # 140 faces, less than a minute
+python scripts/calibrate.py --out out/calibration.safetensors natural_strength.faces=500
+"""
+
+from where2edit.commands.cli import run_command
+from where2edit.commands.calibrate import main
+
+if __name__ == "__main__":
+    run_command(main, __doc__)

@@ -1,0 +1,110 @@
+"""The calibration of the natural strength: how much a prompt's cosine varies over faces that nobody has edited.
+
+An encoder's cosines lie elsewhere for every prompt, and a rise of 0.1 is much for one and little for another. The
+standard deviation over unedited faces is the unit in which rises compare. It needs no labels, and any prompt has one:
+the embeddings of the faces are kept, and their cosines with the prompt's are computed when it is asked for. Ours, not
+the paper's.
+
+Legend: N faces, B faces or prompts, D embedding width, L w codes, R output resolution, s pixels of the preview head's
+picture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from tqdm import tqdm
+
+from where2edit.editing.preview_head import Preview
+from where2edit.files import tensorfile
+from where2edit.files.fingerprints import network_sha256
+from where2edit.generators.base import Generator
+from where2edit.text_image.base import TextImage
+
+KIND = "calibration"  # of the file
+FIRST_SEED = 5000  # of the faces; regions, their shares, sheets, training and evaluation use others
+BATCH = 4  # faces walked at a time
+SMALLEST_SPREAD = 1e-6  # of cosines: a rise in units of it must stay finite
+COMMAND = "scripts/calibrate.py"
+
+
+@dataclass(frozen=True)
+class CosineCalibration:
+    """Unit embeddings [N,D] of unedited faces; `made_with` says by which networks, at which truncation, of which faces.
+
+    Raises ValueError for fewer than two faces, which have no standard deviation.
+    """
+
+    embeddings: Tensor
+    made_with: dict[str, str]
+
+    def __post_init__(self):
+        if self.embeddings.ndim != 2 or len(self.embeddings) < 2:
+            raise ValueError(f"a calibration holds embeddings [N,D] of N = 2 or more faces, got {self.embeddings.shape}")
+
+    def spread(self, h: Tensor) -> Tensor:
+        """Standard deviation of the faces' cosines with embeddings h [B,D], of any length: [B], above 0."""
+        cosines = self.embeddings.to(h) @ F.normalize(h, dim=1).T  # [N,B]
+        return cosines.std(0).clamp_min(SMALLEST_SPREAD)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the embeddings in half precision as safetensors, with what they were made with in the metadata."""
+        return tensorfile.write(path, {"embeddings": self.embeddings.half()}, KIND, self.made_with)
+
+    @classmethod
+    def load(
+        cls, path: str | Path, generator: Generator, encoder: TextImage, preview: Preview | None
+    ) -> CosineCalibration:
+        """The calibration in a file, on the generator's device.
+
+        Raises ValueError for a file that is missing or no calibration, and for one that was made with another
+        generator, encoder or preview head.
+        """
+        advice = f"make the calibration with {COMMAND} for this profile, or give a strength as a number"
+        tensors, made_with = tensorfile.read(path, KIND, advice)
+        for what, here in networks_of(generator, encoder, preview).items():
+            if (found := made_with.get(what, "nothing")) != here:
+                got = f"{path} was made with {what.replace('_', ' ')} {found[:12]}, here it is {here[:12]}"
+                raise ValueError(f"{got}; {advice}")
+        return cls(F.normalize(tensors["embeddings"].to(generator.w_mean), dim=1), made_with)
+
+
+def networks_of(generator: Generator, encoder: TextImage, preview: Preview | None) -> dict[str, str]:
+    """What a calibration is valid for: names, and hashes of the encoder's and the preview head's tensors."""
+    return {
+        "generator": generator.name,
+        "encoder": encoder.name,
+        "encoder_sha256": network_sha256(encoder),
+        "preview_site": "full images" if preview is None else preview.site,
+        "preview_head_sha256": "none" if preview is None else network_sha256(preview.head),
+    }
+
+
+@torch.no_grad()
+def measure(
+    generator: Generator, encoder: TextImage, preview: Preview | None, faces: int, truncation: float
+) -> CosineCalibration:
+    """Embed `faces` generated faces as natural strength sees its edits: by the preview head, or whole where there is none.
+
+    `truncation` should be that of the faces that are edited and evaluated, the profile's `generator.truncation`: with
+    less truncation faces differ more, and a standard deviation is a larger step.
+    """
+    found = []
+    for start in tqdm(range(0, faces, BATCH), desc="unedited faces", unit="batch"):
+        seeds = range(FIRST_SEED + start, FIRST_SEED + min(start + BATCH, faces))
+        image = unedited(generator, generator.w(generator.sample_z(seeds), truncation), preview)
+        found.append(F.normalize(encoder.image(image).float(), dim=1))
+    about = {"truncation": repr(truncation), "first_seed": str(FIRST_SEED), "faces": str(faces)}
+    return CosineCalibration(torch.cat(found), networks_of(generator, encoder, preview) | about)
+
+
+def unedited(generator: Generator, w: Tensor, preview: Preview | None) -> Tensor:
+    """Faces of latents w [B,L,512] as the preview head shows them [B,3,s,s]; None: whole, [B,3,R,R]."""
+    if preview is None:
+        return generator.synthesis(generator.styles(w))
+    source = generator.source(w, upto=preview.site)
+    return preview.head(source.features[preview.site], source.styles)
