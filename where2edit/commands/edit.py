@@ -21,6 +21,7 @@ from where2edit.commands.seeds import parse_seeds
 from where2edit.core import config as configs
 from where2edit.editor.descriptions import large_areas_first, split_description
 from where2edit.editor.editor import Editor, Result
+from where2edit.editor.natural_strength import AUTO
 from where2edit.editor.profile import Profile, load_profile
 from where2edit.editor.recipes import SWEEP, Recipe, RecipeStep, input_digests, read_recipe
 from where2edit.editor.results import run_recipe, source_of
@@ -28,7 +29,7 @@ from where2edit.editor.weights import editor_sha256
 
 # Options that say what the edit is, all of which --replay reads from the recipe.
 STEERS = ("prompt", "long", "reference", "where", "mask", "threshold", "coverage", "seed", "seeds", "latent")
-STEERS += ("strength", "sweep", "overrides")
+STEERS += ("strength", "more", "less", "sweep", "overrides")
 
 
 def main(help_text: str) -> int:
@@ -77,8 +78,12 @@ def build_parser(help_text: str) -> ArgumentParser:
     add_seeds(source, None, "several faces in place of --seed")
     source.add_argument("--latent", help="face of a safetensors with a tensor 'w' [512] or [L,512]")
     how = parser.add_argument_group("how")
-    words = "the paper's alpha, -1 to 1; negative reverses the edit (default: the profile's, 0.1)"
-    how.add_argument("--strength", type=float, help=words)
+    words = "auto (natural strength), or the paper's alpha, -1 to 1; negative reverses the edit (default: auto where the"
+    words += " profile has a calibration, else its method.strength)"
+    how.add_argument("--strength", type=strength, help=words)
+    words = "natural strength times 1.5; may be given several times"
+    how.add_argument("--more", action="count", help=words)
+    how.add_argument("--less", action="count", help=words.replace("times 1.5", "divided by 1.5"))
     how.add_argument("--sweep", action="store_true", help="one prompt at each strength from -0.1 to 0.2, side by side")
     how.add_argument("--assert-local", action="store_true", help="exit 1 if any pixel outside mask + halo changed")
     add_config(how)
@@ -107,6 +112,7 @@ def requested(options: Namespace, profile: Profile) -> list[Recipe]:
             reference=options.reference,
             mask=options.mask,
             mask_mode=options.mask_mode,
+            more=(options.more or 0) - (options.less or 0),
         )
         for prompt in prompts
     )
@@ -132,12 +138,22 @@ def check(options: Namespace) -> None:
         raise ValueError("--long and --prompt exclude each other; put everything into one of them")
     if len({"seed", "seeds", "latent"} & set(given)) > 1:
         raise ValueError("give one of --seed, --seeds and --latent")
-    if options.sweep and options.strength is not None:
-        raise ValueError("--sweep goes through strengths of its own; leave out --strength")
+    stepped = {"more", "less"} & set(given)
+    if options.sweep and (options.strength is not None or stepped):
+        raise ValueError("--sweep goes through strengths of its own; leave out --strength, --more and --less")
+    if len(stepped) == 2:
+        raise ValueError("--more and --less exclude each other; give one of them")
+    if stepped and options.strength not in (None, AUTO):
+        raise ValueError(f"--{stepped.pop()} is a step from the natural strength; leave out --strength {options.strength}")
     if options.mask is None and options.mask_mode == "multiply":
         raise ValueError("--mask-mode multiply multiplies the attention with a mask; give one with --mask")
     if options.mask is not None and options.mask_mode == "replace" and {"where", "threshold", "coverage"} & set(given):
         raise ValueError("--mask alone says where to edit; leave out --where, --threshold and --coverage, or multiply")
+
+
+def strength(text: str) -> float | str:
+    """What --strength says: "auto" or a number. Raises ValueError for anything else."""
+    return AUTO if text == AUTO else float(text)
 
 
 def threshold(options: Namespace) -> float | None:
@@ -171,11 +187,11 @@ def sentence(result: Result) -> str:
     """What a result did, in one line for people."""
     certificate = result.edit.certificate[0]
     text = (
-        f"{result.step.prompt}: cosine {result.before:.3f} -> {result.after:.3f}, mask {certificate.mask_area:.1%}, "
-        f"{certificate.changed:.1%} of the pixels changed, leak {certificate.leak_max:g}"
+        f"{result.step.prompt}: cosine {result.before:.3f} -> {result.after:.3f} at strength {result.strength:.3g}, mask "
+        f"{certificate.mask_area:.1%}, {certificate.changed:.1%} of the pixels changed, leak {certificate.leak_max:g}"
     )
     if certificate.mask_area == 0:
         return f"{text}; nothing was edited: the attention found no region for these words, try --where or --coverage 1"
-    if result.step.strength == 0:
+    if result.strength == 0:
         return f"{text}; strength 0 leaves everything as it is"
     return text if result.understood else f"{text}; the encoder sees no gain: it may not understand these words"

@@ -46,7 +46,9 @@ class Source:
         return self._each(lambda x: x[rows])
 
     def repeat(self, times: int) -> Source:
-        """Every sample `times` times in a row, as expanded views where B is 1."""
+        """Every sample `times` times in a row, as expanded views where B is 1; once is the source itself."""
+        if times == 1:
+            return self
         if len(self) == 1:
             return self._each(lambda x: x.expand(times, *x.shape[1:]))
         return self.take(torch.arange(len(self), device=self.w.device).repeat_interleave(times))

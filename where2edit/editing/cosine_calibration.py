@@ -19,10 +19,12 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
+from where2edit.core.records import Source
+from where2edit.editing.blended_walk import Blended, blended_sites, tail
 from where2edit.editing.preview_head import Preview
 from where2edit.files import tensorfile
 from where2edit.files.fingerprints import network_sha256
-from where2edit.generators.base import Generator
+from where2edit.generators.base import Canvas, Generator
 from where2edit.text_image.base import TextImage
 
 KIND = "calibration"  # of the file
@@ -108,3 +110,16 @@ def unedited(generator: Generator, w: Tensor, preview: Preview | None) -> Tensor
         return generator.synthesis(generator.styles(w))
     source = generator.source(w, upto=preview.site)
     return preview.head(source.features[preview.site], source.styles)
+
+
+def canvas_picture(generator: Generator, source: Source, blend_site: str, preview: Preview | None) -> Tensor:
+    """The canvas of sources, which earlier edits may have changed, as the preview head shows it [B,3,s,s].
+
+    Without a preview head it is the sources' image [B,3,R,R].
+    """
+    if preview is None:
+        assert source.image is not None  # its walk went to the end
+        return source.image
+    last = blended_sites(generator, blend_site)[-1].name
+    blended = Blended(Canvas(source.features[blend_site], source.rgb.get(last)), last)
+    return preview.head(tail(generator, source, blended, upto=preview.site).canvas.features, source.styles)

@@ -6,12 +6,16 @@ device. All functions raise ValueError for a config that cannot be built.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
 from where2edit.core.config import build_section
 from where2edit.editing import preview_head
 from where2edit.editing.conditions import Conditions
+from where2edit.editing.cosine_calibration import CosineCalibration
 from where2edit.editing.regions import Regions
+from where2edit.editor.natural_strength import NaturalStrength
 from where2edit.editor.profile import Profile
 from where2edit.editor.weights import find_weights, load_editor
 from where2edit.files import assets
@@ -54,6 +58,18 @@ def build_frozen(profile: Profile, encoder: TextImage, device: torch.device | st
         preview_head=head,
         preview_site=profile.preview_head.site,
     )
+
+
+def build_natural_strength(profile: Profile, frozen: Frozen, encoder: TextImage) -> NaturalStrength | None:
+    """What chooses strengths, or None for a profile without a calibration."""
+    config = profile.natural_strength
+    if config.calibration is None:
+        return None
+    path = Path(config.calibration)
+    path = path if path.is_file() else assets.shipped(config.calibration)
+    preview = frozen.preview(frozen.preview_head is not None)
+    calibration = CosineCalibration.load(path, frozen.generator, encoder, preview)
+    return NaturalStrength(config, calibration, encoder)
 
 
 def build_method(profile: Profile, frozen: Frozen, weights: str | None = None) -> Method:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +20,14 @@ from where2edit.core.devices import resolve_device
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.editing.certificate import certify, halo
 from where2edit.editing.sequences import EarlierEdit, combine_with_earlier, next_source
-from where2edit.editor.build import build_conditions, build_encoder, build_frozen, build_method
+from where2edit.editor.build import (
+    build_conditions,
+    build_encoder,
+    build_frozen,
+    build_method,
+    build_natural_strength,
+)
+from where2edit.editor.natural_strength import AUTO, MOST_STEPS, at_strength
 from where2edit.editor.profile import Profile, load_profile
 from where2edit.files import pictures
 
@@ -34,13 +41,16 @@ class Step:
 
     prompt: str
     where: str | None = None  # what the attention reads in place of `prompt` (two-prompt editing)
-    strength: float | None = None  # the paper's alpha, from -1 to 1; None: the profile's. Negative reverses
+    # The paper's alpha, from -1 to 1 (negative reverses), or "auto": natural strength (editor/natural_strength.py).
+    # None: "auto" where the profile has a calibration, else its method.strength.
+    strength: float | Literal["auto"] | None = None
     threshold: float | None = None  # attention below it is not edited, from 0 to 1; None: the profile's
     # An image [1,3,H,W] in [-1,1] or a picture, whose embedding drives the mapping (regional style transfer).
     reference: Tensor | Image.Image | None = None
     # The user's own mask, of the output's size: [1,1,R,R] in [0,1], or a picture in which white is edited.
     mask: Tensor | Image.Image | None = None
     mask_mode: Literal["replace", "multiply"] = "replace"  # in place of the attention's mask, or times it
+    more: int = 0  # steps up from the natural strength, or down where it is negative; not with a number as strength
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,7 @@ class Result:
     edit: Edit
     before: float  # cosine of source image and prompt (or reference), by the profile's encoder
     after: float  # the same of the edited image
+    strength: float  # with which the edit was made, whether it was given or chosen
 
     @property
     def image(self) -> Tensor:
@@ -62,7 +73,7 @@ class Result:
     def understood(self) -> bool:
         """Whether the cosine rose (fell, where the strength is negative) by more than NOISE_GAIN."""
         gain = self.after - self.before
-        return (-gain if (self.step.strength or 0) < 0 else gain) > NOISE_GAIN
+        return (-gain if self.strength < 0 else gain) > NOISE_GAIN
 
 
 class Editor:
@@ -75,6 +86,7 @@ class Editor:
         self.frozen = build_frozen(profile, self.encoder, device)
         self.method = build_method(profile, self.frozen, weights or profile.method.weights).eval()
         self.conditions = build_conditions(profile, self.encoder)
+        self.natural = build_natural_strength(profile, self.frozen, self.encoder)
         self.halo = halo(self.frozen.generator, self.frozen.blend_site)
 
     @classmethod
@@ -101,50 +113,100 @@ class Editor:
         return self.method.source(w.to(self.device))
 
     @torch.no_grad()
-    def edit(self, source: Source, step: Step, earlier: tuple[EarlierEdit, ...] = ()) -> Result:
+    def edit(
+        self,
+        source: Source,
+        step: Step,
+        earlier: tuple[EarlierEdit, ...] = (),
+        chosen: float | None = None,
+    ) -> Result:
         """Edit one source as `step` asks; returns the edit with its picture, certificate and scores.
 
         `earlier` edits of a sequence, whose canvas `source` holds, are applied again where the new mask meets theirs.
+        `chosen`: what an automatic strength was when the edit was first made (Result.strength), which is taken again.
         Raises ValueError for a step that makes no sense (see `condition`, `mask_cells`).
         """
         condition = self.condition(step)
         edit = self.method.propose(source, condition)
-        edit = edit.with_(mask=self.mask(edit, step))
+        edit, strength = self._scaled(source, edit.with_(mask=self.mask(edit, step)), step, condition, earlier, chosen)
         edit = combine_with_earlier(self.method.render, source, self.method.render(source, edit), earlier)
         assert source.image is not None and edit.image is not None  # both walked every site
         certificate = certify(source.image, edit.image, edit.mask, self.halo)
         before, after = (self.score(image, condition) for image in (source.image, edit.image))
-        return Result(step, edit.with_(certificate=certificate), before, after)
+        return Result(step, edit.with_(certificate=certificate), before, after, strength)
+
+    def _scaled(
+        self,
+        source: Source,
+        edit: Edit,
+        step: Step,
+        condition: Condition,
+        earlier: tuple[EarlierEdit, ...],
+        chosen: float | None,
+    ) -> tuple[Edit, float]:
+        """The proposed edit, with its final mask, at the strength that the step asks for; and that strength."""
+        if self.strength(step) != AUTO:
+            return edit, float(condition.strength)
+        assert self.natural is not None  # `strength` has seen to it
+        if chosen is None:
+            edit, strengths = self.natural.applied(self.method, source, edit, condition, earlier, step.more)
+            return edit, strengths.item()
+        return at_strength(source, edit, edit.mask.new_tensor([[chosen]]) / self.natural.top), chosen
 
     @torch.no_grad()
-    def sequence(self, source: Source, steps: list[Step]) -> list[Result]:
-        """Apply steps one after another; each works on the blended canvas of the one before."""
+    def sequence(self, source: Source, steps: list[Step], chosen: list[float] | None = None) -> list[Result]:
+        """Apply steps one after another; each works on the blended canvas of the one before.
+
+        `chosen`: the strengths of the results when the sequence was first made, one for each step, as in `edit`.
+        """
         results: list[Result] = []
         earlier: tuple[EarlierEdit, ...] = ()
-        for step in steps:
-            results.append(self.edit(source, step, earlier))
+        for number, step in enumerate(steps):
+            results.append(self.edit(source, step, earlier, chosen[number] if chosen else None))
             earlier += (EarlierEdit.of(source, results[-1].edit),)
             source = next_source(source, results[-1].edit)
         return results
 
     def condition(self, step: Step) -> Condition:
-        """The condition of one step.
+        """The condition of one step; an edit at natural strength is proposed at the top of its ladder.
 
-        Raises ValueError for a prompt that is empty or too long and for a strength that is not a number from -1 to 1.
+        Raises ValueError for a prompt that is empty or too long and for a strength that makes no sense (`strength`).
         """
         for text in filter(None, (step.prompt, step.where)):
             if (words := len(text.split())) > MAX_WORDS:
                 raise ValueError(f"a prompt has {words} words, at most {MAX_WORDS} are read; use --long to split it")
-        strength = self.profile.method.strength if step.strength is None else step.strength
-        if not math.isfinite(strength) or abs(strength) > 1:
-            raise ValueError(
-                f"strength is {strength}; give a number from -1 to 1 (default {self.profile.method.strength})"
-            )
+        strength = self.strength(step)
+        if strength == AUTO:
+            strength = self.natural.top
         condition = self.conditions.of([step.prompt], strength, None if step.where is None else [step.where])
         condition = replace(condition, threshold=step.threshold)
         if step.reference is not None:
             condition = replace(condition, h=self.embed_reference(step.reference))
         return condition
+
+    def strength(self, step: Step) -> float | Literal["auto"]:
+        """The strength of a step with the profile's default filled in: a number, or "auto".
+
+        Raises ValueError for a number outside -1 to 1, for "auto" without a calibration, and for steps more or less
+        than a number, or than natural by too many.
+        """
+        default = self.profile.method.strength if self.natural is None else AUTO
+        strength = cast("float | Literal['auto']", default if step.strength is None else step.strength)
+        if strength == AUTO:
+            if self.natural is None:
+                raise ValueError(
+                    f"strength auto needs a calibration, which profile '{self.profile.name}' does not have; make one "
+                    "with scripts/calibrate.py and name it in natural_strength.calibration, or give a number"
+                )
+            if abs(step.more) > MOST_STEPS:
+                raise ValueError(f"an edit can be {MOST_STEPS} steps more or less than natural, got {step.more}")
+            return AUTO
+        if not isinstance(strength, int | float) or not math.isfinite(strength) or abs(strength) > 1:
+            also = "" if self.natural is None else ", or auto"
+            raise ValueError(f"strength is {strength}; give a number from -1 to 1{also} (default {default})")
+        if step.more:
+            raise ValueError(f"more and less are steps from the natural strength, but strength is {strength}; give auto")
+        return strength
 
     def embed_reference(self, reference: Tensor | Image.Image) -> Tensor:
         """The embedding [1,D] of a reference image, at the length that embeddings of prompts have."""

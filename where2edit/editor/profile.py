@@ -10,6 +10,7 @@ from where2edit.editing.masks import BlendingConfig
 from where2edit.editing.preview_head import PreviewHeadConfig
 from where2edit.editing.regions import RegionConfig
 from where2edit.editor.migration import current_config
+from where2edit.editor.natural_strength import NaturalStrengthConfig
 from where2edit.files import assets
 from where2edit.generators.base import GeneratorConfig
 from where2edit.methods.base import MethodConfig
@@ -33,6 +34,7 @@ class Profile:
     preview_head: PreviewHeadConfig = field(default_factory=PreviewHeadConfig)
     preview_fit: PreviewFitConfig = field(default_factory=PreviewFitConfig)
     method: MethodConfig = field(default_factory=MethodConfig)
+    natural_strength: NaturalStrengthConfig = field(default_factory=NaturalStrengthConfig)
     losses: dict[str, LossConfig] = field(default_factory=dict)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     data: DataConfig = field(default_factory=DataConfig)

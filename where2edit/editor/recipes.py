@@ -23,16 +23,18 @@ class RecipeStep:
 
     prompt: str
     where: str | None = None
-    strength: float | None = None
+    strength: float | Literal["auto"] | None = None
     threshold: float | None = None
     reference: str | None = None
     mask: str | None = None
     mask_mode: Literal["replace", "multiply"] = "replace"
+    more: int = 0
 
     def load(self) -> Step:
         """The Step with its pictures read. Raises ValueError for a file that is missing or not a picture."""
         reference, mask = (None if path is None else read_picture(path) for path in (self.reference, self.mask))
-        return Step(self.prompt, self.where, self.strength, self.threshold, reference, mask, self.mask_mode)
+        what = (self.prompt, self.where, self.strength, self.threshold, reference, mask, self.mask_mode, self.more)
+        return Step(*what)
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,18 @@ class Recipe:
     latent: str | None = None  # path of a latent (editor/latents.py)
     sweep: tuple[float, ...] = ()  # strengths of the only step, side by side
     inputs: dict[str, str] = field(default_factory=dict)  # sha256 of the pictures and latents that the steps name
-    results: tuple[dict, ...] = ()  # what each step did (results.describe), for the reader; a replay ignores it
+    # What each step did (results.describe), for the reader; a replay takes only the strengths that were chosen from it.
+    results: tuple[dict, ...] = ()
 
     def __post_init__(self):
         if not self.steps or (self.seed is None) == (self.latent is None):
             raise ValueError("a recipe has one step or more, and either a seed or a latent")
+
+    def chosen(self) -> list[float] | None:
+        """The strengths of the results, one for each step; None before an edit, and for recipes of earlier versions."""
+        found = [result.get("strength") for result in self.results]
+        known = len(found) == len(self.steps) and all(isinstance(s, float | int) and abs(s) <= 1 for s in found)
+        return found if known else None
 
     def write(self, path: Path) -> None:
         """Write as JSON, whole or not at all."""

@@ -30,7 +30,7 @@ def run_recipe(editor: Editor, recipe: Recipe, folder: Path) -> tuple[list[Path]
     if recipe.sweep:
         results = [editor.edit(source, replace(steps[0], strength=value)) for value in recipe.sweep]
     else:
-        results = editor.sequence(source, steps)
+        results = editor.sequence(source, steps, recipe.chosen())
     stem = f"seed{recipe.seed:04d}" if recipe.latent is None else Path(recipe.latent).stem
     stem = f"{stem}-{slug(results[0].step.prompt)}"
     paths = [folder / f"{stem}-{'sweep' if recipe.sweep else 'step'}{i + 1}.png" for i in range(len(results))]
@@ -55,7 +55,7 @@ def describe(result: Result) -> dict:
     scores = {"cosine_before": result.before, "cosine_after": result.after, "understood": result.understood}
     return {
         "prompt": result.step.prompt,
-        "strength": result.step.strength,
+        "strength": result.strength,
         **scores,
         "certificate": asdict(certificate),
     }
@@ -67,7 +67,7 @@ def result_sheet(source: Tensor, results: list[Result], sweep: bool, cell: int =
     source: [3,R,R] in [-1,1]. Cells are `cell` pixels wide.
     """
     if sweep:
-        labels = ("source", *(f"strength {result.step.strength:g}" for result in results), "mask")
+        labels = ("source", *(f"strength {result.strength:g}" for result in results), "mask")
         overlay = pictures.overlay_mask(source, results[-1].edit.mask)
         return pictures.sheet([[source, *(r.image[0] for r in results), overlay]], column_labels=labels, cell=cell)
     rows, before = [], source

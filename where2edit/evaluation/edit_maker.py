@@ -40,12 +40,14 @@ class EditMaker:
             method.regions = {prompt.text: prompt.regions for prompt in prompts}
             method.parser = self.networks["face_parsing"]
         condition = self._condition(row, asked)
-        if kind == "sequential":
-            edit = self._sequence(method, source, prompts, row.strength)
+        if kind == "masks":
+            edit = method.propose(source, condition)
+        elif kind == "sequential":
+            edit = self._sequence(row, source, prompts)
         elif kind == "time":
-            edit, seconds = self._timed(method, condition, table.plan.seed, chunk)
+            edit, seconds = self._timed(row, condition, table.plan.seed, chunk)
         else:
-            edit = (method.propose if kind == "masks" else method)(source, condition)
+            edit, condition = edited(row, source, condition, natural=asked.strength is None)
         same = edit.image is None or torch.equal(edit.image, source.image)
         every = tuple(region for prompt in prompts for region in prompt.regions)
         return EditBatch(
@@ -77,29 +79,58 @@ class EditMaker:
         return method.latents(method.frozen.generator.sample_z([seed + i for i in chunk]), self.truncation)
 
     def _condition(self, row: BuiltRow, asked: PromptBatch) -> Condition:
-        strength = row.strength if asked.strength is None else asked.strength
+        """The condition of one prompt for each source; edits at natural strength are proposed at its top."""
+        strength = asked.strength if asked.strength is not None else proposed_with(row)
         return self.conditions.of([prompt.text for prompt in asked.prompts], strength)
 
-    def _timed(self, method: Method, condition: Condition, seed: int, chunk: range) -> tuple[Edit, float]:
-        """One edit from latents to pixels and its seconds, without embedding the prompt; a first edit is not timed."""
+    def _timed(self, row: BuiltRow, condition: Condition, seed: int, chunk: range) -> tuple[Edit, float]:
+        """One edit from latents to pixels and its seconds, without embedding the prompt; a first edit is not timed.
+
+        What chooses an automatic strength is part of the edit.
+        """
+        method = row.method
         w = self._latents(method, seed, chunk)
-        method(method.source(w), condition)
+        edited(row, method.source(w), condition)
         synchronise(w)
         began = time.perf_counter()
-        edit = method(method.source(w), condition)
+        edit, _ = edited(row, method.source(w), condition)
         synchronise(w)
         return edit, time.perf_counter() - began
 
-    def _sequence(self, method: Method, source: Source, prompts: tuple[Prompt, ...], strength: float) -> Edit:
+    def _sequence(self, row: BuiltRow, source: Source, prompts: tuple[Prompt, ...]) -> Edit:
         """One edit after the other on the blended canvas -> the last edit, with the union of all masks."""
         earlier: tuple[EarlierEdit, ...] = ()
         for prompt in prompts:
-            condition = self.conditions.of([prompt.text] * len(source), strength)
-            edit = combine_with_earlier(method.render, source, method(source, condition), earlier)
+            condition = self.conditions.of([prompt.text] * len(source), proposed_with(row))
+            edit, _ = edited(row, source, condition, earlier)
             earlier += (EarlierEdit.of(source, edit),)
             source = next_source(source, edit)
         union = reduce(torch.maximum, (one.mask for one in earlier))
         return replace(edit, mask=union, attention=None, region_attention=None)
+
+
+def proposed_with(row: BuiltRow) -> float:
+    """The strength that the edits of a row are proposed with: its own, or the top of natural strength's ladder."""
+    return row.strength if row.natural is None else row.natural.top
+
+
+def edited(
+    row: BuiltRow,
+    source: Source,
+    condition: Condition,
+    earlier: tuple[EarlierEdit, ...] = (),
+    natural: bool = True,
+) -> tuple[Edit, Condition]:
+    """The edits of a row with their pictures, and the condition with the strengths [B,1] that were chosen.
+
+    `earlier`: as in `combine_with_earlier`. natural: False keeps the condition's strength, which the protocol names.
+    """
+    method, edit = row.method, row.method.propose(source, condition)
+    if natural and row.natural is not None:
+        edit, strengths = row.natural.applied(method, source, edit, condition, earlier)
+        condition = replace(condition, strength=strengths)
+    repeated = source.repeat(condition.per_source)
+    return combine_with_earlier(method.render, repeated, method.render(repeated, edit), earlier), condition
 
 
 def source_to_blend_site(method: Method, w: Tensor) -> Source:

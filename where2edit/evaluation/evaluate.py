@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -59,9 +58,7 @@ def evaluate(
     """Measure what is missing, then, in the first process, write the report; returns its pages."""
     conditions = build_conditions(profile, encoder)
     runner = ProtocolRunner(folder / "samples", conditions, networks, profile.generator.truncation)
-    # The preview head serves training only.
-    without_preview = replace(profile, preview_head=replace(profile.preview_head, weights=None))
-    frozen = build_frozen(without_preview, encoder, networks.device)
+    frozen = build_frozen(profile, encoder, networks.device)
     builder = RowBuilder(profile, frozen, networks, options)
     tables = [builder.plan(protocol, SamplingPlan.of(protocol, options)) for protocol in protocols]
     measure(runner, tables, workers.process_count(options.processes, str(networks.device)))

@@ -26,7 +26,8 @@ def finished_table(runner: ProtocolRunner, table: PlannedTable) -> Table:
 def row_figures(runner: ProtocolRunner, table: PlannedTable, row: BuiltRow) -> list[Figure]:
     """Every figure of one row over all prompts, and, where the plan is crossed, of each prompt."""
     result = []
-    for strength, metrics in read_metrics(runner, table, row).items():
+    for asked, metrics in read_metrics(runner, table, row).items():
+        strength = row.strength if asked is None else asked
         for name, metric in metrics.items():
             parts = by_prompt(metric, table.protocol) if table.plan.crossed else {}
             found = {prompt: interval(part) for prompt, part in parts.items()}

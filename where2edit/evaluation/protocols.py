@@ -36,6 +36,8 @@ class Row:
     overrides: tuple[str, ...] = ()  # changes of the profile's config, for ablations
     weights: str | None = None  # asset or path, in which {profile} is the profile's name; None: the profile's own
     trained_with: tuple[str, ...] = ()  # overrides with which scripts/train.py makes such weights
+    # With which it edits where the protocol names none; None: "auto" where the profile has a calibration, else its own.
+    strength: float | Literal["auto"] | None = None
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,18 @@ def sampling_sentence(table: Table) -> str:
     how = f"every prompt on each of {plan.n} sources" if plan.crossed else f"{plan.n} pairs of source and prompt"
     if table.protocol.kind == "sequential":
         how = f"{plan.n} sources"
-    return f"{how[0].upper()}{how[1:]}, prompts from: {table.protocol.prompts_from}, first seed {plan.seed}.\n"
+    prompts = f"prompts from: {table.protocol.prompts_from}, first seed {plan.seed}{strength_words(table)}"
+    return f"{how[0].upper()}{how[1:]}, {prompts}.\n"
+
+
+def strength_words(table: Table) -> str:
+    """The strength of the table's edits, row by row where they differ; "" where the protocol goes through several."""
+    if table.protocol.strengths or not table.rows:
+        return ""
+    known = {row.label: "auto (natural)" if row.natural else f"{row.strength:g}" for row in table.rows}
+    last = table.rows[-1].label
+    others = ", ".join(f"*{label}* {value}" for label, value in known.items() if value != known[last])
+    return f", strength {known[last]}" + (f" ({others})" if others else "")
 
 
 def records(table: Table, provenance: Provenance) -> list[dict]:

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from where2edit.core import config as configs
-from where2edit.editor.build import build_method
+from where2edit.editor.build import build_method, build_natural_strength
+from where2edit.editor.natural_strength import AUTO, NaturalStrength
 from where2edit.editor.profile import Profile
 from where2edit.editor.weights import find_weights, load_editor
 from where2edit.evaluation.heldout import heldout_digest
@@ -24,10 +25,11 @@ class RowBuilder:
     """Builds the rows of any number of tables; a method that several tables name is built once."""
 
     def __init__(self, profile: Profile, frozen: Frozen, networks: MetricNetworks, options: EvaluationOptions):
-        self.profile, self.frozen = profile, frozen
+        self.profile, self.frozen, self.networks = profile, frozen, networks
         self._known: dict[str, Method] = {}
         measuring = [network_sha256(networks[name]) for name in ("train_encoder", "judge") if networks.has(name)]
         regions = file_sha256(assets.shipped(profile.regions_file), absent="")
+        self._natural: NaturalStrength | None = None
         self._shared = [measuring, regions, heldout_digest(options.heldout), str(options.real)]
 
     def plan(self, protocol: Protocol, plan: SamplingPlan) -> PlannedTable:
@@ -58,8 +60,33 @@ class RowBuilder:
         sha256 = file_sha256(find_weights(weights)) if weights and has_parameters(method) else ""
         relevant = [changed.generator, changed.text_image, changed.regions, changed.blending, changed.method]
         config = digest([configs.as_dict(part) for part in relevant])
-        depends_on = [config, sha256, plan.batch, plan.seed, plan.crossed, *self._shared]
-        return BuiltRow(row.label, method, changed.method.strength, depends_on)
+        natural = self.natural(changed, row)
+        strength = changed.method.strength if row.strength is None else row.strength
+        if natural is not None:
+            strength = AUTO
+        how = [strength, *([] if natural is None else self._choosing(changed))]
+        depends_on = [config, sha256, plan.batch, plan.seed, plan.crossed, how, *self._shared]
+        return BuiltRow(row.label, method, strength, depends_on, natural)
+
+    def natural(self, changed: Profile, row: Row) -> NaturalStrength | None:
+        """What chooses the strengths of a row of the profile `changed`; None where they are a number.
+
+        Raises ValueError where the row asks for "auto" and there is no calibration.
+        """
+        config = changed.natural_strength
+        if row.strength == AUTO and config.calibration is None:
+            raise ValueError("its strength is auto, and the profile has no calibration; make one: scripts/calibrate.py")
+        if row.strength not in (None, AUTO) or config.calibration is None:
+            return None
+        if self._natural is None or self._natural.config != config:
+            self._natural = build_natural_strength(changed, self.frozen, self.networks["train_encoder"])
+        return self._natural
+
+    def _choosing(self, changed: Profile) -> list[object]:
+        """What automatic strengths depend on: the section of the config, the calibration and the preview head."""
+        config, head = changed.natural_strength, self.frozen.preview_head
+        calibration = file_sha256(assets.shipped(config.calibration), absent=config.calibration)
+        return [configs.as_dict(config), calibration, changed.preview_head.site, network_sha256(head)]
 
     def _method(self, profile: Profile, weights: str | None) -> Method:
         """The method of a profile with these weights, built on the shared frozen networks or found among the built."""

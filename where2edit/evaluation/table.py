@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from where2edit.editor.natural_strength import NaturalStrength
 from where2edit.evaluation.metrics.intervals import Interval
 from where2edit.evaluation.protocols import Protocol
 from where2edit.evaluation.samples import SamplingPlan
@@ -16,8 +17,9 @@ class BuiltRow:
 
     label: str
     method: Method
-    strength: float  # with which it edits where the protocol names none
+    strength: float | str  # with which it edits where the protocol names none: a number, or "auto"
     depends_on: object  # config, weights and plan: everything that its numbers depend on
+    natural: NaturalStrength | None = None  # what chooses the strengths of a row whose strength is "auto"
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Figure:
     row: str
     metric: str
     interval: Interval | None  # None: no sample counts
-    strength: float | None = None
+    strength: float | str = 0.1  # a number, or "auto"
     prompt: str | None = None  # None: all prompts together
     detail: str = ""  # what the metric adds in words
 

@@ -30,7 +30,7 @@ class MethodConfig:
 
     name: str = "where2edit"
     weights: str | None = None  # trained editor for editing: asset name or path; training starts from random weights
-    strength: float = 0.1  # the paper's alpha, in training and by default in use
+    strength: float = 0.1  # the paper's alpha in training; in use the default of a profile without a calibration
     mapper: MapperConfig = field(default_factory=MapperConfig)
     attention: AttentionConfig = field(default_factory=AttentionConfig)
 

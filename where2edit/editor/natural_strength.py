@@ -1,0 +1,175 @@
+"""Natural strength: for each face and prompt the smallest strength at which the edit shows, and no more.
+
+One strength for all prompts overshoots with some and does nothing with others. The rise of the prompt's cosine over that
+of the unedited face, in standard deviations of the cosine over unedited faces (editing/cosine_calibration.py), is
+comparable between prompts: edits look natural at a rise of about 1.8. Prompts that never get there look right at about
+three quarters of what they can reach. Ours, not the paper's.
+
+The attention and its mask do not depend on the strength, and styles are affine in it. An edit is therefore proposed
+once, at the top of a ladder of strengths, and seen at each rung through the preview head; between two rungs their
+pictures are cross-faded, which costs next to nothing.
+
+Legend: n sources, m edits of each, B = n*m, K rungs, P strengths of the ladder with those between its rungs, s pixels of
+a picture, D embedding width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from where2edit.core.records import Condition, Edit, Source
+from where2edit.editing.blended_walk import blended_sites
+from where2edit.editing.cosine_calibration import CosineCalibration, canvas_picture
+from where2edit.editing.sequences import EarlierEdit, combine_with_earlier
+from where2edit.methods.base import Method
+from where2edit.text_image.base import TextImage
+
+AUTO = "auto"  # the strength that means natural strength
+STEP = 1.5  # factor of one step more, and divisor of one step less
+MOST_STEPS = 4  # up or down
+
+
+@dataclass(frozen=True)
+class NaturalStrengthConfig:
+    """The `natural_strength` section."""
+
+    calibration: str | None = None  # file of scripts/calibrate.py; None: without a number, method.strength is used
+    faces: int = 140  # unedited faces behind a new calibration
+    rise: float = 1.8  # of the cosine, in standard deviations over unedited faces, that is asked of an edit
+    share: float = 0.75  # of the largest rise on the ladder: asked of prompts that cannot rise that much
+    ladder: tuple[float, ...] = (0.06, 0.12)  # strengths at which an edit is looked at, rising
+    fades: int = 2  # cross-faded pictures between two rungs, and between the unedited face and the first
+
+    def __post_init__(self):
+        rising = all(low < high for low, high in zip((0.0, *self.ladder), self.ladder, strict=False))
+        if not self.ladder or not rising or self.ladder[-1] > 1:
+            raise ValueError(f"natural_strength.ladder is {list(self.ladder)}; give rising numbers above 0, up to 1")
+        if self.faces < 2 or self.fades < 0:
+            got = f"natural_strength.faces is {self.faces} and fades {self.fades}"
+            raise ValueError(f"{got}; give at least 2 faces and 0 fades")
+        if self.rise <= 0 or not 0 < self.share <= 1:
+            got = f"natural_strength.rise is {self.rise} and share {self.share}"
+            raise ValueError(f"{got}; give a rise above 0 and a share above 0, up to 1")
+
+    def strengths(self) -> tuple[float, ...]:
+        """The P strengths at which cosines are known: the rungs and what is faded between them, rising."""
+        parts = self.fades + 1
+        gaps = zip((0.0, *self.ladder), self.ladder, strict=False)
+        return tuple(low + (high - low) * (i + 1) / parts for low, high in gaps for i in range(parts))
+
+
+class NaturalStrength:
+    """Chooses strengths of a profile's edits. `top`: the strength at which edits must be proposed to it."""
+
+    def __init__(self, config: NaturalStrengthConfig, calibration: CosineCalibration, encoder: TextImage):
+        self.config, self.calibration, self.encoder = config, calibration, encoder
+        self.top = config.ladder[-1]
+        self._unedited: tuple[Tensor, Tensor, Tensor] | None = None
+
+    def applied(
+        self,
+        method: Method,
+        source: Source,
+        edit: Edit,
+        condition: Condition,
+        earlier: tuple[EarlierEdit, ...] = (),
+        more: int = 0,
+    ) -> tuple[Edit, Tensor]:
+        """The edits that were proposed at strength `top` at their natural one, and that strength [B,1].
+
+        The masks of the B edits are final: a user's own counts. `more` steps up (or down) are taken from the natural
+        strength. `earlier`: as in `combine_with_earlier`.
+        """
+        strengths = stepped(self.chosen(method, source, edit, condition, earlier), more)
+        return at_strength(source.repeat(condition.per_source), edit, strengths / self.top), strengths
+
+    @torch.no_grad()
+    def chosen(
+        self, method: Method, source: Source, edit: Edit, condition: Condition, earlier: tuple[EarlierEdit, ...] = ()
+    ) -> Tensor:
+        """Natural strengths [B,1] of B edits that were proposed at strength `top`.
+
+        An edit with an empty mask, which changes nothing at any strength, gets the smallest one of the ladder.
+        """
+        strengths = edit.mask.new_tensor(self.config.strengths())
+        edited = edit.mask.flatten(1).any(1, keepdim=True)  # [B,1]
+        if not edited.any():
+            return strengths[:1].expand(len(edit.mask), 1)
+        before, unedited = (each.repeat_interleave(condition.per_source, 0) for each in self.unedited(method, source))
+        repeated = source.repeat(condition.per_source)
+        pictures = self.faded(before, self.look(method, repeated.with_(image=before), edit, earlier))  # [B,P,3,s,s]
+        seen = F.normalize(self.encoder.image(pictures.flatten(0, 1)).float(), dim=1).unflatten(0, pictures.shape[:2])
+        h = F.normalize(condition.h.float(), dim=1)[:, None]  # [B,1,D]
+        rises = ((seen - unedited[:, None]) * h).sum(2) / self.calibration.spread(condition.h.float())[:, None]
+        return torch.where(edited, natural(strengths, rises, self.config.rise, self.config.share), strengths[:1])
+
+    def unedited(self, method: Method, source: Source) -> tuple[Tensor, Tensor]:
+        """Pictures [n,3,s,s] of the sources as they are, and their unit embeddings [n,D]; those of the last are kept."""
+        assert source.image is not None  # what tells one canvas from another: an edit gives its source a new one
+        if self._unedited is None or self._unedited[0] is not source.image:
+            frozen = method.frozen
+            preview = frozen.preview(frozen.preview_head is not None)
+            picture = canvas_picture(frozen.generator, source, frozen.blend_site, preview)
+            embedded = F.normalize(self.encoder.image(picture).float(), dim=1)
+            self._unedited = (source.image, picture, embedded)
+        return self._unedited[1:]
+
+    def look(self, method: Method, source: Source, edit: Edit, earlier: tuple[EarlierEdit, ...]) -> Tensor:
+        """Pictures [B,K,3,s,s] of B edits at each rung, all made in one batch; source and edit have the length B."""
+        frozen, count, rungs = method.frozen, len(edit.mask), len(self.config.ladder)
+        sites = {site.name for site in blended_sites(frozen.generator, frozen.blend_site)}
+        # Only what the blend reads is repeated; the canvases of the tail are most of a source's memory.
+        needed = {name: value for name, value in source.features.items() if name in sites}
+        source = source.with_(features=needed).repeat(rungs)
+        factor = edit.mask.new_tensor(self.config.ladder).repeat(count)[:, None] / self.top  # [B*K,1]
+        tops = Edit(
+            styles={name: value.repeat_interleave(rungs, 0) for name, value in edit.styles.items()},
+            mask=edit.mask.repeat_interleave(rungs, 0),
+        )
+        before = tuple(one.repeat(rungs) for one in earlier)
+        render = partial(method.render, use_preview_head=frozen.preview_head is not None)
+        made = render(source, at_strength(source, tops, factor))
+        image = combine_with_earlier(render, source, made, before).image
+        assert image is not None  # it was rendered
+        return image.unflatten(0, (count, rungs))
+
+    def faded(self, before: Tensor, rungs: Tensor) -> Tensor:
+        """Pictures before [B,3,s,s] and at the rungs [B,K,3,s,s] -> at all strengths of the ladder [B,P,3,s,s]."""
+        parts = self.config.fades + 1
+        weight = torch.arange(1, parts + 1).to(before).view(-1, 1, 1, 1) / parts
+        lower = torch.cat([before[:, None], rungs[:, :-1]], 1)
+        return torch.lerp(lower[:, :, None], rungs[:, :, None], weight).flatten(1, 2)
+
+
+def natural(strengths: Tensor, rises: Tensor, rise: float, share: float) -> Tensor:
+    """The smallest strengths [B,1] at which each edit's rise reaches min(rise, share * its largest).
+
+    strengths [P] in rising order, rises [B,P]; at strength 0 the rise is 0, and between two strengths it is a straight
+    line. Where no strength gains anything, the one that loses least.
+    """
+    best, least_loss = rises.max(1, keepdim=True)  # [B,1]
+    goal = (share * best).clamp_max(rise)
+    first = (rises >= goal).int().argmax(1, keepdim=True)  # the first strength that reaches the goal
+    x, y = (F.pad(each, (1, 0)) for each in (strengths.expand_as(rises), rises))
+    x0, x1, y0, y1 = (each.gather(1, first + offset) for each in (x, y) for offset in (0, 1))
+    way = ((goal - y0) / torch.where(y1 > y0, y1 - y0, 1)).clamp(0, 1)
+    return torch.where(best > 0, torch.lerp(x0, x1, way), strengths[least_loss])
+
+
+def at_strength(source: Source, edit: Edit, factor: Tensor) -> Edit:
+    """The proposed edits at `factor` [B,1] times the strength that they were proposed with; source of the same length.
+
+    The one place where proposed edits are scaled. Styles are affine in the strength, the mask does not depend on it.
+    """
+    styles = {name: torch.lerp(source.styles[name], u, factor) for name, u in edit.styles.items()}
+    return edit.with_(styles=styles, shift=None if edit.shift is None else edit.shift * factor)
+
+
+def stepped(strengths: Tensor, more: int) -> Tensor:
+    """Strengths `more` natural steps up, or down where it is negative; at most 1."""
+    return (strengths * STEP**more).clamp_max(1)
