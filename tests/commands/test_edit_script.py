@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 import torch
@@ -13,6 +14,8 @@ from safetensors.torch import load_file, save_file
 
 from where2edit.commands import cli
 from where2edit.commands import edit as edits
+from where2edit.editing.cosine_calibration import measure
+from where2edit.editor.build import build_encoder, build_generator
 from where2edit.editor.descriptions import split_description
 from where2edit.editor.editor import Editor, Step
 from where2edit.editor.profile import load_profile
@@ -90,6 +93,9 @@ def test_one_prompt_leaves_picture_sheet_latent_and_recipe(run, editors, weights
 
 END = ("-sheet.png", "-step1.png", "-w.safetensors", ".json")
 
+# A file of `inputs`; the override stands after a prompt and before an option that takes a value.
+CALIBRATED = ("natural_strength.calibration=calibration.safetensors",)
+
 # Options, file names of the pictures, and what must be true of the first recipe's first step.
 OPTIONS = {
     "several prompts": (["--prompt", "a beard", "--prompt", "a big smile"], ["seed0000-a-beard-step1", "-step2"], {}),
@@ -107,6 +113,12 @@ OPTIONS = {
     "seeds": (["--prompt", "a beard", "--seeds", "1,4-5"], ["seed0001-", "seed0004-", "seed0005-"], {}),
     "latent": (["--prompt", "a beard", "--latent", "face.safetensors"], ["face-a-beard-step1"], {}),
     "negative": (["--prompt", "a beard", "--strength", "-0.1"], ["seed0000-a-beard-step1"], {"strength": -0.1}),
+    "more": (["--prompt", "a beard", *CALIBRATED, "--more", "--more"], ["a-beard-step1"], {"more": 2, "strength": None}),
+    "less": (
+        ["--prompt", "a beard", *CALIBRATED, "--strength", "auto", "--less"],
+        ["a-beard-step1"],
+        {"more": -1, "strength": "auto"},
+    ),
     "threshold": (["--prompt", "a beard", "--threshold", "0.85"], ["seed0000-a-beard-step1"], {"threshold": 0.85}),
     "coverage": (["--prompt", "a beard", "--coverage", "0.6"], ["seed0000-a-beard-step1"], {"threshold": 0.85}),
     "mask": (["--prompt", "a beard", "--mask", "mask.png"], ["seed0000-a-beard-step1"], {"mask": "mask.png"}),
@@ -129,6 +141,14 @@ def inputs(folder):
     mask.paste(255, (8, 8, 20, 20))
     mask.save(folder / "mask.png")
     save_file({"w": toy.sources((9,)).w[0, 0].clone()}, folder / "face.safetensors")
+    calibration().save(folder / "calibration.safetensors")
+
+
+@cache
+def calibration():
+    """The calibration of configs/toy.yaml."""
+    profile = load_profile(CONFIG)
+    return measure(build_generator(profile), build_encoder(profile), None, 8, 0.7)
 
 
 @pytest.mark.parametrize("name", OPTIONS)
@@ -206,6 +226,12 @@ MISTAKES = {
     "500 words": (["--prompt", LONG], "a prompt has 500 words, at most 60 are read; use --long to split it"),
     "empty where": (["--prompt", "a beard", "--where", ""], "an empty prompt says nothing"),
     "strength nan": (["--prompt", "a beard", "--strength", "nan"], "strength is nan; give a number from -1 to 1"),
+    "auto": (["--prompt", "a beard", "--strength", "auto"], "strength auto needs a calibration, which profile 'toy'"),
+    "more": (["--prompt", "a beard", "--more"], "more and less are steps from the natural strength, but strength is 0.1"),
+    "more, number": (["--prompt", "a", "--more", "--strength", "0.1"], "--more is a step from the natural strength"),
+    "more, less": (["--prompt", "a", "--more", "--less"], "--more and --less exclude each other"),
+    "sweep, less": (["--prompt", "a", "--sweep", "--less"], "leave out --strength, --more and --less"),
+    "replay, more": (["--replay", "x.json", "--more"], "leave out more"),
     "strength 7": (["--prompt", "a beard", "--strength", "7"], "strength is 7.0"),
     "threshold": (["--prompt", "a beard", "--threshold", "2"], "threshold is 2.0; allowed: 0 to 1"),
     "coverage": (["--prompt", "a beard", "--coverage", "nan"], "--coverage is nan; allowed: 0 to 1"),

@@ -95,6 +95,35 @@ def test_strength_scales_the_shift_zero_is_exact_and_negative_reverses(name):
     assert any(not torch.equal(u[0.1][name], s) for name, s in source.styles.items())
 
 
+@pytest.mark.parametrize("name", toy.MAPPER_NAMES)
+def test_styles_are_affine_in_the_strength(name):
+    """Natural strength proposes an edit once and takes what lies between source and proposal for weaker edits."""
+    net, source = mapper(name), toy.sources((0, 1))
+    strengths = (0.02, 0.05, 0.3)
+    with torch.no_grad():
+        for p in net.parameters():
+            p.add_(torch.randn_like(p), alpha=0.1)  # what training starts with at 0 must be affine too
+        top, lengths = net(source, toy.condition(n=2, per_source=1, strength=0.12))
+        for strength in strengths:
+            u, shift = net(source, toy.condition(n=2, per_source=1, strength=strength))
+            for site, s in source.styles.items():
+                assert torch.allclose(torch.lerp(s, top[site], strength / 0.12), u[site], rtol=1e-4, atol=1e-4), site
+    if name == "stylespace" or not getattr(net, "colours", None):
+        assert torch.allclose(lengths * strengths[-1] / 0.12, shift, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", toy.MAPPER_NAMES)
+def test_each_edit_of_a_batch_may_have_a_strength_of_its_own(name):
+    net, source, own = mapper(name), toy.sources((0, 1)), torch.tensor([[0.1], [0.3]])
+    condition = toy.condition(n=2, per_source=1)
+    with torch.no_grad():
+        u, shift = net(source, replace(condition, strength=own))
+        for row, strength in enumerate(own.flatten().tolist()):
+            alone, length = net(source, replace(condition, strength=strength))
+            assert torch.allclose(shift[row], length[row])
+            assert all(torch.allclose(u[site][row], alone[site][row]) for site in u)
+
+
 def test_principal_directions_are_those_of_the_generators_own_samples():
     config = PrincipalOptions(components=20, samples=1500, seed=7)
     directions, scales = principal_directions(toy.generator(), config)

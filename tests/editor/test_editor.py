@@ -92,10 +92,10 @@ def test_a_negative_strength_moves_the_other_way(editor):
 
 def test_understood_looks_for_a_rise_and_for_a_fall_where_the_strength_is_negative():
     def result(gain, strength):
-        return Result(Step("x", strength=strength), Edit(styles={}, mask=torch.zeros(1)), 0.2, 0.2 + gain)
+        return Result(Step("x"), Edit(styles={}, mask=torch.zeros(1)), 0.2, 0.2 + gain, strength)
 
     large, small = 2 * NOISE_GAIN, 0.5 * NOISE_GAIN
-    assert result(large, 0.1).understood and result(large, None).understood and result(-large, -0.1).understood
+    assert result(large, 0.1).understood and result(-large, -0.1).understood
     assert not result(-large, 0.1).understood and not result(large, -0.1).understood
     assert not result(small, 0.1).understood and not result(-small, -0.1).understood
 

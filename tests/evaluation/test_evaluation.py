@@ -95,7 +95,7 @@ def test_report_labels_and_paper_column(finished):
     assert by_row["ours"][column + 1] == "0.84" and by_row["no-op"][column + 1] == ""
     assert "Null hypothesis that *ours* is not better than *no-op*: id_arcface p = " in page
     assert (finished / "small-sheet.png").is_file()
-    line = figures(finished)["ours", "id_arcface", None, None]
+    line = figures(finished)["ours", "id_arcface", None, 0.1]
     assert {"low", "high", "n", "seed", "config", "weights", "commit", "encoder", "generator", "profile"} <= line.keys()
 
 
@@ -206,8 +206,8 @@ def test_paper_mode_crosses_prompts_and_averages_them(toy, tmp_path):
     run(toy, tmp_path, n=2, paper=True, rows=ROWS[2:])
     found = figures(tmp_path)
     for metric in ("fid_vs_unedited", "success_train_encoder", "id_arcface"):
-        parts = [found["ours", metric, prompt.text, None] for prompt in PROMPTS]
-        whole = found["ours", metric, None, None]
+        parts = [found["ours", metric, prompt.text, 0.1] for prompt in PROMPTS]
+        whole = found["ours", metric, None, 0.1]
         assert whole["value"] == pytest.approx(sum(part["value"] for part in parts) / 3) and whole["n"] == 6
         assert [part["n"] for part in parts] == [2, 2, 2]
     assert average([None]) is None
@@ -230,12 +230,12 @@ def test_a_crossed_protocol_prints_prompts_and_goals(toy, tmp_path):
     page = (tmp_path / "report.md").read_text()
     assert "Every prompt on each of 2 sources" in page
     found = figures(tmp_path)
-    per_prompt = [found["ours", "id_arcface", p.text, None]["value"] for p in prompts]
+    per_prompt = [found["ours", "id_arcface", p.text, 0.1]["value"] for p in prompts]
     assert f"| id_arcface at least 0, mean over a prompts | {sum(per_prompt[:2]) / 2:.4g} | yes |" in page
     assert "| judge_unasked at most -1, 50% of all prompts | 0% | NO | blond hair, red lips, big nose |" in page
     line = next(line for line in page.splitlines() if line.startswith("| big nose |"))
-    assert tables.number("judge_unasked", found["ours", "judge_unasked", "big nose", None]["value"]) in line
-    lacking = [found["ours", "success_judge_lacking", p.text, None] for p in prompts]
+    assert tables.number("judge_unasked", found["ours", "judge_unasked", "big nose", 0.1]["value"]) in line
+    lacking = [found["ours", "success_judge_lacking", p.text, 0.1] for p in prompts]
     assert {line["n"] for line in lacking} != {2}, "only sources that lack the attribute count"
 
 
@@ -243,7 +243,7 @@ def test_an_evaluation_is_one_call_from_python(toy, tmp_path):
     chosen = [protocol(metrics=("changed_outside_mask",), tests=(), paper={}, rows=ROWS[::2])]
     pages = evaluation.evaluate_profile(toy[0], chosen, tmp_path, "cpu", options(n=2))
     assert pages == [tmp_path / "report.md"]
-    assert figures(tmp_path)["no-op", "changed_outside_mask", None, None]["value"] == 0
+    assert figures(tmp_path)["no-op", "changed_outside_mask", None, 0.1]["value"] == 0
 
 
 def test_the_options_of_python_and_of_the_command_line_have_the_same_defaults():
@@ -262,11 +262,11 @@ def test_strength_sequence_and_time(toy, tmp_path):
     assert [page.name for page in pages] == ["report.md", "times.md"]
     found = figures(tmp_path)
     assert found["ours", "lpips", None, 0.0]["value"] < 1e-6 < found["ours", "lpips", None, 0.4]["value"]
-    assert found["no-op", "drift", None, None]["value"] == 0 and found["oracle", "drift", None, None]["value"] == 0
-    assert found["oracle", "id_arcface", None, None]["value"] < 1
-    assert found["no-op", "id_arcface", None, None]["value"] == pytest.approx(1)
-    assert found["full-image", "difference_outside_region", None, None]["value"] > 0
-    assert figures(tmp_path, "times.jsonl")["ours", "run_time", None, None]["value"] > 0
+    assert found["no-op", "drift", None, 0.1]["value"] == 0 and found["oracle", "drift", None, 0.1]["value"] == 0
+    assert found["oracle", "id_arcface", None, 0.1]["value"] < 1
+    assert found["no-op", "id_arcface", None, 0.1]["value"] == pytest.approx(1)
+    assert found["full-image", "difference_outside_region", None, 0.1]["value"] > 0
+    assert figures(tmp_path, "times.jsonl")["ours", "run_time", None, 0.1]["value"] > 0
     assert (tmp_path / "curve.png").is_file() and "| ours | 0.4 |" in (tmp_path / "report.md").read_text()
 
 

@@ -1,0 +1,262 @@
+"""Natural strength: the smallest strength that reaches the goal, for every face and prompt of a batch."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import toy_cases as toy
+
+from where2edit.editing.cosine_calibration import CosineCalibration, measure
+from where2edit.editing.sequences import EarlierEdit, combine_with_earlier, next_source
+from where2edit.editor.editor import Editor, Step
+from where2edit.editor.natural_strength import (
+    NaturalStrength,
+    NaturalStrengthConfig,
+    at_strength,
+    natural,
+    stepped,
+)
+
+CONFIG = NaturalStrengthConfig(calibration="none is read", ladder=(0.2, 0.4, 0.8), fades=1)
+SEEDS = (0, 1)
+
+
+@pytest.fixture(scope="module")
+def calibration():
+    return measure(toy.generator(), toy.encoder(), None, 8, 0.7)
+
+
+@pytest.fixture
+def chooser(calibration):
+    return NaturalStrength(CONFIG, calibration, toy.encoder())
+
+
+@pytest.fixture(scope="module")
+def method():
+    return toy.half_open()
+
+
+def proposed(method, source, n=2, per_source=2, strength=CONFIG.ladder[-1]):
+    condition = toy.condition(n=n, per_source=per_source, strength=strength)
+    with torch.no_grad():
+        return method.propose(source, condition), condition
+
+
+STRENGTHS = torch.tensor([0.02, 0.04, 0.06, 0.08])
+
+
+@pytest.mark.parametrize(
+    "rises, expected",
+    [
+        ([0.9, 1.8, 2.7, 3.6], 0.04),  # reaches 1.8
+        ([1.0, 1.4, 2.2, 3.6], 0.05),  # half-way between two strengths
+        ([3.6, 3.6, 3.6, 3.6], 0.01),  # below the first strength, on the line from 0
+        ([0.1, 0.2, 0.3, 0.4], 0.06),  # three quarters of its own largest rise
+        ([0.1, 0.4, 0.2, 0.1], 0.02 + 0.02 * 2 / 3),  # the largest stands in the middle
+        ([-0.4, -0.3, 0.0, 3.0], 0.072),  # nothing for a while
+        ([-0.4, -0.1, -0.2, -0.3], 0.04),  # nothing gained: what loses least
+        ([0.0, 0.0, 0.0, 0.0], 0.02),
+        ([-0.1, -0.2, -0.3, -0.4], 0.02),
+    ],
+)
+def test_the_smallest_strength_that_reaches_the_goal(rises, expected):
+    both = torch.tensor([rises, [0.9, 1.8, 2.7, 3.6]])
+    found = natural(STRENGTHS, both, rise=1.8, share=0.75)
+    assert found.shape == (2, 1) and found.isfinite().all()
+    assert found[:, 0].tolist() == pytest.approx([expected, 0.04], abs=1e-6)
+
+
+def test_the_strength_is_continuous_in_the_rises():
+    rises = torch.tensor([[0.7, 1.7999, 2.6, 3.0], [0.7, 1.8001, 2.6, 3.0]])
+    below, above = natural(STRENGTHS, rises, 1.8, 0.75)[:, 0].tolist()
+    assert below == pytest.approx(above, abs=1e-4)
+
+
+def test_the_ladder_has_strengths_between_its_rungs():
+    assert CONFIG.strengths() == pytest.approx((0.1, 0.2, 0.3, 0.4, 0.6, 0.8))
+    assert NaturalStrengthConfig().strengths() == pytest.approx((0.02, 0.04, 0.06, 0.08, 0.1, 0.12))
+    assert replace(CONFIG, fades=0).strengths() == CONFIG.ladder
+
+
+@pytest.mark.parametrize(
+    "change, sentence",
+    [
+        ({"ladder": ()}, "ladder is \\[\\]; give rising numbers above 0, up to 1"),
+        ({"ladder": (0.0, 0.1)}, "ladder is"),
+        ({"ladder": (0.2, 0.1)}, "ladder is"),
+        ({"ladder": (0.2, 1.1)}, "ladder is"),
+        ({"faces": 1}, "faces is 1 and fades 1; give at least 2 faces and 0 fades"),
+        ({"fades": -1}, "fades -1"),
+        ({"rise": 0.0}, "rise is 0.0 and share 0.75; give a rise above 0 and a share above 0, up to 1"),
+        ({"share": 1.5}, "share 1.5"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(change, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        replace(CONFIG, **change)
+
+
+@torch.no_grad()
+def test_an_edit_is_scaled_as_the_mapper_would_have_scaled_it(method):
+    source = toy.sources(SEEDS)
+    edit, condition = proposed(method, source)
+    factor = torch.tensor([[0.0], [0.25], [1.0], [1.5]])
+    made = at_strength(source.repeat(2), edit, factor)
+    expected = method.propose(source, replace(condition, strength=factor * CONFIG.ladder[-1]))
+    for site, style in made.styles.items():
+        assert torch.allclose(style, expected.styles[site], rtol=1e-4, atol=1e-4)
+        assert torch.equal(style[0], source.styles[site][0]) and torch.equal(style[2], edit.styles[site][2])
+    assert torch.allclose(made.shift, expected.shift, rtol=1e-4) and torch.equal(made.mask, expected.mask)
+
+
+@torch.no_grad()
+def test_a_batch_of_sources_and_prompts_is_chosen_as_each_alone(method, chooser, calibration):
+    """Against a slow statement of the rule: every picture made by itself, from the strength's own proposal."""
+    sources = toy.sources(SEEDS)
+    chooser.config = replace(CONFIG, fades=0)
+    edit, condition = proposed(method, sources)
+    found = chooser.chosen(method, sources, edit, condition)
+    assert found.shape == (4, 1)
+    for number in range(4):
+        source, prompt = toy.sources((SEEDS[number // 2],)), condition.prompts[number]
+        images = [method(source, toy.condition([prompt], per_source=1, strength=s)).image for s in CONFIG.ladder]
+        cosines = toy.encoder().similarity(torch.cat([source.image, *images]), [prompt])[:, 0]
+        rises = (cosines[1:] - cosines[0]) / calibration.spread(toy.encoder().text([prompt]))
+        expected = natural(torch.tensor(CONFIG.ladder), rises[None], 1.8, 0.75).item()
+        assert found[number].item() == pytest.approx(expected, rel=0.05)
+    assert len(set(found.flatten().tolist())) > 1, "some gain and some do not"
+
+
+@torch.no_grad()
+def test_pictures_between_the_rungs_are_cross_faded(chooser):
+    before, rungs = torch.rand(2, 3, 4, 4), torch.rand(2, 3, 3, 4, 4)
+    faded = chooser.faded(before, rungs)
+    assert faded.shape == (2, 6, 3, 4, 4) and torch.equal(faded[:, 1::2], rungs)
+    assert torch.allclose(faded[:, 0], (before + rungs[:, 0]) / 2)
+    assert torch.allclose(faded[:, 4], (rungs[:, 1] + rungs[:, 2]) / 2)
+
+
+@torch.no_grad()
+def test_a_mask_of_the_users_own_counts_and_an_empty_one_gives_the_smallest_strength(method, chooser):
+    source = toy.sources((0,))
+    edit, condition = proposed(method, source, n=1, per_source=2)
+    half = torch.zeros_like(edit.mask)
+    half[:1, :, :, :8] = 1  # the second edit is empty
+    found = chooser.chosen(method, source, edit.with_(mask=half), condition)
+    assert found[1].item() == pytest.approx(CONFIG.strengths()[0])
+    seen, repeated = (chooser.look(method, source.repeat(2), edit.with_(mask=half), ())), source.repeat(2)
+    assert torch.allclose(seen[:, -1], method.render(repeated, edit.with_(mask=half)).image, atol=1e-4)
+    assert not torch.allclose(seen[:, -1], method.render(repeated, edit).image, atol=1e-2)
+    nothing = chooser.chosen(method, source, edit.with_(mask=torch.zeros_like(half)), condition)
+    assert nothing.flatten().tolist() == pytest.approx([CONFIG.strengths()[0]] * 2)
+
+
+@torch.no_grad()
+def test_in_a_sequence_the_canvas_before_the_step_is_what_a_rise_is_measured_from(method, chooser):
+    source = toy.sources((0,))
+    edit, condition = proposed(method, source, n=1, per_source=1)
+    first = method.render(source, edit)
+    earlier, canvas = (EarlierEdit.of(source, first),), next_source(source, first)
+    second = method.propose(canvas, toy.condition(["a beard"], per_source=1, strength=chooser.top))
+    picture, embedded = chooser.unedited(method, canvas)
+    assert torch.equal(picture, first.image) and not torch.equal(picture, source.image)
+    assert torch.allclose(embedded.norm(dim=1), torch.ones(1))
+    seen = chooser.look(method, canvas.with_(image=picture), second, earlier)
+    whole = combine_with_earlier(method.render, canvas, method.render(canvas, second), earlier)
+    assert torch.allclose(seen[:, -1], whole.image, atol=1e-3)
+
+
+def test_the_unedited_picture_is_made_once_for_each_canvas(method, chooser, monkeypatch):
+    source, other = toy.sources((0,)), toy.sources((1,))
+    calls = []
+    image = chooser.encoder.encode_image
+    monkeypatch.setattr(chooser.encoder, "encode_image", lambda x: calls.append(len(x)) or image(x))
+    for each in (source, source, other):
+        chooser.unedited(method, each)
+    assert calls == [1, 1]
+
+
+def test_more_and_less_are_steps_of_one_factor():
+    strengths = torch.tensor([[0.04], [0.5]])
+    assert torch.allclose(stepped(strengths, 2), torch.tensor([[0.09], [1.0]])), "1 is the largest strength"
+    assert torch.allclose(stepped(strengths, -1), strengths / 1.5) and torch.equal(stepped(strengths, 0), strengths)
+
+
+@pytest.fixture(scope="module")
+def editor(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("natural")
+    weights = toy.lively_editor(folder / "editor.safetensors")
+    plain = Editor.load(toy.ROOT / "configs/toy.yaml", weights=str(weights), device="cpu")
+    path = measure(plain.frozen.generator, plain.encoder, None, 8, 0.7).save(folder / "calibration.safetensors")
+    overrides = [f"natural_strength.calibration={path}"]
+    return Editor.load(toy.ROOT / "configs/toy.yaml", overrides, weights=str(weights), device="cpu"), plain
+
+
+@torch.no_grad()
+def test_an_editor_with_a_calibration_edits_at_natural_strength(editor):
+    editor, plain = editor
+    source = editor.source(1)
+    result = editor.edit(source, Step("a beard"))
+    assert result.edit.image.equal(editor.edit(source, Step("a beard", strength="auto")).edit.image)
+    assert 0 < result.strength <= editor.natural.top and result.strength != plain.profile.method.strength
+    same = plain.edit(source, Step("a beard", strength=result.strength))
+    assert torch.allclose(result.edit.image, same.edit.image, atol=1e-4) and torch.equal(result.edit.mask, same.edit.mask)
+    number = editor.edit(source, Step("a beard", strength=0.1))
+    assert torch.equal(number.edit.image, plain.edit(source, Step("a beard")).edit.image) and number.strength == 0.1
+
+
+def test_more_and_less_change_the_strength_of_an_edit(editor):
+    editor, source = editor[0], editor[0].source(1)
+    strengths = [editor.edit(source, Step("a beard", more=more)).strength for more in (-1, 0, 2)]
+    assert strengths[2] / strengths[1] == pytest.approx(2.25) and strengths[1] / strengths[0] == pytest.approx(1.5)
+
+
+def test_the_strength_that_was_chosen_gives_the_same_bytes_again(editor):
+    editor, source = editor[0], editor[0].source(1)
+    steps = [Step("a beard", more=1), Step("a big smile"), Step("eyeglasses", strength=0.2)]
+    results = editor.sequence(source, steps)
+    fixed = replace_chooser(editor)
+    again = fixed.sequence(source, steps, [result.strength for result in results])
+    assert all(torch.equal(a.edit.image, b.edit.image) for a, b in zip(results, again, strict=True))
+    assert [a.strength for a in again] == [r.strength for r in results] and results[2].strength == 0.2
+
+
+def replace_chooser(editor):
+    """The same editor, whose natural strength refuses to be asked."""
+
+    class Refuses(NaturalStrength):
+        def chosen(self, *_):
+            raise AssertionError("the strength is known already")
+
+    other = object.__new__(Editor)
+    other.__dict__.update(editor.__dict__)
+    other.natural = Refuses(editor.natural.config, editor.natural.calibration, editor.encoder)
+    return other
+
+
+@pytest.mark.parametrize(
+    "calibrated, step, sentence",
+    [
+        (False, Step("a beard", strength="auto"), "strength auto needs a calibration, which profile 'toy' does not have"),
+        (False, Step("a beard", more=1), "more and less are steps from the natural strength, but strength is 0.1"),
+        (True, Step("a beard", strength=0.2, more=-1), "but strength is 0.2; give auto"),
+        (True, Step("a beard", more=5), "can be 4 steps more or less than natural, got 5"),
+        (True, Step("a beard", strength="much"), "strength is much; give a number from -1 to 1, or auto"),
+    ],
+)
+def test_strengths_that_make_no_sense_are_refused(editor, calibrated, step, sentence):
+    one = editor[0] if calibrated else editor[1]
+    with pytest.raises(ValueError, match=sentence):
+        one.edit(one.source(0), step)
+
+
+def test_a_reference_picture_is_a_prompt_like_any_other(editor):
+    editor = editor[0]
+    result = editor.edit(editor.source(1), Step("a beard", reference=editor.source(7).image))
+    assert 0 < result.strength <= editor.natural.top
+
+
+def test_a_calibration_of_another_encoder_is_refused(tmp_path):
+    path = CosineCalibration(torch.eye(3), {"generator": "stylegan2-32"}).save(tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match="was made with encoder nothing, here it is toy"):
+        Editor.load(toy.ROOT / "configs/toy.yaml", [f"natural_strength.calibration={path}"], device="cpu")
