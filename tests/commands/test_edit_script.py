@@ -113,7 +113,11 @@ OPTIONS = {
     "seeds": (["--prompt", "a beard", "--seeds", "1,4-5"], ["seed0001-", "seed0004-", "seed0005-"], {}),
     "latent": (["--prompt", "a beard", "--latent", "face.safetensors"], ["face-a-beard-step1"], {}),
     "negative": (["--prompt", "a beard", "--strength", "-0.1"], ["seed0000-a-beard-step1"], {"strength": -0.1}),
-    "more": (["--prompt", "a beard", *CALIBRATED, "--more", "--more"], ["a-beard-step1"], {"more": 2, "strength": None}),
+    "more": (
+        ["--prompt", "a beard", *CALIBRATED, "--more", "--more"],
+        ["a-beard-step1"],
+        {"more": 2, "strength": None},
+    ),
     "less": (
         ["--prompt", "a beard", *CALIBRATED, "--strength", "auto", "--less"],
         ["a-beard-step1"],
@@ -227,7 +231,10 @@ MISTAKES = {
     "empty where": (["--prompt", "a beard", "--where", ""], "an empty prompt says nothing"),
     "strength nan": (["--prompt", "a beard", "--strength", "nan"], "strength is nan; give a number from -1 to 1"),
     "auto": (["--prompt", "a beard", "--strength", "auto"], "strength auto needs a calibration, which profile 'toy'"),
-    "more": (["--prompt", "a beard", "--more"], "more and less are steps from the natural strength, but strength is 0.1"),
+    "more": (
+        ["--prompt", "a beard", "--more"],
+        "more and less are steps from the natural strength, but strength is 0.1",
+    ),
     "more, number": (["--prompt", "a", "--more", "--strength", "0.1"], "--more is a step from the natural strength"),
     "more, less": (["--prompt", "a", "--more", "--less"], "--more and --less exclude each other"),
     "sweep, less": (["--prompt", "a", "--sweep", "--less"], "leave out --strength, --more and --less"),

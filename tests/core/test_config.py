@@ -39,6 +39,17 @@ class Profile:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class Several:
+    strength: float | Literal["auto"] | None = None
+
+
+def test_a_value_may_be_of_one_of_several_types():
+    assert [config.build(Several, {"strength": value}).strength for value in (1, "auto", None)] == [1.0, "auto", None]
+    with pytest.raises(ValueError, match="strength must be float, got str 'auot', or .* did you mean 'auto'"):
+        config.build(Several, {"strength": "auot"})
+
+
 GOOD = {"training": {"steps": 10}}
 
 

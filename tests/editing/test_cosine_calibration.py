@@ -51,13 +51,17 @@ def test_what_was_saved_is_read_in_half_precision(measured, tmp_path):
 def test_a_calibration_of_something_else_is_refused(measured, tmp_path):
     path = measured.save(tmp_path / "calibration.safetensors")
     other = build_section(TEXT_IMAGE, TextImageConfig(name="toy", options={"seed": 1}), "text_image")
-    with pytest.raises(ValueError, match=r"was made with encoder sha256 \w{12}, here it is \w{12}; make the calibration"):
+    with pytest.raises(
+        ValueError, match=r"was made with encoder sha256 \w{12}, here it is \w{12}; make the calibration"
+    ):
         CosineCalibration.load(path, toy.generator(), other, None)
     with pytest.raises(ValueError, match="was made with generator stylegan2-16, here it is stylegan2-32"):
         CosineCalibration.load(path, toy.generator(32), toy.encoder(), None)
     with pytest.raises(ValueError, match="made with preview site full images, here it is 16.conv1; .*calibrate.py"):
         CosineCalibration.load(path, toy.generator(), toy.encoder(), Preview(torch.nn.Linear(1, 1), "16.conv1"))
-    with pytest.raises(ValueError, match="no weights at .*absent.safetensors; make the calibration with scripts/calibrate"):
+    with pytest.raises(
+        ValueError, match="no weights at .*absent.safetensors; make the calibration with scripts/calibrate"
+    ):
         CosineCalibration.load(tmp_path / "absent.safetensors", toy.generator(), toy.encoder(), None)
     tensorfile.write(tmp_path / "other.safetensors", {"w": torch.zeros(1)}, "latent", {})
     with pytest.raises(ValueError, match="expected where2edit.calibration; make the calibration"):

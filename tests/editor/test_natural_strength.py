@@ -200,7 +200,9 @@ def test_an_editor_with_a_calibration_edits_at_natural_strength(editor):
     assert result.edit.image.equal(editor.edit(source, Step("a beard", strength="auto")).edit.image)
     assert 0 < result.strength <= editor.natural.top and result.strength != plain.profile.method.strength
     same = plain.edit(source, Step("a beard", strength=result.strength))
-    assert torch.allclose(result.edit.image, same.edit.image, atol=1e-4) and torch.equal(result.edit.mask, same.edit.mask)
+    assert torch.allclose(result.edit.image, same.edit.image, atol=1e-4) and torch.equal(
+        result.edit.mask, same.edit.mask
+    )
     number = editor.edit(source, Step("a beard", strength=0.1))
     assert torch.equal(number.edit.image, plain.edit(source, Step("a beard")).edit.image) and number.strength == 0.1
 
@@ -237,7 +239,11 @@ def replace_chooser(editor):
 @pytest.mark.parametrize(
     "calibrated, step, sentence",
     [
-        (False, Step("a beard", strength="auto"), "strength auto needs a calibration, which profile 'toy' does not have"),
+        (
+            False,
+            Step("a beard", strength="auto"),
+            "strength auto needs a calibration, which profile 'toy' does not have",
+        ),
         (False, Step("a beard", more=1), "more and less are steps from the natural strength, but strength is 0.1"),
         (True, Step("a beard", strength=0.2, more=-1), "but strength is 0.2; give auto"),
         (True, Step("a beard", more=5), "can be 4 steps more or less than natural, got 5"),

@@ -16,7 +16,8 @@ from toy_cases import openai_net
 
 from where2edit.commands.evaluate import build_parser
 from where2edit.core.config import build_section
-from where2edit.editor.build import build_conditions, build_encoder, build_frozen
+from where2edit.editing.cosine_calibration import measure
+from where2edit.editor.build import build_conditions, build_encoder, build_frozen, build_generator
 from where2edit.editor.profile import load_profile
 from where2edit.evaluation import evaluate as evaluation
 from where2edit.evaluation import heldout, tables, workers
@@ -268,6 +269,40 @@ def test_strength_sequence_and_time(toy, tmp_path):
     assert found["full-image", "difference_outside_region", None, 0.1]["value"] > 0
     assert figures(tmp_path, "times.jsonl")["ours", "run_time", None, 0.1]["value"] > 0
     assert (tmp_path / "curve.png").is_file() and "| ours | 0.4 |" in (tmp_path / "report.md").read_text()
+
+
+def test_rows_edit_at_natural_strength_beside_one_of_a_number(toy, tmp_path):
+    profile, encoder = toy
+    path = measure(build_generator(profile), encoder, None, 8, 0.7).save(tmp_path / "calibration.safetensors")
+    calibrated = load_profile("configs/toy.yaml", ["blending.threshold=0.5", f"natural_strength.calibration={path}"])
+    rows = (*ROWS[:1], Row("old", strength=0.1), Row("ours"))
+    names = ("id_arcface", "success_train_encoder")
+    chosen = [
+        protocol(rows=rows, metrics=names, tests=()),
+        protocol(name="chain", kind="sequential", n=1, rows=rows, metrics=("id_arcface",), tests=()),
+        protocol(name="curve", kind="strength", strengths=(0.4,), n=1, rows=rows[2:], metrics=("lpips",), tests=()),
+        protocol(name="clock", kind="time", n=1, rows=rows[1:], metrics=("run_time",), tests=()),
+    ]
+    run((calibrated, encoder), tmp_path / "a", chosen)
+    run(toy, tmp_path / "b", [protocol(rows=ROWS[::2], metrics=names, tests=())])
+    found, plain = figures(tmp_path / "a"), figures(tmp_path / "b")
+    old, ours = (found[label, "id_arcface", None, s]["value"] for label, s in (("old", 0.1), ("ours", "auto")))
+    assert old == plain["ours", "id_arcface", None, 0.1]["value"] and ours != old
+    assert ("ours", "lpips", None, 0.4) in found, "a protocol's own strengths stay numbers"
+    times = figures(tmp_path / "a", "times.jsonl")
+    assert times["ours", "run_time", None, "auto"]["value"] > 0 and times["old", "run_time", None, 0.1]["value"] > 0
+    page = (tmp_path / "a" / "report.md").read_text()
+    assert "first seed 500, strength auto (natural) (*old* 0.1)." in page
+    assert "first seed 500, strength 0.1." in (tmp_path / "b" / "report.md").read_text()
+
+
+def test_a_row_at_natural_strength_without_a_calibration_is_left_out(toy, tmp_path):
+    rows = (ROWS[0], Row("natural", strength="auto"), ROWS[2])
+    run(toy, tmp_path, rows=rows, n=1)
+    assert (
+        "Row *natural* was left out: its strength is auto, and the profile has no calibration"
+        in (tmp_path / "report.md").read_text()
+    )
 
 
 def test_masks_do_not_render(toy, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""The calibration of a profile's natural strength, measured on generated faces and written with what it was made with."""
+"""The calibration of a profile's natural strength: measured on generated faces, written with what it depends on."""
 
 from __future__ import annotations
 

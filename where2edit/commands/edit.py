@@ -78,7 +78,9 @@ def build_parser(help_text: str) -> ArgumentParser:
     add_seeds(source, None, "several faces in place of --seed")
     source.add_argument("--latent", help="face of a safetensors with a tensor 'w' [512] or [L,512]")
     how = parser.add_argument_group("how")
-    words = "auto (natural strength), or the paper's alpha, -1 to 1; negative reverses the edit (default: auto where the"
+    words = (
+        "auto (natural strength), or the paper's alpha, -1 to 1; negative reverses the edit (default: auto where the"
+    )
     words += " profile has a calibration, else its method.strength)"
     how.add_argument("--strength", type=strength, help=words)
     words = "natural strength times 1.5; may be given several times"
@@ -144,7 +146,9 @@ def check(options: Namespace) -> None:
     if len(stepped) == 2:
         raise ValueError("--more and --less exclude each other; give one of them")
     if stepped and options.strength not in (None, AUTO):
-        raise ValueError(f"--{stepped.pop()} is a step from the natural strength; leave out --strength {options.strength}")
+        raise ValueError(
+            f"--{stepped.pop()} is a step from the natural strength; leave out --strength {options.strength}"
+        )
     if options.mask is None and options.mask_mode == "multiply":
         raise ValueError("--mask-mode multiply multiplies the attention with a mask; give one with --mask")
     if options.mask is not None and options.mask_mode == "replace" and {"where", "threshold", "coverage"} & set(given):
@@ -186,8 +190,9 @@ def check_inputs(recipe: Recipe, profile: Profile, weights: str | None) -> None:
 def sentence(result: Result) -> str:
     """What a result did, in one line for people."""
     certificate = result.edit.certificate[0]
+    cosines = f"cosine {result.before:.3f} -> {result.after:.3f}"
     text = (
-        f"{result.step.prompt}: cosine {result.before:.3f} -> {result.after:.3f} at strength {result.strength:.3g}, mask "
+        f"{result.step.prompt}: {cosines} at strength {result.strength:.3g}, mask "
         f"{certificate.mask_area:.1%}, {certificate.changed:.1%} of the pixels changed, leak {certificate.leak_max:g}"
     )
     if certificate.mask_area == 0:

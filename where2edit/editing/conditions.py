@@ -47,7 +47,8 @@ class Conditions:
     ) -> Condition:
         """The condition of n*m prompts, the m = per_source prompts of one source after the other.
 
-        strength: alpha of Eq. 1, a number or [n*m,1]. where: as many prompts that the attention reads in their place (two-prompt editing).
+        strength: alpha of Eq. 1, a number or [n*m,1]. where: as many prompts that the attention reads in their place
+        (two-prompt editing).
         Raises ValueError as `embed` does.
         """
         h = self.embed(prompts)

@@ -46,7 +46,9 @@ class CosineCalibration:
 
     def __post_init__(self):
         if self.embeddings.ndim != 2 or len(self.embeddings) < 2:
-            raise ValueError(f"a calibration holds embeddings [N,D] of N = 2 or more faces, got {self.embeddings.shape}")
+            raise ValueError(
+                f"a calibration holds embeddings [N,D] of N = 2 or more faces, got {self.embeddings.shape}"
+            )
 
     def spread(self, h: Tensor) -> Tensor:
         """Standard deviation of the faces' cosines with embeddings h [B,D], of any length: [B], above 0."""
@@ -90,7 +92,7 @@ def networks_of(generator: Generator, encoder: TextImage, preview: Preview | Non
 def measure(
     generator: Generator, encoder: TextImage, preview: Preview | None, faces: int, truncation: float
 ) -> CosineCalibration:
-    """Embed `faces` generated faces as natural strength sees its edits: by the preview head, or whole where there is none.
+    """Embed `faces` generated faces as natural strength sees its edits: by the preview head, or whole without one.
 
     `truncation` should be that of the faces that are edited and evaluated, the profile's `generator.truncation`: with
     less truncation faces differ more, and a standard deviation is a larger step.

@@ -65,11 +65,15 @@ def build_natural_strength(profile: Profile, frozen: Frozen, encoder: TextImage)
     config = profile.natural_strength
     if config.calibration is None:
         return None
-    path = Path(config.calibration)
-    path = path if path.is_file() else assets.shipped(config.calibration)
+    path = calibration_file(config.calibration)
     preview = frozen.preview(frozen.preview_head is not None)
     calibration = CosineCalibration.load(path, frozen.generator, encoder, preview)
     return NaturalStrength(config, calibration, encoder)
+
+
+def calibration_file(calibration: str) -> Path:
+    """The file that `natural_strength.calibration` names: a path as it stands, or else one of the project."""
+    return Path(calibration) if Path(calibration).is_file() else assets.shipped(calibration)
 
 
 def build_method(profile: Profile, frozen: Frozen, weights: str | None = None) -> Method:

@@ -205,7 +205,9 @@ class Editor:
             also = "" if self.natural is None else ", or auto"
             raise ValueError(f"strength is {strength}; give a number from -1 to 1{also} (default {default})")
         if step.more:
-            raise ValueError(f"more and less are steps from the natural strength, but strength is {strength}; give auto")
+            raise ValueError(
+                f"more and less are steps from the natural strength, but strength is {strength}; give auto"
+            )
         return strength
 
     def embed_reference(self, reference: Tensor | Image.Image) -> Tensor:

@@ -1,7 +1,7 @@
 """Natural strength: for each face and prompt the smallest strength at which the edit shows, and no more.
 
-One strength for all prompts overshoots with some and does nothing with others. The rise of the prompt's cosine over that
-of the unedited face, in standard deviations of the cosine over unedited faces (editing/cosine_calibration.py), is
+One strength for all prompts overshoots with some and does nothing with others. The rise of the prompt's cosine over
+that of the unedited face, in standard deviations of the cosine over unedited faces (editing/cosine_calibration.py), is
 comparable between prompts: edits look natural at a rise of about 1.8. Prompts that never get there look right at about
 three quarters of what they can reach. Ours, not the paper's.
 
@@ -9,8 +9,8 @@ The attention and its mask do not depend on the strength, and styles are affine 
 once, at the top of a ladder of strengths, and seen at each rung through the preview head; between two rungs their
 pictures are cross-faded, which costs next to nothing.
 
-Legend: n sources, m edits of each, B = n*m, K rungs, P strengths of the ladder with those between its rungs, s pixels of
-a picture, D embedding width.
+Legend: n sources, m edits of each, B = n*m, K rungs, P strengths of the ladder with those between its rungs, s pixels
+of a picture, D embedding width.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class NaturalStrength:
         return torch.where(edited, natural(strengths, rises, self.config.rise, self.config.share), strengths[:1])
 
     def unedited(self, method: Method, source: Source) -> tuple[Tensor, Tensor]:
-        """Pictures [n,3,s,s] of the sources as they are, and their unit embeddings [n,D]; those of the last are kept."""
+        """Pictures [n,3,s,s] of the sources as they are, and unit embeddings [n,D]; those of the last call are kept."""
         assert source.image is not None  # what tells one canvas from another: an edit gives its source a new one
         if self._unedited is None or self._unedited[0] is not source.image:
             frozen = method.frozen

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from where2edit.core import config as configs
-from where2edit.editor.build import build_method, build_natural_strength
+from where2edit.editor.build import build_method, build_natural_strength, calibration_file
 from where2edit.editor.natural_strength import AUTO, NaturalStrength
 from where2edit.editor.profile import Profile
 from where2edit.editor.weights import find_weights, load_editor
@@ -85,7 +85,7 @@ class RowBuilder:
     def _choosing(self, changed: Profile) -> list[object]:
         """What automatic strengths depend on: the section of the config, the calibration and the preview head."""
         config, head = changed.natural_strength, self.frozen.preview_head
-        calibration = file_sha256(assets.shipped(config.calibration), absent=config.calibration)
+        calibration = file_sha256(calibration_file(config.calibration))
         return [configs.as_dict(config), calibration, changed.preview_head.site, network_sha256(head)]
 
     def _method(self, profile: Profile, weights: str | None) -> Method:
