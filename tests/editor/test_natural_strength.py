@@ -129,11 +129,25 @@ def test_a_batch_of_sources_and_prompts_is_chosen_as_each_alone(method, chooser,
 
 @torch.no_grad()
 def test_pictures_between_the_rungs_are_cross_faded(chooser):
-    before, rungs = torch.rand(2, 3, 4, 4), torch.rand(2, 3, 3, 4, 4)
-    faded = chooser.faded(before, rungs)
-    assert faded.shape == (2, 6, 3, 4, 4) and torch.equal(faded[:, 1::2], rungs)
-    assert torch.allclose(faded[:, 0], (before + rungs[:, 0]) / 2)
-    assert torch.allclose(faded[:, 4], (rungs[:, 1] + rungs[:, 2]) / 2)
+    lower, upper = torch.rand(2, 3, 4, 4), torch.rand(2, 3, 4, 4)
+    faded = chooser.faded(lower, upper)
+    assert faded.shape == (2, 2, 3, 4, 4) and torch.equal(faded[:, 1], upper)
+    assert torch.allclose(faded[:, 0], (lower + upper) / 2)
+
+
+@torch.no_grad()
+def test_rungs_that_cannot_change_the_choice_are_not_looked_at(method, chooser, monkeypatch):
+    sources, rungs, look = toy.sources(SEEDS), [], NaturalStrength.look
+    edit, condition = proposed(method, sources)
+    monkeypatch.setattr(NaturalStrength, "look", lambda self, *what: rungs.append(what[-1]) or look(self, *what))
+    whole = chooser.chosen(method, sources, edit, condition)
+    assert tuple(rungs) == CONFIG.ladder
+    rungs.clear()
+    gains = iter([torch.full((4, 2), 1.0), torch.full((4, 2), 2.5)])
+    monkeypatch.setattr(NaturalStrength, "rises", lambda self, *_: next(gains))
+    found = chooser.chosen(method, sources, edit, condition)
+    assert tuple(rungs) == CONFIG.ladder[:2] and found.shape == whole.shape
+    assert torch.allclose(found, torch.full((4, 1), 0.2 + 0.1 * 0.8 / 1.5))
 
 
 @torch.no_grad()
@@ -144,9 +158,10 @@ def test_a_mask_of_the_users_own_counts_and_an_empty_one_gives_the_smallest_stre
     half[:1, :, :, :8] = 1  # the second edit is empty
     found = chooser.chosen(method, source, edit.with_(mask=half), condition)
     assert found[1].item() == pytest.approx(CONFIG.strengths()[0])
-    seen, repeated = (chooser.look(method, source.repeat(2), edit.with_(mask=half), ())), source.repeat(2)
-    assert torch.allclose(seen[:, -1], method.render(repeated, edit.with_(mask=half)).image, atol=1e-4)
-    assert not torch.allclose(seen[:, -1], method.render(repeated, edit).image, atol=1e-2)
+    repeated = source.repeat(2)
+    seen = chooser.look(method, repeated, edit.with_(mask=half), (), chooser.top)
+    assert torch.equal(seen, method.render(repeated, edit.with_(mask=half)).image)
+    assert not torch.allclose(seen, method.render(repeated, edit).image, atol=1e-2)
     nothing = chooser.chosen(method, source, edit.with_(mask=torch.zeros_like(half)), condition)
     assert nothing.flatten().tolist() == pytest.approx([CONFIG.strengths()[0]] * 2)
 
@@ -161,9 +176,9 @@ def test_in_a_sequence_the_canvas_before_the_step_is_what_a_rise_is_measured_fro
     picture, embedded = chooser.unedited(method, canvas)
     assert torch.equal(picture, first.image) and not torch.equal(picture, source.image)
     assert torch.allclose(embedded.norm(dim=1), torch.ones(1))
-    seen = chooser.look(method, canvas.with_(image=picture), second, earlier)
+    seen = chooser.look(method, canvas.with_(image=picture), second, earlier, chooser.top)
     whole = combine_with_earlier(method.render, canvas, method.render(canvas, second), earlier)
-    assert torch.allclose(seen[:, -1], whole.image, atol=1e-3)
+    assert torch.equal(seen, whole.image)
 
 
 def test_the_unedited_picture_is_made_once_for_each_canvas(method, chooser, monkeypatch):

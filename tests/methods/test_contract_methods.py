@@ -93,6 +93,14 @@ def test_strength_zero_gives_several_edits_of_a_source_its_own_styles(name, buil
     assert torch.allclose(edit.image, repeated.image, atol=1e-4)
 
 
+def test_attention_and_mask_do_not_depend_on_the_strength(name, built):
+    """Natural strength proposes an edit once and looks at it at several strengths under the same mask."""
+    weak, strong = (run(built(name), strength) for strength in (0.05, 0.5))
+    assert torch.equal(weak.mask, strong.mask)
+    assert (weak.attention is None) == (strong.attention is None)
+    assert weak.attention is None or torch.equal(weak.attention, strong.attention)
+
+
 def test_an_empty_mask_gives_the_source_bit_for_bit(name, built):
     method, repeated = built(name), toy.sources(SEEDS).repeat(2)
     edit = run(method)

@@ -104,6 +104,7 @@ def test_regions_without_positions_label_by_activations_alone():
 def test_the_paper_profile_holds_the_released_constants():
     paper = load_profile(CONFIGS / "ffhq.yaml")
     assert (paper.method.strength, paper.generator.blend_site, paper.generator.truncation) == (0.1, "64.conv1", 0.7)
+    assert paper.natural_strength.calibration is None, "the paper edits at one strength"
     assert (paper.blending.threshold, paper.blending.blur, paper.blending.sigma) == (0.8, 5, 1.1)
     assert paper.blending.straight_through and not paper.blending.binary
     regions = paper.regions

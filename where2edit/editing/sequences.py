@@ -28,11 +28,6 @@ class EarlierEdit:
     def of(cls, source: Source, edit: Edit) -> EarlierEdit:
         return cls({name: u - source.styles[name] for name, u in edit.styles.items()}, edit.mask)
 
-    def repeat(self, times: int) -> EarlierEdit:
-        """Every sample `times` times in a row."""
-        shift = {name: value.repeat_interleave(times, 0) for name, value in self.shift.items()}
-        return EarlierEdit(shift, self.mask.repeat_interleave(times, 0))
-
 
 def next_source(source: Source, edit: Edit) -> Source:
     """The source of the next edit: the blended canvas in place of the old one, styles as they were."""

@@ -9,7 +9,7 @@ The attention and its mask do not depend on the strength, and styles are affine 
 once, at the top of a ladder of strengths, and seen at each rung through the preview head; between two rungs their
 pictures are cross-faded, which costs next to nothing.
 
-Legend: n sources, m edits of each, B = n*m, K rungs, P strengths of the ladder with those between its rungs, s pixels
+Legend: n sources, m edits of each, B = n*m, P strengths of the ladder with those between its rungs, s pixels
 of a picture, D embedding width.
 """
 
@@ -23,7 +23,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from where2edit.core.records import Condition, Edit, Source
-from where2edit.editing.blended_walk import blended_sites
 from where2edit.editing.cosine_calibration import CosineCalibration, canvas_picture
 from where2edit.editing.sequences import EarlierEdit, combine_with_earlier
 from where2edit.methods.base import Method
@@ -96,17 +95,30 @@ class NaturalStrength:
 
         An edit with an empty mask, which changes nothing at any strength, gets the smallest one of the ladder.
         """
-        strengths = edit.mask.new_tensor(self.config.strengths())
+        config, strengths = self.config, edit.mask.new_tensor(self.config.strengths())
         edited = edit.mask.flatten(1).any(1, keepdim=True)  # [B,1]
         if not edited.any():
             return strengths[:1].expand(len(edit.mask), 1)
-        before, unedited = (each.repeat_interleave(condition.per_source, 0) for each in self.unedited(method, source))
-        repeated = source.repeat(condition.per_source)
-        pictures = self.faded(before, self.look(method, repeated.with_(image=before), edit, earlier))  # [B,P,3,s,s]
+        last, unedited = (each.repeat_interleave(condition.per_source, 0) for each in self.unedited(method, source))
+        repeated, rises = source.repeat(condition.per_source).with_(image=last), edit.mask.new_zeros(len(edit.mask), 0)
+        for rung in config.ladder:
+            seen = self.look(method, repeated, edit, earlier, rung)
+            rises = torch.cat([rises, self.rises(self.faded(last, seen), unedited, condition.h)], 1)
+            last = seen
+            # Once the share of its largest rise is enough, an edit has met its goal: higher rungs change nothing.
+            if (config.share * rises.amax(1, keepdim=True)[edited] >= config.rise).all():
+                break
+        found = natural(strengths[: rises.shape[1]], rises, config.rise, config.share)
+        return torch.where(edited, found, strengths[:1])
+
+    def rises(self, pictures: Tensor, unedited: Tensor, h: Tensor) -> Tensor:
+        """By how many standard deviations the cosine with h [B,D] is above the unedited's [B,D], in each picture.
+
+        pictures [B,P,3,s,s] -> [B,P].
+        """
         seen = F.normalize(self.encoder.image(pictures.flatten(0, 1)).float(), dim=1).unflatten(0, pictures.shape[:2])
-        h = F.normalize(condition.h.float(), dim=1)[:, None]  # [B,1,D]
-        rises = ((seen - unedited[:, None]) * h).sum(2) / self.calibration.spread(condition.h.float())[:, None]
-        return torch.where(edited, natural(strengths, rises, self.config.rise, self.config.share), strengths[:1])
+        gained = ((seen - unedited[:, None]) * F.normalize(h.float(), dim=1)[:, None]).sum(2)  # [B,P,D] -> [B,P]
+        return gained / self.calibration.spread(h.float())[:, None]
 
     def unedited(self, method: Method, source: Source) -> tuple[Tensor, Tensor]:
         """Pictures [n,3,s,s] of the sources as they are, and unit embeddings [n,D]; those of the last call are kept."""
@@ -119,31 +131,19 @@ class NaturalStrength:
             self._unedited = (source.image, picture, embedded)
         return self._unedited[1:]
 
-    def look(self, method: Method, source: Source, edit: Edit, earlier: tuple[EarlierEdit, ...]) -> Tensor:
-        """Pictures [B,K,3,s,s] of B edits at each rung, all made in one batch; source and edit have the length B."""
-        frozen, count, rungs = method.frozen, len(edit.mask), len(self.config.ladder)
-        sites = {site.name for site in blended_sites(frozen.generator, frozen.blend_site)}
-        # Only what the blend reads is repeated; the canvases of the tail are most of a source's memory.
-        needed = {name: value for name, value in source.features.items() if name in sites}
-        source = source.with_(features=needed).repeat(rungs)
-        factor = edit.mask.new_tensor(self.config.ladder).repeat(count)[:, None] / self.top  # [B*K,1]
-        tops = Edit(
-            styles={name: value.repeat_interleave(rungs, 0) for name, value in edit.styles.items()},
-            mask=edit.mask.repeat_interleave(rungs, 0),
-        )
-        before = tuple(one.repeat(rungs) for one in earlier)
-        render = partial(method.render, use_preview_head=frozen.preview_head is not None)
-        made = render(source, at_strength(source, tops, factor))
-        image = combine_with_earlier(render, source, made, before).image
+    def look(self, method: Method, source: Source, edit: Edit, earlier: tuple[EarlierEdit, ...], rung: float) -> Tensor:
+        """Pictures [B,3,s,s] of B edits at one rung of the ladder; source and edit have the length B."""
+        render = partial(method.render, use_preview_head=method.frozen.preview_head is not None)
+        made = render(source, at_strength(source, edit, edit.mask.new_full((len(edit.mask), 1), rung / self.top)))
+        image = combine_with_earlier(render, source, made, earlier).image
         assert image is not None  # it was rendered
-        return image.unflatten(0, (count, rungs))
+        return image
 
-    def faded(self, before: Tensor, rungs: Tensor) -> Tensor:
-        """Pictures before [B,3,s,s] and at the rungs [B,K,3,s,s] -> at all strengths of the ladder [B,P,3,s,s]."""
+    def faded(self, lower: Tensor, upper: Tensor) -> Tensor:
+        """Pictures [B,3,s,s] at two rungs -> the cross-faded ones between them, and the upper: [B,fades+1,3,s,s]."""
         parts = self.config.fades + 1
-        weight = torch.arange(1, parts + 1).to(before).view(-1, 1, 1, 1) / parts
-        lower = torch.cat([before[:, None], rungs[:, :-1]], 1)
-        return torch.lerp(lower[:, :, None], rungs[:, :, None], weight).flatten(1, 2)
+        weight = torch.arange(1, parts + 1).to(lower).view(-1, 1, 1, 1) / parts
+        return torch.lerp(lower[:, None], upper[:, None], weight)
 
 
 def natural(strengths: Tensor, rises: Tensor, rise: float, share: float) -> Tensor:
