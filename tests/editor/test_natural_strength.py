@@ -139,6 +139,7 @@ def test_pictures_between_the_rungs_are_cross_faded(chooser):
 def test_rungs_that_cannot_change_the_choice_are_not_looked_at(method, chooser, monkeypatch):
     sources, rungs, look = toy.sources(SEEDS), [], NaturalStrength.look
     edit, condition = proposed(method, sources)
+    edit = edit.with_(mask=torch.ones_like(edit.mask))
     monkeypatch.setattr(NaturalStrength, "look", lambda self, *what: rungs.append(what[-1]) or look(self, *what))
     whole = chooser.chosen(method, sources, edit, condition)
     assert tuple(rungs) == CONFIG.ladder

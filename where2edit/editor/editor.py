@@ -175,9 +175,8 @@ class Editor:
         for text in filter(None, (step.prompt, step.where)):
             if (words := len(text.split())) > MAX_WORDS:
                 raise ValueError(f"a prompt has {words} words, at most {MAX_WORDS} are read; use --long to split it")
-        strength = self.strength(step)
-        if strength == AUTO:
-            strength = self.natural.top
+        asked = self.strength(step)
+        strength = self.natural.top if asked == AUTO and self.natural is not None else float(asked)
         condition = self.conditions.of([step.prompt], strength, None if step.where is None else [step.where])
         condition = replace(condition, threshold=step.threshold)
         if step.reference is not None:

@@ -57,9 +57,9 @@ class Recipe:
 
     def chosen(self) -> list[float] | None:
         """The strengths of the results, one for each step; None before an edit, and for recipes of earlier versions."""
-        found = [result.get("strength") for result in self.results]
-        known = len(found) == len(self.steps) and all(isinstance(s, float | int) and abs(s) <= 1 for s in found)
-        return found if known else None
+        found = (result.get("strength") for result in self.results)
+        numbers = [float(value) for value in found if isinstance(value, float | int) and abs(value) <= 1]
+        return numbers if len(numbers) == len(self.results) == len(self.steps) else None
 
     def write(self, path: Path) -> None:
         """Write as JSON, whole or not at all."""
