@@ -279,7 +279,7 @@ def test_rows_edit_at_natural_strength_beside_one_of_a_number(toy, tmp_path):
     names = ("id_arcface", "success_train_encoder")
     chosen = [
         protocol(rows=rows, metrics=names, tests=()),
-        protocol(name="chain", kind="sequential", n=1, rows=rows, metrics=("id_arcface",), tests=()),
+        protocol(name="chain", kind="sequential", n=1, rows=rows, metrics=("drift",), tests=()),
         protocol(name="curve", kind="strength", strengths=(0.4,), n=1, rows=rows[2:], metrics=("lpips",), tests=()),
         protocol(name="clock", kind="time", n=1, rows=rows[1:], metrics=("run_time",), tests=()),
     ]
@@ -288,6 +288,7 @@ def test_rows_edit_at_natural_strength_beside_one_of_a_number(toy, tmp_path):
     found, plain = figures(tmp_path / "a"), figures(tmp_path / "b")
     old, ours = (found[label, "id_arcface", None, s]["value"] for label, s in (("old", 0.1), ("ours", "auto")))
     assert old == plain["ours", "id_arcface", None, 0.1]["value"] and ours != old
+    assert ("ours", "drift", None, "auto") in found and ("old", "drift", None, 0.1) in found
     assert ("ours", "lpips", None, 0.4) in found, "a protocol's own strengths stay numbers"
     times = figures(tmp_path / "a", "times.jsonl")
     assert times["ours", "run_time", None, "auto"]["value"] > 0 and times["old", "run_time", None, 0.1]["value"] > 0
