@@ -34,7 +34,8 @@ spread scripts/train.py --config "$CONFIG" --out "$OUT/train" "${DEVICE[@]}" ${S
 [ "$PROFILE" = toy ] && echo "done: a random generator has no faces to edit" && exit
 
 echo "4. a brief evaluation into $OUT/evaluation"
-"$PY" scripts/evaluate.py --config "$CONFIG" --weights "$EDITOR" --table editor --n 4 --out "$OUT/evaluation" "${DEVICE[@]}"
+"$PY" scripts/evaluate.py --config "$CONFIG" --weights "$EDITOR" --table editor --n 4 --natural-faces 0 \
+    --out "$OUT/evaluation" "${DEVICE[@]}"
 
 echo "5. ten prompts on four faces into $OUT/edits"
 "$PY" scripts/contact_sheet.py --config "$CONFIG" --weights "$EDITOR" --seeds 0-3 --masks --out "$OUT/edits/sheet.png" "${DEVICE[@]}" \

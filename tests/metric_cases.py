@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from where2edit.backbones.face_parsing import CLASSES, region_mask
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.evaluation.metrics.edit_batch import AnalysedImages, EditBatch
+from where2edit.evaluation.natural_faces import NaturalFaces
 from where2edit.evaluation.networks import MetricNetworks
 
 R = 64
@@ -28,6 +29,8 @@ class RandomFeatures(torch.nn.Module):
 
 
 class Encoder:
+    dim = 16
+
     def __init__(self, seed):
         self.features = RandomFeatures(16, seed)
 
@@ -77,6 +80,7 @@ def make_networks(**given):
             "lpips": Distance(),
             "judge": Judge(),
             "train_encoder": Encoder(4),
+            "natural_faces": natural_faces(),
             "heldout_encoder": Encoder(5),
         }
         | given
@@ -88,6 +92,13 @@ class Judge(RandomFeatures):
 
     def __init__(self):
         super().__init__(3, 8)
+
+
+def natural_faces(n=240):
+    """Stands for unedited faces: random answers, by which a third of them has each concept and a third lacks it."""
+    draw = torch.Generator().manual_seed(11)
+    features, logits, embeddings = (torch.randn(n, width, generator=draw) for width in (2048, 3, 16))
+    return NaturalFaces(Judge.names, features.abs(), 4 * logits, F.normalize(embeddings, dim=1))
 
 
 class RandomLogits(torch.nn.Module):

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 import torch
 from evaluation_cases import ORACLE, PROMPTS, ROWS, options, protocol
-from metric_cases import make_networks
+from metric_cases import Judge, make_networks
 from toy_cases import openai_net
 
 from where2edit.commands.evaluate import build_parser
@@ -20,10 +20,12 @@ from where2edit.editing.cosine_calibration import measure
 from where2edit.editor.build import build_conditions, build_encoder, build_frozen, build_generator
 from where2edit.editor.profile import load_profile
 from where2edit.evaluation import evaluate as evaluation
-from where2edit.evaluation import heldout, tables, workers
+from where2edit.evaluation import heldout, natural_faces, tables, workers
 from where2edit.evaluation import networks as evaluation_networks
+from where2edit.evaluation.concepts import Asked
 from where2edit.evaluation.edit_maker import source_to_blend_site
 from where2edit.evaluation.figures import average
+from where2edit.evaluation.metrics import natural as natural_metrics
 from where2edit.evaluation.metrics.intervals import Interval
 from where2edit.evaluation.options import EvaluationOptions
 from where2edit.evaluation.protocols import Goal, Row
@@ -294,6 +296,11 @@ def test_rows_edit_at_natural_strength_beside_one_of_a_number(toy, tmp_path):
     assert times["ours", "run_time", None, "auto"]["value"] > 0 and times["old", "run_time", None, 0.1]["value"] > 0
     page = (tmp_path / "a" / "report.md").read_text()
     assert "first seed 500, strength auto (natural) (*old* 0.1)." in page
+    crossed = [protocol(rows=rows, metrics=names, tests=(), crossed=True, n=1)]
+    run((calibrated, encoder), tmp_path / "c", crossed)
+    page, found = (tmp_path / "c" / "report.md").read_text(), figures(tmp_path / "c")
+    value = tables.number("id_arcface", found["ours", "id_arcface", "big nose", "auto"]["value"])
+    assert "*ours*, prompt by prompt" in page and f"| big nose | {value} |" in page
     assert "first seed 500, strength 0.1." in (tmp_path / "b" / "report.md").read_text()
 
 
@@ -302,6 +309,57 @@ def test_a_row_at_natural_strength_without_a_calibration_is_left_out(toy, tmp_pa
     run(toy, tmp_path, rows=rows, n=1)
     assert (
         "Row *natural* was left out: its strength is auto, and the profile has no calibration"
+        in (tmp_path / "report.md").read_text()
+    )
+
+
+class DecidedJudge(Judge):
+    """The stand-in judge with larger logits, by which many faces have and many lack each concept."""
+
+    def forward(self, images):
+        return 40 * super().forward(images)
+
+
+def test_edits_are_compared_with_natural_examples(toy, tmp_path, monkeypatch):
+    """Natural faces are made once; of two prompts one asks for what too few of them have, and is left out."""
+    monkeypatch.setenv("WHERE2EDIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(natural_metrics, "FEWEST", 10)
+    monkeypatch.setattr(natural_faces, "SHARD", 40)
+    profile, encoder = toy
+    networks = make_networks(train_encoder=encoder, judge=DecidedJudge())
+    prompts = tuple(
+        replace(prompt, concept=concept) for prompt, concept in zip(PROMPTS, ("Smiling", "-Smiling", None), strict=True)
+    )
+    names = ("judge_after", "kid_vs_natural", "kid_vs_natural_floor", "overshoot")
+    changes = {"crossed": True, "prompts": prompts, "metrics": names, "tests": (), "paper": {}, "rows": ROWS[::2]}
+    chosen = [protocol(**changes), protocol(name="curve", kind="strength", strengths=(0.05, 0.4), n=3, **changes)]
+    asked = options(n=3, natural_faces=40)
+    evaluation.evaluate(profile, chosen, tmp_path / "out", encoder, networks, asked)
+    examples = {
+        text: len(networks["natural_faces"].examples(Asked(2, s))) for text, s in (("blond hair", 1), ("red lips", -1))
+    }
+    enough = [text for text, count in examples.items() if count >= 10]
+    assert len(networks["natural_faces"]) == 40 and enough, examples
+    page, found = (tmp_path / "out" / "report.md").read_text(), figures(tmp_path / "out")
+    for text in [prompt.text for prompt in prompts]:
+        for name in names[1:]:
+            assert (found["ours", name, text, 0.1]["value"] is not None) == (text in enough)
+    left_out = ", ".join(prompt.text for prompt in prompts if prompt.text not in enough)
+    assert f"- `overshoot` leaves out {left_out}: fewer than" in page
+    assert "looked for among 40 unedited generated faces, first seed 500000" in page
+    assert f"| {enough[0]}, 0.4 |" in page and (tmp_path / "out" / "curve.png").is_file()
+    assert len(list((tmp_path / "cache" / "natural-faces").rglob("*.safetensors"))) == 1
+    with pytest.raises(ValueError, match="--seed 500003 with 3 sources meets"):
+        evaluation.evaluate(profile, chosen, tmp_path / "out", encoder, networks, replace(asked, seed=500_003))
+
+
+def test_without_natural_faces_their_metrics_are_left_out(toy, tmp_path):
+    networks = make_networks(train_encoder=toy[1])
+    networks._ready.pop("natural_faces")
+    chosen = [protocol(metrics=("id_arcface", "kid_vs_natural"), tests=(), paper={}, rows=ROWS[::2])]
+    evaluation.evaluate(toy[0], chosen, tmp_path, toy[1], networks, options(n=1))
+    assert (
+        "`kid_vs_natural` was left out: ask for natural examples with `--natural-faces`"
         in (tmp_path / "report.md").read_text()
     )
 

@@ -159,6 +159,7 @@ def test_only_images_that_lacked_the_attribute_count():
     gain = (after - before)[lacking]
     assert figure("judge_gain_lacking", batch) == pytest.approx(float(gain.mean()), rel=1e-4)
     assert figure("success_judge_lacking", batch) == pytest.approx(float((gain > 0).float().mean()))
+    assert figure("reached_judge_lacking", batch) == pytest.approx(float((after[lacking] >= 0.5).float().mean()))
 
 
 def test_unasked_changes_leave_out_what_is_asked_and_implied():

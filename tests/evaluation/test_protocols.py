@@ -69,7 +69,7 @@ def test_protocol_errors(changes, message):
 def test_command_errors(tmp_path):
     assert protocols.load("2").name == "table2"
     everything = [table.name for table in protocols.select(["all", "masks"])]
-    assert sorted([*everything, "editor"]) == sorted(protocols.names()) and everything[0] == "table1"
+    assert sorted([*everything, "editor", "editor_strength"]) == sorted(protocols.names()) and everything[0] == "table1"
     assert [table.name for table in protocols.select(["editor", "1"])] == ["editor", "table1"]
     with pytest.raises(ValueError, match="unknown table 'mask'; did you mean 'masks'"):
         protocols.load("mask")
@@ -78,6 +78,7 @@ def test_command_errors(tmp_path):
     with pytest.raises(ValueError, match="at least 1"):
         SamplingPlan.of(protocol(), options(n=-1))
     assert tables.number("success_train_encoder", 0.9872) == "98.72 %"
+    assert tables.number("fid_vs_unedited", float("nan")) == "–", "one image has no FID"
     assert MethodConfig().name == "where2edit"
 
 

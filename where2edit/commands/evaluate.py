@@ -31,7 +31,8 @@ def main(help_text: str) -> None:
 def build_parser(help_text: str) -> ArgumentParser:
     """The parser of scripts/evaluate.py."""
     parser = new_parser(help_text)
-    tables = f"1 to 4, all (every table but editor), or one of: {', '.join(protocols.names())}; may be repeated"
+    known = ", ".join(protocols.names())
+    tables = f"1 to 4, all (every table but editor and editor_strength), or one of: {known}; may be repeated"
     parser.add_argument("--table", action="append", required=True, help=tables)
     parser.add_argument("--row", action="append", default=[], help="only this row of the tables; may be repeated")
     parser.add_argument(
@@ -42,6 +43,11 @@ def build_parser(help_text: str) -> ArgumentParser:
     )
     parser.add_argument("--heldout", help="text-image encoder that no training saw: NAME[:MODEL][:WEIGHTS or FILE]")
     parser.add_argument("--inception-logits", type=Path, help="torch-fidelity's Inception file, for inception_score")
+    words = (
+        "unedited faces among which kid_vs_natural and overshoot look for natural examples; kept for every later run"
+    )
+    words += ", 0 leaves those metrics out (default: %(default)s)"
+    parser.add_argument("--natural-faces", type=int, default=EvaluationOptions.natural_faces, help=words)
     parser.add_argument("--real", type=Path, help="folder of real photos, for fid_vs_real")
     parser.add_argument(
         "--batch", type=int, default=EvaluationOptions.batch, help="sources edited together (default: %(default)s)"

@@ -79,7 +79,7 @@ class EditMaker:
         return method.latents(method.frozen.generator.sample_z([seed + i for i in chunk]), self.truncation)
 
     def _condition(self, row: BuiltRow, asked: PromptBatch) -> Condition:
-        """The condition of one prompt for each source; edits at natural strength are proposed at its top."""
+        """The condition of one prompt for each source; natural strength has its own."""
         strength = asked.strength if asked.strength is not None else proposed_with(row)
         return self.conditions.of([prompt.text for prompt in asked.prompts], strength)
 
@@ -110,8 +110,8 @@ class EditMaker:
 
 
 def proposed_with(row: BuiltRow) -> float:
-    """The strength that the edits of a row are proposed with: its own, or the top of natural strength's ladder."""
-    return row.strength if row.natural is None else row.natural.top
+    """The strength that the edits of a row are proposed with: its own, or the one that natural strength scales."""
+    return row.strength if row.natural is None else row.natural.proposed
 
 
 def edited(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from where2edit.editor.profile import Profile
 from where2edit.editor.weights import editor_sha256
 from where2edit.evaluation import report, workers
 from where2edit.evaluation.figures import finished_table
+from where2edit.evaluation.metrics import METRICS
+from where2edit.evaluation.natural_faces import NaturalFaceStore, check_seeds
 from where2edit.evaluation.networks import MetricNetworks, build_networks
 from where2edit.evaluation.options import EvaluationOptions
 from where2edit.evaluation.protocols import Protocol
@@ -21,6 +24,7 @@ from where2edit.evaluation.rows import RowBuilder
 from where2edit.evaluation.runner import ProtocolRunner
 from where2edit.evaluation.samples import SamplingPlan
 from where2edit.evaluation.table import PlannedTable
+from where2edit.files.assets import cache_folder
 from where2edit.files.fingerprints import commit, config_digest
 from where2edit.text_image.base import TextImage
 
@@ -61,26 +65,49 @@ def evaluate(
     frozen = build_frozen(profile, encoder, networks.device)
     builder = RowBuilder(profile, frozen, networks, options)
     tables = [builder.plan(protocol, SamplingPlan.of(protocol, options)) for protocol in protocols]
-    measure(runner, tables, workers.process_count(options.processes, str(networks.device)))
+    processes = workers.process_count(options.processes, str(networks.device))
+    torch.set_num_threads(1)
+    if options.natural_faces and networks.has("judge") and needed("natural_faces", protocols):
+        check_seeds([table.plan for table in tables], options.natural_faces)
+        # In the cache, since every evaluation of this generator can read them.
+        folder_of_all, truncation = cache_folder() / "natural-faces", profile.generator.truncation
+        store = NaturalFaceStore(folder_of_all, frozen.generator, networks, options.natural_faces, truncation)
+        give_natural_faces(networks, store, processes)
+    measure(runner, tables, processes)
     if distributed.rank():
         return []
     finished = [finished_table(runner, table) for table in tables]
     return report.write(folder, runner, finished, provenance_of(profile, options.heldout))
 
 
+def needed(network: str, protocols: list[Protocol]) -> bool:
+    """Whether a metric of the protocols reads the network of that name."""
+    return any(network in METRICS.get(name).needs for protocol in protocols for name in protocol.metrics)
+
+
+def give_natural_faces(networks: MetricNetworks, store: NaturalFaceStore, processes: int) -> None:
+    """Make the natural faces that are missing, shared between processes, and give them to the metrics."""
+    in_shares(store.make, processes)
+    networks.give("natural_faces", store.read())
+
+
 def measure(runner: ProtocolRunner, tables: list[PlannedTable], processes: int) -> None:
     """Measure the tables, shared between processes; those of kind "time" come last, in one process of one thread."""
     timed = [table for table in tables if table.protocol.kind == "time"]
     shared = [table for table in tables if table.protocol.kind != "time"]
-    torch.set_num_threads(1)
     runner.prepare(tables)
-    if distributed.active():
-        runner.run(shared, distributed.rank(), distributed.world())
-        dist.barrier()
-    else:
-        workers.share(partial(runner.run, shared), processes)
+    in_shares(partial(runner.run, shared), processes)
     if not distributed.rank():
         runner.run(timed)
+
+
+def in_shares(work: Callable[[int, int], None], processes: int) -> None:
+    """Run work(number, count) in each of the processes that torchrun started, or else that are forked here."""
+    if distributed.active():
+        work(distributed.rank(), distributed.world())
+        dist.barrier()
+    else:
+        workers.share(work, processes)
 
 
 def provenance_of(profile: Profile, heldout: str | None) -> report.Provenance:

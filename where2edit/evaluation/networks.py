@@ -36,7 +36,8 @@ class MetricNetworks:
     """Frozen networks by name, each loaded when it is first read.
 
     `given` adds to or replaces the loaders above: networks (or any values) under their names, such as
-    "train_encoder" and "heldout_encoder" (text-image encoders), "inception_logits" and "real_features" ([M,2048]).
+    "train_encoder" and "heldout_encoder" (text-image encoders), "inception_logits", "real_features" ([M,2048]) and
+    "natural_faces" (NaturalFaces).
     """
 
     def __init__(self, given: Mapping[str, object] | None = None, device: torch.device | str = "cpu"):

@@ -17,4 +17,5 @@ class EvaluationOptions:
     processes: int | None = None  # on a CPU; None: one for each core that has memory enough
     heldout: str | None = None  # text-image encoder that no training saw: NAME[:MODEL][:WEIGHTS or FILE]
     inception_logits: Path | None = None  # torch-fidelity's Inception file, which inception_score needs
+    natural_faces: int = 4000  # unedited faces among which natural examples are looked for; 0: metrics go without
     real: Path | None = None  # folder of real photos, which fid_vs_real needs

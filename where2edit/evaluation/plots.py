@@ -1,23 +1,28 @@
-"""Plots of a report: gain of the cosine against change outside the region, and mask IoU of every prompt."""
+"""Plots of a report: what strength gains and costs, over all prompts and for each, and mask IoU of every prompt."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from where2edit.evaluation.figures import by_prompt, read_metrics
+from where2edit.evaluation.metrics.intervals import Interval
 from where2edit.evaluation.runner import ProtocolRunner
 from where2edit.evaluation.table import Figure, PlannedTable
 from where2edit.files.atomic import atomic_write
 
+NATURAL = ("judge_after", "kid_vs_natural")  # x and y of the curves of prompts
+FLOOR = "kid_vs_natural_floor"
+COLUMNS = 5  # of small multiples
 
-def _figure():
+
+def _figure(width: float = 6, height: float = 4):
     """An empty figure that needs no display and always looks the same."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
 
-    figure = Canvas(figsize=(6, 4), dpi=120, layout="constrained")
+    figure = Canvas(figsize=(width, height), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
-    return figure, figure.add_subplot()
+    return figure
 
 
 def _save(figure, path: Path) -> Path:
@@ -30,7 +35,8 @@ def _save(figure, path: Path) -> Path:
 def strength_curves(figures: list[Figure], path: Path) -> Path:
     """One curve per row: mean difference outside the region against the gain of the cosine, over strengths."""
     value = {(f.row, f.strength, f.metric): f.interval.value for f in figures if f.prompt is None and f.interval}
-    figure, axes = _figure()
+    figure = _figure()
+    axes = figure.add_subplot()
     for row in dict.fromkeys(f.row for f in figures):
         points = []
         for strength in dict.fromkeys(f.strength for f in figures if f.row == row):
@@ -47,9 +53,51 @@ def strength_curves(figures: list[Figure], path: Path) -> Path:
     return _save(figure, path)
 
 
+def prompt_curves(figures: list[Figure], path: Path) -> Path | None:
+    """Small multiples, one for each prompt: KID to natural examples against the judge's probability, over strengths.
+
+    The band is what natural examples themselves score. None where no prompt has such a figure.
+    """
+    found = {(f.prompt, f.row, f.strength, f.metric): f.interval for f in figures if f.prompt and f.interval}
+    prompts = list(dict.fromkeys(prompt for prompt, _, _, metric in found if metric == NATURAL[1]))
+    if not prompts:
+        return None
+    height = -(-len(prompts) // COLUMNS)
+    figure = _figure(2.6 * COLUMNS, 2.2 * height + 0.6)
+    grid = figure.subplots(height, COLUMNS, squeeze=False).flat
+    for axes, prompt in zip(grid, prompts, strict=False):
+        _prompt_curve(axes, {key[1:]: interval for key, interval in found.items() if key[0] == prompt})
+        axes.set_title(prompt, fontsize=8)
+        axes.tick_params(labelsize=6)
+    for axes in grid[len(prompts) :]:
+        axes.remove()
+    figure.supxlabel("probability of the attribute, by the judge", fontsize=8)
+    figure.supylabel("KID to natural examples", fontsize=8)
+    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, fontsize=8)
+    return _save(figure, path)
+
+
+def _prompt_curve(axes, found: dict[tuple[str, float | None, str], Interval]) -> None:
+    """One curve per row into the axes of a prompt; found: interval of each (row, strength, metric)."""
+    for row in dict.fromkeys(row for row, _, _ in found):
+        points = []
+        for strength in dict.fromkeys(s for name, s, _ in found if name == row):
+            pair = [found.get((row, strength, metric)) for metric in NATURAL]
+            if all(pair):
+                points.append((pair[0].value, pair[1].value, strength))
+        axes.plot([p[0] for p in points], [p[1] for p in points], marker="o", markersize=3, label=row)
+        for x, y, strength in points if len({point[:2] for point in points}) > 1 else ():
+            axes.annotate(f"{strength:g}", (x, y), textcoords="offset points", xytext=(3, 3), fontsize=5)
+    floor = next((interval for (_, _, metric), interval in found.items() if metric == FLOOR), None)
+    if floor:
+        axes.axhspan(floor.low, floor.high, color="0.85", label="natural examples")
+    axes.set_xlim(-0.05, 1.05)
+
+
 def region_bars(runner: ProtocolRunner, table: PlannedTable, path: Path) -> Path:
     """Mask IoU of every prompt, one group of bars per row."""
-    figure, axes = _figure()
+    figure = _figure()
+    axes = figure.add_subplot()
     protocol = table.protocol
     width = 0.8 / len(table.rows)
     for number, row in enumerate(table.rows):

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from where2edit.evaluation.goals import goal_table
 from where2edit.evaluation.metrics import METRICS
+from where2edit.evaluation.natural_faces import FIRST_SEED
+from where2edit.evaluation.protocols import Protocol
 from where2edit.evaluation.runner import ProtocolRunner
 from where2edit.evaluation.sample_sheet import sample_sheet
 from where2edit.evaluation.significance import significance_sentences
@@ -23,6 +25,7 @@ LACKING = {
     "heldout_encoder": "name a text-image encoder that no training saw with `--heldout`",
     "real_features": "give a folder of real photos with `--real`",
     "inception_logits": "give the classifier of the Inception network with `--inception-logits`",
+    "natural_faces": "ask for natural examples with `--natural-faces`",
     "judge": "the judge's weights are not here; train them with scripts/train_judge.py",
 }
 
@@ -79,6 +82,7 @@ def section(folder: Path, runner: ProtocolRunner, table: Table) -> str:
     if protocol.goals:
         lines += goal_table(table)
     lines += [f"- `{name}`: {METRICS.get(name).protocol}." for name in runner.metrics(protocol)]
+    lines += natural_sentence(runner, protocol) + prompts_without_figure(table)
     missing = runner.unavailable(protocol)
     lines += [f"- `{name}` was left out: {LACKING.get(need, f'there is no {need}')}." for name, need in missing.items()]
     lines += [f"- Row *{label}* was left out: {reason}." for label, reason in table.left_out.items()]
@@ -108,6 +112,23 @@ def strength_words(table: Table) -> str:
     return f", strength {known[last]}" + (f" ({others})" if others else "")
 
 
+def natural_sentence(runner: ProtocolRunner, protocol: Protocol) -> list[str]:
+    """Where natural examples come from, for a table with a metric that reads them."""
+    if not any("natural_faces" in METRICS.get(name).needs for name in runner.metrics(protocol)):
+        return []
+    faces = len(runner.networks["natural_faces"])
+    return [f"- Natural examples were looked for among {faces} unedited generated faces, first seed {FIRST_SEED}."]
+
+
+def prompts_without_figure(table: Table) -> list[str]:
+    """One line for each metric that the last row lacks for some prompts."""
+    last, found = table.rows[-1].label, {}
+    for f in table.figures:
+        if f.row == last and f.prompt is not None and f.interval is None:
+            found.setdefault(f.metric, {})[f.prompt] = None
+    return [f"- `{name}` leaves out {', '.join(p)}: {METRICS.get(name).absent}." for name, p in found.items()]
+
+
 def records(table: Table, provenance: Provenance) -> list[dict]:
     """One JSON object for each figure."""
     lines = []
@@ -125,7 +146,10 @@ def illustrate(folder: Path, runner: ProtocolRunner, table: Table) -> list[Path]
 
     kind, stem = table.protocol.kind, table.protocol.name
     paths = []
-    if kind == "strength":
+    if kind == "strength" and table.plan.crossed and "kid_vs_natural" in runner.metrics(table.protocol):
+        curves = plots.prompt_curves(table.figures, folder / f"{stem}.png")
+        paths += [curves] if curves else []
+    elif kind == "strength":
         paths.append(plots.strength_curves(table.figures, folder / f"{stem}.png"))
     if kind == "masks" and "mask_iou" in runner.metrics(table.protocol):
         paths.append(plots.region_bars(runner, table, folder / f"{stem}.png"))

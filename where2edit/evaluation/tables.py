@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 
 from where2edit.evaluation.metrics import METRICS
 from where2edit.evaluation.metrics.intervals import Interval
 from where2edit.evaluation.table import Figure, Table
 
-IN_PER_CENT = ("success", "changed_outside", "mask_on")  # metrics whose names begin so are shares
+# Metrics whose names begin so are shares.
+IN_PER_CENT = ("success", "reached", "changed_outside", "mask_on", "overshoot")
 ARROWS = {True: " ↑", False: " ↓", None: ""}  # by whether higher is better
 
 
@@ -46,16 +48,21 @@ def strength_table(table: Table) -> list[str]:
 
 
 def prompt_table(table: Table) -> list[str]:
-    """One line for each prompt, of the table's last row; a figure over fewer samples than the others says so."""
-    last = table.rows[-1].label
-    mine = {(f.metric, f.prompt): f for f in table.figures if f.row == last and f.prompt is not None}
-    names = list(dict.fromkeys(metric for metric, _ in mine))
+    """One line for each prompt (and strength) of the table's last row.
+
+    A figure over fewer samples than the others says so.
+    """
+    last, several = table.rows[-1].label, table.protocol.strengths
+    mine = {(f.metric, f.prompt, f.strength): f for f in table.figures if f.row == last and f.prompt is not None}
+    names = list(dict.fromkeys(metric for metric, _, _ in mine))
     whole = max((f.interval.n for f in mine.values() if f.interval), default=0)
     lines = [f"*{last}*, prompt by prompt (n = {whole} unless another is given):\n"]
     lines += ["| prompt | " + " | ".join(names) + " |", "|" + "---|" * (len(names) + 1)]
-    for prompt in table.protocol.prompts:
-        cells = [_prompt_cell(mine[name, prompt.text], whole) for name in names]
-        lines.append(f"| {prompt.text} | " + " | ".join(cells) + " |")
+    texts = (prompt.text for prompt in table.protocol.prompts)
+    for prompt, strength in product(texts, several or (table.rows[-1].strength,)):
+        cells = [_prompt_cell(mine[name, prompt, strength], whole) for name in names]
+        label = f"{prompt}, {strength:g}" if several else prompt
+        lines.append(f"| {label} | " + " | ".join(cells) + " |")
     return [*lines, ""]
 
 
@@ -70,7 +77,9 @@ def _prompt_cell(figure: Figure, whole: int) -> str:
 
 
 def number(metric: str, value: float) -> str:
-    """A figure in four significant digits, shares in per cent."""
+    """A figure in four significant digits, shares in per cent; a dash where it is not defined (nan)."""
+    if math.isnan(value):
+        return "–"
     if metric.startswith(IN_PER_CENT):
         return f"{100 * value:.2f} %"
     return f"{value:.4g}" if abs(value) > 5e-9 else "0"

@@ -6,6 +6,7 @@ Legend: B edits of a batch, N edits so far, n of them that count, K numbers that
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -28,6 +29,7 @@ class Metric(ABC):
     width: int = 1  # K
     reads_regions: bool = False  # whether it needs the regions that the prompt names
     of_set: bool = False  # the figure is of the set as a whole (such as FID), not a mean; its bootstrap is centred
+    absent: str = "no sample counts"  # why a prompt may have no figure
 
     def __init__(self, networks: MetricNetworks | None = None):
         self.networks = networks or MetricNetworks()
@@ -50,6 +52,16 @@ class Metric(ABC):
     def figure(self, values: Tensor) -> float:
         """The figure of measured numbers [N,K] in double precision; by default the mean of their scores."""
         return float(self.scores(values).mean())
+
+    def figure_of_rows(self, values: Tensor) -> Callable[[Tensor], float]:
+        """The figure of any choice of the measured rows [N,K], by their numbers; what choices share is computed once.
+
+        A row may be chosen several times: so a bootstrap draws.
+        """
+        if self.of_set:
+            return lambda rows: self.figure(values[rows])
+        scores = self.scores(values)
+        return lambda rows: float(scores[rows].mean())
 
     def detail(self, values: Tensor) -> str:
         """A few words that a report puts beside the figure of measured numbers [N,K]; "" for none."""
@@ -98,4 +110,6 @@ class Metric(ABC):
 
     def interval(self, replicates: int = 200, seed: int = 0, level: float = 0.95) -> Interval:
         """Bootstrap interval of `compute` over samples."""
-        return bootstrap(self.valid_values(), self.figure, replicates, seed, level, centred=self.of_set)
+        values = self.valid_values()
+        figure = self.figure_of_rows(values)
+        return bootstrap(torch.arange(len(values)), figure, replicates, seed, level, centred=self.of_set)

@@ -32,7 +32,7 @@ def bootstrap(
     level: float = 0.95,
     centred: bool = False,
 ) -> Interval:
-    """Percentile bootstrap (Efron 1979) of `figure` over the N rows of values [N,K], drawn with replacement.
+    """Percentile bootstrap (Efron 1979) of `figure` over the N rows of values [N,...], drawn with replacement.
 
     A distance between sets, such as FID, is biased upwards by the rows that a replicate repeats: `centred` moves the
     replicates so that their mean is the figure. One row gives nan as both ends: a single sample has no spread. Raises

@@ -10,43 +10,27 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from where2edit.core.registry import nearest
+from where2edit.evaluation.concepts import Asked
 from where2edit.evaluation.metrics import METRICS
 from where2edit.evaluation.metrics.base import Metric
-from where2edit.evaluation.metrics.edit_batch import EditBatch
+from where2edit.evaluation.metrics.edit_batch import AnalysedImages, EditBatch
 from where2edit.evaluation.metrics.implied import exempt
 from where2edit.evaluation.networks import MetricNetworks
 
 NAMED = 3  # concepts that a report names: those that change most
 
 
+def log_odds(view: AnalysedImages, concepts: tuple[str | None, ...]) -> Tensor:
+    """The judge's log-odds of what each of B prompts asks for: [B]; nan without a concept."""
+    names, judged = view.networks["judge"].names, view.judged
+    nothing = judged.new_full((), torch.nan)
+    asked = [None if concept is None else Asked.of(concept, names) for concept in concepts]
+    return torch.stack([nothing if a is None else a.log_odds(judged[i]) for i, a in enumerate(asked)])
+
+
 def probabilities(batch: EditBatch) -> Tensor:
     """Probability of what each prompt asks for, before and after the edit: [B,2]; nan without a concept."""
-    names = batch.before.networks["judge"].names
-    rows = [_column(concept, names) for concept in batch.concepts]
-    values = []
-    for view in (batch.before, batch.after):
-        p = view.judged.sigmoid()
-        values.append(torch.stack([_asked(p[i], row) for i, row in enumerate(rows)]))
-    return torch.stack(values, 1)
-
-
-def _column(concept: str | None, names: tuple[str, ...]) -> tuple[int, bool] | None:
-    """Which output a concept is and whether it should be absent; None stays None."""
-    if concept is None:
-        return None
-    name = concept.removeprefix("-")
-    if name not in names:
-        raise ValueError(f"the judge knows no concept '{name}'; {nearest(name, names)}")
-    return names.index(name), concept.startswith("-")
-
-
-def _asked(p: Tensor, row: tuple[int, bool] | None) -> Tensor:
-    """The probability of what is asked for, from the judge's probabilities [C] of one image."""
-    if row is None:
-        return torch.full((), torch.nan).to(p)
-    column, absent = row
-    return 1 - p[column] if absent else p[column]
+    return torch.stack([log_odds(view, batch.concepts).sigmoid() for view in (batch.before, batch.after)], 1)
 
 
 class Judged(Metric):
@@ -79,6 +63,14 @@ class JudgeGain(Judged):
         return values[:, 1] - values[:, 0]
 
 
+@METRICS.register("judge_after")
+class JudgeAfter(Judged):
+    protocol = "mean probability of the named attribute after the edit, as the judge sees it"
+
+    def scores(self, values: Tensor) -> Tensor:
+        return values[:, 1]
+
+
 class Lacking(Judged):
     """A judge's metric over only those images that lacked what was asked for: its probability was below one half."""
 
@@ -90,6 +82,16 @@ class Lacking(Judged):
 @METRICS.register("success_judge_lacking")
 class SuccessJudgeLacking(Lacking, SuccessJudge):
     protocol = "share of the images lacking the named attribute (judge below 0.5) in which its probability rises"
+
+
+@METRICS.register("reached_judge_lacking")
+class ReachedJudgeLacking(Lacking):
+    protocol = (
+        "share of the images lacking the named attribute (judge below 0.5) in which the judge finds it afterwards"
+    )
+
+    def scores(self, values: Tensor) -> Tensor:
+        return (values[:, 1] >= 0.5).double()
 
 
 @METRICS.register("judge_gain_lacking")

@@ -31,13 +31,22 @@ def kernel_distance(a: Tensor, b: Tensor) -> float:
     return float(torch.stack([_discrepancy(a[pick], b[pick]) for pick in picks]).mean())
 
 
-def _discrepancy(a: Tensor, b: Tensor) -> Tensor:
-    """Mean over i != j of k(a_i, a_j) + k(b_i, b_j) - k(a_i, b_j) - k(b_i, a_j)."""
+def kernel(a: Tensor, b: Tensor) -> Tensor:
+    """The kernel of every row of a [N,D] with every row of b [M,D]: [N,M]."""
     from torchmetrics.image.kid import poly_kernel
 
-    cross = poly_kernel(a, b)
-    terms = poly_kernel(a, a) + poly_kernel(b, b) - cross - cross.T
-    return (terms.sum() - terms.diagonal().sum()) / (len(a) * (len(a) - 1))
+    return poly_kernel(a, b)
+
+
+def _discrepancy(a: Tensor, b: Tensor) -> Tensor:
+    """Mean over i != j of k(a_i, a_j) + k(b_i, b_j) - k(a_i, b_j) - k(b_i, a_j)."""
+    cross = kernel(a, b)
+    return mean_of_pairs(kernel(a, a) + kernel(b, b) - cross - cross.T)
+
+
+def mean_of_pairs(square: Tensor) -> Tensor:
+    """The mean over i != j of a matrix [N,N], N > 1."""
+    return (square.sum() - square.diagonal().sum()) / (len(square) * (len(square) - 1))
 
 
 @METRICS.register("kid_vs_unedited")
