@@ -25,4 +25,4 @@ def protocol(**changes):
 
 
 def options(**changes):
-    return replace(EvaluationOptions(n=4, seed=500, processes=1), **changes)
+    return replace(EvaluationOptions(n=4, seed=500, processes=1, natural_faces=0), **changes)

@@ -10,12 +10,14 @@ import torch.nn.functional as F
 
 from where2edit.backbones.vgg import VGG16
 from where2edit.core.config import build_section
+from where2edit.core.records import Condition
 from where2edit.editing.attention.base import AttentionConfig
 from where2edit.editing.conditions import Conditions
+from where2edit.editing.face_parts import PARTS, part_ids
 from where2edit.editing.mappers import MAPPERS
 from where2edit.editing.mappers.base import MapperConfig
 from where2edit.editing.masks import BlendingConfig
-from where2edit.editing.region_shares import PARTS
+from where2edit.editing.preview_head import PreviewHead
 from where2edit.editing.regions import RegionConfig, Regions, positional
 from where2edit.generators.stylegan2 import create
 from where2edit.methods import METHODS
@@ -26,7 +28,7 @@ from where2edit.training.prompts import PromptSampler
 
 ROOT = Path(__file__).resolve().parents[1]
 PROMPTS = ("blond hair", "a big smile", "red lipstick", "eyeglasses", "bushy eyebrows", "a beard")
-SHOWN = ("hair", "mouth", "background")  # by the regions
+SHOWN = ("hair", "u_lip", "background")  # by the regions
 CAPTION = "She has blond hair, a big smile, and red lipstick.\nHe wears eyeglasses, has bushy eyebrows, a beard.\n"
 SMALL = {"w_principal": {"components": 8, "hidden": 16, "samples": 600}}  # options of mappers
 
@@ -71,30 +73,63 @@ def sources(seeds=(0,), resolution=16):
 
 
 def shares(*names):
-    """Names of regions, each of one part of a face: [k,23]."""
+    """Names of regions, each of one part of a face: [k,25]."""
     return F.one_hot(torch.tensor([PARTS.index(name) for name in names]), len(PARTS)).float()
 
 
 @cache
-def regions(resolution=16, k=3):
+def regions(resolution=16, k=3, blend=None):
     """Centres taken from pixels of one face, so that all of them are met."""
-    name = f"{resolution}.conv1"
+    name = blend or f"{resolution}.conv1"
     points = positional(sources((5,), resolution).features[name])[0].flatten(1).T  # [pixels,D]
     centres = points[:: len(points) // k][:k].clone()
     config = RegionConfig(k=k, samples=1)
     return Regions(centres, config, generator(resolution).name, name, 0.0, shares(*SHOWN[:k]))
 
 
-def frozen(resolution=16, **blending):
+@cache
+def preview_head(resolution, site):
+    """A preview head at `site` with random weights, whose pictures follow the styles of the later sites."""
+    net = generator(resolution)
+    later = [each for each in net.sites if each.resolution > net.site(site).resolution]
+    draw = torch.Generator().manual_seed(0)
+    weights = {each.name: torch.randn(each.channels, each.width, generator=draw) / each.width**0.5 for each in later}
+    return PreviewHead(weights, {name: torch.zeros(len(w)) for name, w in weights.items()}, {}).requires_grad_(False)
+
+
+def frozen(resolution=16, blend=None, **blending):
+    """What methods are built from; with `blend`, before the last convolution, also a preview head at that site."""
     config = BlendingConfig(**{"blur": 3, **blending})
-    return Frozen(generator(resolution), encoder().dim, f"{resolution}.conv1", config, regions(resolution))
+    head = {"preview_head": preview_head(resolution, blend), "preview_site": blend} if blend else {}
+    site = blend or f"{resolution}.conv1"
+    return Frozen(generator(resolution), encoder().dim, site, config, regions(resolution, blend=blend), **head)
 
 
-def method(name="where2edit", seed=0, mapping=None, resolution=16, attending=None, **blending):
+def method(name="where2edit", seed=0, mapping=None, resolution=16, attending=None, blend=None, **blending):
     """A method with random weights of `seed`, as training starts from."""
     torch.manual_seed(seed)
     config = MethodConfig(name, mapper=mapping or mapper(), attention=attending or attention())
-    return METHODS.get(name)(frozen(resolution, **blending), config)
+    return METHODS.get(name)(frozen(resolution, blend, **blending), config)
+
+
+COLOURS = ("Blue_Hair", "Red_Lips")
+
+
+def coloured(seed=0):
+    """A method of 32 px, blended at 16 px, with a preview head and two colours that have large shifts."""
+    built = method(mapping=mapper(colours=COLOURS), resolution=32, blend="16.conv1").eval().requires_grad_(False)
+    colours, draw = built.mapper.colours, torch.Generator().manual_seed(seed)
+    colours.colour_embeddings.copy_(torch.randn(colours.colour_embeddings.shape, generator=draw))
+    colours.colour_shifts.copy_(100 * torch.randn(colours.colour_shifts.shape, generator=draw))
+    for row, part in zip(colours.colour_parts, ("hair", "lips"), strict=True):
+        row[list(part_ids(part))] = 1.0
+    return built
+
+
+def colour_words(built, strength=0.1, number=0):
+    """The condition of one colour's own words, with every region open."""
+    h = built.mapper.colours.colour_embeddings[number : number + 1]
+    return Condition(h, h, strength, threshold=0.0)
 
 
 class Corner:

@@ -39,6 +39,18 @@ def test_the_spread_is_the_standard_deviation_of_the_cosines(measured):
         CosineCalibration(measured.embeddings[:1], {})
 
 
+def test_faces_stand_above_the_mean_face_by_standard_deviations(measured):
+    h = toy.encoder().text(list(toy.PROMPTS))[:3]
+    embeddings = measured.embeddings[[4, 0, 2]]
+    found = measured.above_mean(embeddings, 7 * h)
+    for row, (own, words) in enumerate(zip(embeddings, h, strict=True)):
+        cosines = measured.embeddings @ words / words.norm()
+        expected = (own @ words / words.norm() - cosines.mean()) / cosines.std()
+        assert found[row].item() == pytest.approx(expected.item(), rel=1e-3)
+    every = measured.above_mean(measured.embeddings, h[:1].expand(6, -1))
+    assert every.mean().item() == pytest.approx(0, abs=1e-4) and every.std().item() == pytest.approx(1, rel=1e-4)
+
+
 def test_what_was_saved_is_read_in_half_precision(measured, tmp_path):
     path = measured.save(tmp_path / "calibration.safetensors")
     read = CosineCalibration.load(path, toy.generator(), toy.encoder(), None)

@@ -124,6 +124,11 @@ def test_each_edit_of_a_batch_may_have_a_strength_of_its_own(name):
             assert all(torch.allclose(u[site][row], alone[site][row]) for site in u)
 
 
+@pytest.mark.parametrize("name", toy.MAPPER_NAMES)
+def test_a_mapper_brings_no_tail_layer_by_itself(name):
+    assert mapper(name).tail(toy.sources((0, 1)), toy.condition(n=2, per_source=1), None) is None
+
+
 def test_principal_directions_are_those_of_the_generators_own_samples():
     config = PrincipalOptions(components=20, samples=1500, seed=7)
     directions, scales = principal_directions(toy.generator(), config)

@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
 from where2edit.backbones.face_parsing import CLASSES
-from where2edit.editing import region_shares
-from where2edit.editing.region_shares import PARTS
+from where2edit.editing import part_classifier, region_shares
+from where2edit.editing.face_parts import BANDS, PARTS
+from where2edit.editing.part_classifier import PartClassifier
 from where2edit.editing.regions import RegionConfig, Regions, collect, fit, fit_or_load, positional
 from where2edit.files import assets
 from where2edit.generators import GENERATORS
@@ -207,10 +208,6 @@ def test_regions_are_named_by_what_the_parser_sees_in_them(small, fitted, tmp_pa
     assert torch.equal(Regions.load(tmp_path / "named.safetensors", small).shares, regions.shares)
     monkeypatch.setattr(region_shares, "measure", lambda *a: pytest.fail("named again"))
     region_shares.measure_and_save(small, regions, tmp_path / "named.safetensors")
-    monkeypatch.setattr(region_shares, "measure", lambda *a: names)
-    regions.shares = names[:, 1:]  # by names that were fewer
-    region_shares.measure_and_save(small, regions, tmp_path / "named.safetensors")
-    assert torch.equal(Regions.load(tmp_path / "named.safetensors", small).shares, names)
 
 
 def test_a_region_belongs_to_the_parts_that_make_up_half_of_it():
@@ -225,21 +222,49 @@ def test_a_region_belongs_to_the_parts_that_make_up_half_of_it():
     assert not region_shares.belonging(names, []).any()
 
 
-def test_skin_is_divided_by_its_height():
-    face = {"skin": slice(None), "hair": slice(2), "l_brow": slice(5, 6), "r_eye": slice(7, 8), "nose": slice(9, 12)}
-    bands = region_shares.with_bands(labelled(16, face))[:, 0].tolist()
-    assert [region_shares.PARTS[i] for i in bands] == (
-        ["hair"] * 2 + ["forehead"] * 3 + ["l_brow", "sockets", "r_eye", "cheeks"] + ["nose"] * 3 + ["jaw"] * 4
-    )
-    sunglasses = region_shares.with_bands(labelled(16, {name: face[name] for name in face if name != "r_eye"}))
-    assert not (sunglasses == region_shares.PARTS.index("sockets")).any(), "no eyes, no sockets"
-    without = region_shares.with_bands(labelled(4, {"skin": slice(None)}))
-    assert (without == region_shares.PARTS.index("jaw")).all(), "a face without brows, eyes and nose is all jaw"
+def classifier(channels, seed=0):
+    """Random weights, by which parts change from cell to cell."""
+    draw = torch.Generator().manual_seed(seed)
+    weight, bias = torch.randn(len(PARTS), channels + 2, generator=draw), torch.randn(len(PARTS), generator=draw)
+    return PartClassifier(weight, bias)
+
+
+@torch.no_grad()
+def test_regions_that_are_divided_by_part_have_a_region_for_each(small, fitted, tmp_path):
+    """The label is 25 times the nearest centre plus the part, and the shares of a region say that part alone."""
+    config = RegionConfig(**{**vars(CONFIG), "by_parts": True})
+    parts = classifier(512)
+    divided = Regions(fitted.centres, config, fitted.generator, SITE, fitted.inertia, classifier=parts)
+    features = small.source(small.w(small.sample_z(range(3))), upto=SITE).features[SITE]
+    labels = divided.label(features)
+    assert torch.equal(labels // 25, fitted.label(features)) and torch.equal(labels % 25, parts(features))
+    assert divided.num_regions == 125 and labels.max() < 125 and len((labels % 25).unique()) > 2
+    assert torch.equal(divided.shares[labels], F.one_hot(parts(features), 25).float())
+    again = Regions.load(divided.save(tmp_path / "divided.safetensors"), small, SITE)
+    assert again.config == config and torch.equal(again.label(features), labels)
+    assert torch.equal(again.shares, divided.shares)
+    without = Regions(fitted.centres, config, fitted.generator, SITE, fitted.inertia)
+    assert without.shares is None and torch.equal(without.label(features), fitted.label(features))
+
+
+def test_regions_to_be_divided_get_their_classifier_once(small, fitted, tmp_path, monkeypatch):
+    monkeypatch.setattr(region_shares.FaceParser, "load", classmethod(lambda cls: cls.__new__(cls)))
+    monkeypatch.setattr(region_shares.FaceParser, "to", lambda self, device: TwoClasses())
+    for name, value in {"FACES": range(3), "HELD_OUT": 1, "STEPS": 2, "BATCH": 2}.items():
+        monkeypatch.setattr(part_classifier, name, value)
+    config = RegionConfig(**{**vars(CONFIG), "by_parts": True})
+    regions = Regions(fitted.centres, config, fitted.generator, fitted.site, fitted.inertia)
+    region_shares.measure_and_save(small, regions, path := tmp_path / "divided.safetensors")
+    again = Regions.load(path, small)
+    assert torch.equal(again.classifier.weight, regions.classifier.weight) and again.num_regions == 125
+    monkeypatch.setattr(part_classifier, "fit", lambda *a: pytest.fail("fitted again"))
+    region_shares.measure_and_save(small, again, path)
 
 
 def test_the_shipped_regions_of_the_default_profile_know_the_parts_of_a_face():
     names = Regions.load(assets.shipped("pretrained_models/regions-mobile-k60.safetensors")).shares
-    for part in (*region_shares.BANDS, "hair", "mouth", "lips", "brows", "eyes", "nose", "ears", "neck", "background"):
+    groups = ("hair", "mouth", "lips", "brows", "eyes", "nose", "ears", "neck", "background")
+    for part in (*BANDS, "temples", "apples", *groups):
         assert region_shares.belonging(names, [part]).any(), part
 
 
@@ -305,9 +330,13 @@ def mobile():
 def test_shipped_regions_replay(mobile, k):
     """The labels of one face, stored when the centres were fitted; a rounding may move a pixel on a border."""
     regions = Regions.load(assets.shipped(f"pretrained_models/regions-mobile-k{k}.safetensors"), mobile)
-    assert regions.config == RegionConfig(k=k)
+    assert regions.config == RegionConfig(k=k, by_parts=k == 60)  # those of the default profile are divided
     features = mobile.source(mobile.w(mobile.sample_z([1000])), upto="64.conv1").features["64.conv1"]
     stored = load_file(Path(__file__).resolve().parents[1] / "replay/regions-mobile.safetensors")[f"k{k}"]
     labels = regions.label(features)
+    if k == 60:
+        shown = torch.bincount(labels.flatten() % len(PARTS), minlength=len(PARTS)).tolist()
+        assert all(shown[PARTS.index(part)] for part in ("hair", "nose", "l_eye", "u_lip", "forehead", "jaw"))
+        labels = labels // len(PARTS)
     assert (labels[0] == stored.long()).float().mean() >= 0.999
     assert len(labels.unique()) > 0.7 * k

@@ -6,6 +6,7 @@ import pytest
 import torch
 import toy_cases as toy
 
+from where2edit.core.records import Condition
 from where2edit.editing.cosine_calibration import CosineCalibration, measure
 from where2edit.editing.sequences import EarlierEdit, combine_with_earlier, next_source
 from where2edit.editor.editor import Editor, Step
@@ -18,6 +19,7 @@ from where2edit.editor.natural_strength import (
 )
 
 CONFIG = NaturalStrengthConfig(calibration="none is read", ladder=(0.2, 0.4, 0.8), fades=1)
+PROPOSED = 0.3  # the profile's own strength, of no rung
 SEEDS = (0, 1)
 
 
@@ -28,7 +30,7 @@ def calibration():
 
 @pytest.fixture
 def chooser(calibration):
-    return NaturalStrength(CONFIG, calibration, toy.encoder())
+    return NaturalStrength(CONFIG, calibration, toy.encoder(), PROPOSED)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,7 @@ def method():
     return toy.half_open()
 
 
-def proposed(method, source, n=2, per_source=2, strength=CONFIG.ladder[-1]):
+def proposed(method, source, n=2, per_source=2, strength=PROPOSED):
     condition = toy.condition(n=n, per_source=per_source, strength=strength)
     with torch.no_grad():
         return method.propose(source, condition), condition
@@ -61,14 +63,14 @@ STRENGTHS = torch.tensor([0.02, 0.04, 0.06, 0.08])
 )
 def test_the_smallest_strength_that_reaches_the_goal(rises, expected):
     both = torch.tensor([rises, [0.9, 1.8, 2.7, 3.6]])
-    found = natural(STRENGTHS, both, rise=1.8, share=0.75)
+    found = natural(STRENGTHS, both, rise=torch.full((2, 1), 1.8), share=0.75)
     assert found.shape == (2, 1) and found.isfinite().all()
     assert found[:, 0].tolist() == pytest.approx([expected, 0.04], abs=1e-6)
 
 
 def test_the_strength_is_continuous_in_the_rises():
     rises = torch.tensor([[0.7, 1.7999, 2.6, 3.0], [0.7, 1.8001, 2.6, 3.0]])
-    below, above = natural(STRENGTHS, rises, 1.8, 0.75)[:, 0].tolist()
+    below, above = natural(STRENGTHS, rises, torch.full((2, 1), 1.8), 0.75)[:, 0].tolist()
     assert below == pytest.approx(above, abs=1e-4)
 
 
@@ -102,11 +104,36 @@ def test_an_edit_is_scaled_as_the_mapper_would_have_scaled_it(method):
     edit, condition = proposed(method, source)
     factor = torch.tensor([[0.0], [0.25], [1.0], [1.5]])
     made = at_strength(source.repeat(2), edit, factor)
-    expected = method.propose(source, replace(condition, strength=factor * CONFIG.ladder[-1]))
+    expected = method.propose(source, replace(condition, strength=factor * PROPOSED))
     for site, style in made.styles.items():
         assert torch.allclose(style, expected.styles[site], rtol=1e-4, atol=1e-4)
         assert torch.equal(style[0], source.styles[site][0]) and torch.equal(style[2], edit.styles[site][2])
     assert torch.allclose(made.shift, expected.shift, rtol=1e-4) and torch.equal(made.mask, expected.mask)
+
+
+def goal(calibration, source, prompt):
+    """The rise [1,1] that is asked of a face: 1.8 deviations, to 3 above the mean face at most, 0.3 at least."""
+    cosines = calibration.embeddings @ toy.encoder().text([prompt])[0]
+    own = toy.encoder().similarity(source.image, [prompt])[0, 0]
+    return torch.tensor([[min(max(3.0 - ((own - cosines.mean()) / cosines.std()).item(), 0.3), 1.8)]])
+
+
+@torch.no_grad()
+def test_a_face_that_has_it_already_is_asked_for_less(method, chooser, monkeypatch):
+    """Rises of 1, 2 and 3 deviations; the face stands at 2.2 above the mean face, or far above, or below."""
+    source = toy.sources((0,))
+    edit, condition = proposed(method, source, n=1, per_source=1)
+    edit = edit.with_(mask=torch.ones_like(edit.mask))
+    chooser.config = replace(CONFIG, fades=0)
+    rises = {0.2: 1.0, 0.4: 2.0, 0.8: 3.0}
+    for stands, wanted in ((2.2, 0.8), (9.0, 0.3), (-1.0, 1.8)):
+        gains = iter(rises.values())
+        monkeypatch.setattr(NaturalStrength, "rises", lambda self, *_, gains=gains: torch.full((1, 1), next(gains)))
+        monkeypatch.setattr(
+            CosineCalibration, "above_mean", lambda self, *_, stands=stands: torch.full((1,), float(stands))
+        )
+        found = chooser.chosen(method, source, edit, condition).item()
+        assert found == pytest.approx(0.2 * wanted, abs=1e-5)
 
 
 @torch.no_grad()
@@ -122,7 +149,8 @@ def test_a_batch_of_sources_and_prompts_is_chosen_as_each_alone(method, chooser,
         images = [method(source, toy.condition([prompt], per_source=1, strength=s)).image for s in CONFIG.ladder]
         cosines = toy.encoder().similarity(torch.cat([source.image, *images]), [prompt])[:, 0]
         rises = (cosines[1:] - cosines[0]) / calibration.spread(toy.encoder().text([prompt]))
-        expected = natural(torch.tensor(CONFIG.ladder), rises[None], 1.8, 0.75).item()
+        expected = natural(torch.tensor(CONFIG.ladder), rises[None], goal(calibration, source, prompt), 0.75).item()
+        expected = expected if edit.mask[number].any() else PROPOSED
         assert found[number].item() == pytest.approx(expected, rel=0.05)
     assert len(set(found.flatten().tolist())) > 1, "some gain and some do not"
 
@@ -146,25 +174,84 @@ def test_rungs_that_cannot_change_the_choice_are_not_looked_at(method, chooser, 
     rungs.clear()
     gains = iter([torch.full((4, 2), 1.0), torch.full((4, 2), 2.5)])
     monkeypatch.setattr(NaturalStrength, "rises", lambda self, *_: next(gains))
+    monkeypatch.setattr(CosineCalibration, "above_mean", lambda self, *_: torch.zeros(4))  # mean faces are asked 1.8
     found = chooser.chosen(method, sources, edit, condition)
     assert tuple(rungs) == CONFIG.ladder[:2] and found.shape == whole.shape
     assert torch.allclose(found, torch.full((4, 1), 0.2 + 0.1 * 0.8 / 1.5))
 
 
 @torch.no_grad()
-def test_a_mask_of_the_users_own_counts_and_an_empty_one_gives_the_smallest_strength(method, chooser):
+def test_a_mask_of_the_users_own_counts_and_an_empty_one_leaves_the_strength_alone(method, chooser):
     source = toy.sources((0,))
     edit, condition = proposed(method, source, n=1, per_source=2)
     half = torch.zeros_like(edit.mask)
     half[:1, :, :, :8] = 1  # the second edit is empty
     found = chooser.chosen(method, source, edit.with_(mask=half), condition)
-    assert found[1].item() == pytest.approx(CONFIG.strengths()[0])
+    assert found[1].item() == pytest.approx(PROPOSED) and found[0].item() != pytest.approx(PROPOSED)
     repeated = source.repeat(2)
-    seen = chooser.look(method, repeated, edit.with_(mask=half), (), chooser.top)
+    seen = chooser.look(method, repeated, edit.with_(mask=half), (), chooser.proposed)
     assert torch.equal(seen, method.render(repeated, edit.with_(mask=half)).image)
     assert not torch.allclose(seen, method.render(repeated, edit).image, atol=1e-2)
     nothing = chooser.chosen(method, source, edit.with_(mask=torch.zeros_like(half)), condition)
-    assert nothing.flatten().tolist() == pytest.approx([CONFIG.strengths()[0]] * 2)
+    assert nothing.flatten().tolist() == pytest.approx([PROPOSED] * 2)
+
+
+@pytest.fixture(scope="module")
+def coloured():
+    """A method with colours, and what chooses its strengths, through the preview head."""
+    built = toy.coloured()
+    frozen = built.frozen
+    found = measure(frozen.generator, toy.encoder(), frozen.preview(True), 8, 0.7)
+    return built, NaturalStrength(CONFIG, found, toy.encoder(), PROPOSED)
+
+
+@torch.no_grad()
+def test_an_edit_of_colour_alone_keeps_the_strength_at_which_colours_are_whole(coloured, monkeypatch):
+    (method, chooser), source = coloured, toy.sources((0,), 32)
+    condition = toy.colour_words(method, PROPOSED)
+    edit = method.propose(source, condition)
+    monkeypatch.setattr(NaturalStrength, "look", lambda *_: pytest.fail("there is nothing to choose"))
+    made, strengths = chooser.applied(method, source, edit, condition)
+    assert strengths.tolist() == [[pytest.approx(PROPOSED)]] and made.tail is edit.tail
+    seen, whole = (method.render(source, each).image for each in (made, edit))
+    assert torch.allclose(seen, whole, atol=1e-6) and not torch.equal(whole, source.image)
+
+
+@torch.no_grad()
+def test_colour_alone_beside_other_edits_does_not_change_their_choice(coloured):
+    (method, chooser), source = coloured, toy.sources((0,), 32)
+    other = toy.condition(["a beard"], per_source=1, strength=PROPOSED)
+    h = torch.cat([method.mapper.colours.colour_embeddings[:1], other.h])
+    both = replace(other, h=h, h_attention=h, threshold=0.0, per_source=2)
+    edit = method.propose(source, both)
+    assert edit.mask.all()
+    found = chooser.chosen(method, source, edit, both)
+    alone = replace(other, threshold=0.0)
+    expected = chooser.chosen(method, source, method.propose(source, alone), alone)
+    assert found[0].item() == pytest.approx(PROPOSED)
+    assert found[1].item() == pytest.approx(expected.item(), rel=0.01) and expected.item() != pytest.approx(PROPOSED)
+
+
+@torch.no_grad()
+def test_natural_strength_leaves_a_colour_whole_and_more_and_less_scale_it(coloured):
+    (method, chooser), source = coloured, toy.sources((0,), 32)
+    words = method.mapper.colours.colour_embeddings[:1]
+    h = words / words.norm() + 1.2 * toy.conditions().embed(["a beard"]) / words.shape[1] ** 0.5  # and something else
+    condition = Condition(h, h, PROPOSED, threshold=0.0)
+    edit, strengths = method.propose(source, condition), torch.tensor([[0.1]])
+    assert edit.tail is not None and edit.shift.any()
+    for more in (0, 1, -2):
+        made = chooser.scaled(source, edit, strengths, more)
+        assert torch.equal(made.tail.mask, edit.tail.mask)
+        for name, s in source.styles.items():
+            expected = s + (edit.styles[name] - s) * 0.1 / PROPOSED
+            assert torch.allclose(made.styles[name], expected, atol=1e-4), "the rest follows the strength"
+        for name, u in edit.tail.styles.items():
+            expected = source.styles[name] + (u - source.styles[name]) * 1.5**more
+            assert torch.allclose(made.tail.styles[name], expected, rtol=1e-4, atol=1e-4)
+    made, chosen = chooser.applied(method, source, edit, condition, more=1)
+    again = chooser.scaled(source, edit, chosen, 1)
+    assert torch.equal(method.render(source, made).image, method.render(source, again).image)
 
 
 @torch.no_grad()
@@ -173,11 +260,11 @@ def test_in_a_sequence_the_canvas_before_the_step_is_what_a_rise_is_measured_fro
     edit, condition = proposed(method, source, n=1, per_source=1)
     first = method.render(source, edit)
     earlier, canvas = (EarlierEdit.of(source, first),), next_source(source, first)
-    second = method.propose(canvas, toy.condition(["a beard"], per_source=1, strength=chooser.top))
+    second = method.propose(canvas, toy.condition(["a beard"], per_source=1, strength=chooser.proposed))
     picture, embedded = chooser.unedited(method, canvas)
     assert torch.equal(picture, first.image) and not torch.equal(picture, source.image)
     assert torch.allclose(embedded.norm(dim=1), torch.ones(1))
-    seen = chooser.look(method, canvas.with_(image=picture), second, earlier, chooser.top)
+    seen = chooser.look(method, canvas.with_(image=picture), second, earlier, chooser.proposed)
     whole = combine_with_earlier(method.render, canvas, method.render(canvas, second), earlier)
     assert torch.equal(seen, whole.image)
 
@@ -214,7 +301,7 @@ def test_an_editor_with_a_calibration_edits_at_natural_strength(editor):
     source = editor.source(1)
     result = editor.edit(source, Step("a beard"))
     assert result.edit.image.equal(editor.edit(source, Step("a beard", strength="auto")).edit.image)
-    assert 0 < result.strength <= editor.natural.top and result.strength != plain.profile.method.strength
+    assert 0 < result.strength <= editor.natural.config.ladder[-1] and result.strength != plain.profile.method.strength
     same = plain.edit(source, Step("a beard", strength=result.strength))
     assert torch.allclose(result.edit.image, same.edit.image, atol=1e-4) and torch.equal(
         result.edit.mask, same.edit.mask
@@ -248,7 +335,9 @@ def replace_chooser(editor):
 
     other = object.__new__(Editor)
     other.__dict__.update(editor.__dict__)
-    other.natural = Refuses(editor.natural.config, editor.natural.calibration, editor.encoder)
+    other.natural = Refuses(
+        *(getattr(editor.natural, each) for each in ("config", "calibration", "encoder", "proposed"))
+    )
     return other
 
 
@@ -275,7 +364,7 @@ def test_strengths_that_make_no_sense_are_refused(editor, calibrated, step, sent
 def test_a_reference_picture_is_a_prompt_like_any_other(editor):
     editor = editor[0]
     result = editor.edit(editor.source(1), Step("a beard", reference=editor.source(7).image))
-    assert 0 < result.strength <= editor.natural.top
+    assert 0 < result.strength <= editor.natural.config.ladder[-1]
 
 
 def test_a_calibration_of_another_encoder_is_refused(tmp_path):

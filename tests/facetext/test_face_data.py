@@ -6,6 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
+from where2edit.backbones.face_areas import soft_mask
 from where2edit.facetext import alterations, celeba, packed
 from where2edit.facetext.augmentation import augment
 from where2edit.facetext.balance import UNKNOWN_GROUP, Balance, group
@@ -18,7 +19,7 @@ from where2edit.facetext.phrases import CONCEPTS, EDITOR_PROMPTS, INDEX, NAMES
 from where2edit.facetext.synthetic_faces import TRAIN_SEEDS, VALIDATION_SEEDS, quick_labels, shrink_labels
 from where2edit.facetext.truth import celeba_truth
 from where2edit.ops.colour import lab_to_rgb, rgb_to_lab
-from where2edit.training.recolouring import HAIR_LAB, region_colour, soft_mask
+from where2edit.training.recolouring import HAIR_LAB, region_colour
 from where2edit.training.sample_corpus import write_corpus
 
 

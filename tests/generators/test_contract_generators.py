@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 
 from where2edit.core.config import build_section
-from where2edit.core.records import Source
+from where2edit.core.records import Edit, Source, TailLayer
 from where2edit.editing import blended_walk as walk
-from where2edit.editing.blended_walk import blended_trunk, blended_walk, has_rgb_skip
+from where2edit.editing.blended_walk import blended_trunk, blended_walk, has_rgb_skip, render_blended
 from where2edit.editing.certificate import certify, halo
 from where2edit.editing.masks import BlendingConfig, make_mask
 from where2edit.generators import GENERATORS
@@ -126,6 +126,30 @@ def test_nothing_leaks_for_random_masks(case):
     assert len(certificates) == MASKS
     assert [certificate.leak_max for certificate in certificates] == [0.0] * MASKS
     assert all(0 < c.mask_area <= c.allowed_area < 1 and 0 < c.changed <= c.allowed_area for c in certificates)
+
+
+@torch.no_grad()
+def layered(case, mask, share=None):
+    """The source in the colours of another sample: a tail layer under the mask, and the source's own styles before."""
+    last = walk.blended_sites(case.generator, case.site)[-1].name
+    later = case.generator.sites[len(case.generator.upto(last)) :]
+    share = torch.ones(1, 1, 1, 1) if share is None else share
+    layer = TailLayer({site.name: case.styles[site.name] for site in later}, share)
+    edit = Edit(styles=case.source.styles, mask=mask, tail=layer)
+    return render_blended(case.generator, case.source, edit, case.site)
+
+
+def test_nothing_leaks_from_a_tail_layer(case):
+    reach, image = halo(case.generator, case.site), case.source.image
+    for mask in random_masks(3, cells(case), seed=1).split(1):
+        certificate = certify(image, layered(case, mask).image, mask, reach)[0]
+        assert certificate.leak_max == 0 and 0 < certificate.changed <= certificate.allowed_area < 1
+
+
+def test_a_tail_layer_without_a_mask_gives_the_source_bit_for_bit(case):
+    zeros = torch.zeros(1, 1, cells(case), cells(case))
+    for mask, share in ((zeros, None), (zeros + 1, zeros)):
+        assert torch.equal(layered(case, mask, share).image, case.source.image)
 
 
 def test_the_measured_halo_is_the_computed_one(case):

@@ -12,8 +12,9 @@ from toy_cases import random_vgg
 from where2edit.backbones import vgg
 from where2edit.core.config import build
 from where2edit.core.records import Condition, Edit, Source
+from where2edit.editing.cosine_calibration import CosineCalibration
+from where2edit.editing.face_parts import part_ids
 from where2edit.editing.prompt_parts import PERSON, WORDS, NamedParts, named_parts
-from where2edit.editing.region_shares import part_ids
 from where2edit.training.losses import LOSSES
 from where2edit.training.losses.base import LossConfig, build_loss
 from where2edit.training.losses.views import shared_view
@@ -79,6 +80,64 @@ def test_the_direct_rise_ends_at_the_ceiling():
     plain = loss("clip_contrastive", temperature=0.5)(*arguments)
     direct = loss("clip_contrastive", temperature=0.5, direct=3.0, ceiling=0.9)(*arguments)
     assert (plain - direct).item() == pytest.approx(3 * ((0.9 - 0.8) + (0.8 - 0.6)) / 2, rel=1e-5)
+
+
+def calibration_file(folder, spread):
+    """A calibration by which the cosines with red, green and blue have the standard deviations `spread`."""
+    rows = torch.tensor([[1.0, 0, 0], [0, 1.0, 0], [0, 0, 1.0], [0.6, 0.8, 0], [0, 0.6, 0.8]])
+    path = CosineCalibration(rows, {}).save(folder / "calibration.safetensors")
+    found = CosineCalibration.read(path).spread(torch.eye(3))
+    return str(path), (spread / found).tolist()  # how many of these standard deviations are `spread`
+
+
+def test_the_own_cosine_counts_up_to_a_natural_rise(tmp_path):
+    """One standard deviation of red is `spread`: red may rise by `natural` of them, from 0.8, and then no more."""
+    path, units = calibration_file(tmp_path, 0.1)
+    arguments = case(source=((0.8, 0.6, 0.0),))  # own cosines: 0.8 -> 1.0 and 0.6 -> 0.8
+    spread = CosineCalibration.read(path).spread(torch.eye(3))[:2].tolist()
+    options = {"temperature": 0.5, "direct": 3.0, "natural": units[0], "calibration": path}
+    limits = (0.8 + units[0] * spread[0], 0.6 + units[0] * spread[1])
+    assert limits[0] == pytest.approx(0.9, abs=1e-3) and limits[0] < 1.0
+    own = min(1.0, limits[0]), min(0.8, limits[1])
+    expected = cross_entropy([[own[0], 0.0], [0.6, own[1]]], 0.5) - 3 * ((own[0] - 0.8) + (own[1] - 0.6)) / 2
+    assert loss("clip_contrastive", **options)(*arguments).item() == pytest.approx(expected, rel=1e-4)
+    relative = loss("clip_contrastive", relative=True, **options)(*arguments).item()
+    rises = [[own[0] - 0.8, -0.6], [0.6 - 0.8, own[1] - 0.6]]
+    direct = 3 * ((own[0] - 0.8) + (own[1] - 0.6)) / 2
+    assert relative == pytest.approx(cross_entropy(rises, 0.5) - direct, rel=1e-4)
+
+
+def test_below_the_natural_rise_nothing_changes_and_above_it_the_own_cosine_has_no_gradient(tmp_path):
+    path, units = calibration_file(tmp_path, 0.1)
+
+    def gradient(own, **options):
+        """Of the loss, by the first edit's picture; that picture is `own` red."""
+        source, edit, condition = case(
+            source=((0.3, 0.0, (1 - 0.3**2) ** 0.5),),
+            edits=((own, 0.0, (1 - own**2) ** 0.5), (0.0, 0.05, (1 - 0.05**2) ** 0.5)),
+        )
+        image = edit.image.clone().requires_grad_()
+        value = loss("clip_contrastive", temperature=0.5, direct=1.0, **options)(
+            source, edit.with_(image=image), condition
+        )
+        value.backward()
+        return value, image.grad[0, :, 0, 0]
+
+    wide = {"natural": 100.0, "calibration": path}
+    narrow = {"natural": units[0], "calibration": path}  # red may rise by 0.1
+    plain, below, limited = gradient(0.35), gradient(0.35, **wide), gradient(0.35, **narrow)
+    for other in (below, limited):
+        assert torch.equal(plain[0], other[0]) and torch.equal(plain[1], other[1])
+    above, further = gradient(0.6, **narrow), gradient(0.9, **narrow)
+    assert above[0].item() == pytest.approx(further[0].item(), abs=1e-5), "no reward for more"
+    assert gradient(0.6)[0] > gradient(0.9)[0] + 0.1, "without the limit there is one"
+    assert above[1][0].abs() < 1e-6 < 1e-3 < gradient(0.6)[1].abs().max()
+
+
+def test_a_natural_limit_needs_a_calibration():
+    with pytest.raises(ValueError, match="options.natural needs a calibration; give the file that scripts/calibrate"):
+        loss("clip_contrastive", natural=2.0)
+    assert loss("clip_contrastive").calibration is None
 
 
 def test_negatives_are_the_prompts_of_the_same_image():
@@ -224,11 +283,12 @@ def test_named_regions_asks_for_names():
         ("curly blue hair", "hair", "ears neck"),
         ("a woman with bangs", "hair", "forehead brows"),
         ("She wears red lipstick", "lips", "mouth"),
-        ("Bushy eyebrows and a smile", "brows eyes mouth", "eyes nose sockets cheeks jaw"),
+        ("Bushy eyebrows and a smile", "brows mouth jaw apples", "sockets cheeks nose"),
         ("a mustache", "mouth jaw", ""),
         ("a moustache", "mouth jaw", ""),
         ("an open mouth", "mouth jaw", "jaw"),
-        ("rosy cheeks", "cheeks nose jaw", "jaw"),
+        ("rosy cheeks", "cheeks", "nose jaw"),
+        ("eyeglasses", "eyes sockets brows glasses temples nose apples", "cheeks ears"),
         ("a chair", None, None),  # no hair in it
         ("an old man with a beard", "face hair jaw", "mouth cheeks neck ears"),
         ("a man", "face hair", "neck ears"),

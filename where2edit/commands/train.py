@@ -92,7 +92,7 @@ def prepare(method: Method, encoder: TextImage, profile: Profile) -> None:
     if faces := getattr(options, "direction_faces", 0):
         fit_semantic_directions(method, encoder, faces, training.seed, training.use_preview_head)
     if colours := getattr(options, "colours", ()):
-        fit_colours(method, encoder, colours, profile.method.strength, training.seed, training.use_preview_head)
+        fit_colours(method, encoder, colours, profile.method.strength, training.seed)
 
 
 @torch.no_grad()

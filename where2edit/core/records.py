@@ -16,12 +16,24 @@ from torch import Tensor
 
 
 def _each(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """`change` of a tensor, or of every tensor of a dict; None stays None."""
+    """`change` of a tensor, or of every tensor of a dict, of a tuple and of a TailLayer; None stays None."""
     if value is None:
         return None
     if isinstance(value, dict):
         return {name: change(item) for name, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_each(item, change) for item in value)
+    if isinstance(value, TailLayer):
+        return TailLayer(_each(value.styles, change), change(value.mask))
     return change(value)
+
+
+@dataclass(frozen=True)
+class TailLayer:
+    """Styles that are blended in at every site after the blend site, under a mask of their own (blended_walk.py)."""
+
+    styles: dict[str, Tensor]  # site after the blend site -> [B,C]
+    mask: Tensor  # [B,1,s,s] in [0,1]: of a proposed edit the share of M, [B,1,r,r]; once rendered the mask itself
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,7 @@ class Source:
     features: dict[str, Tensor]  # site -> [B,C,h,w]; "constant" is the learned input
     rgb: dict[str, Tensor] = field(default_factory=dict)  # site -> cumulative [B,3,h,w]; empty without an RGB skip
     image: Tensor | None = None  # [B,3,R,R]; None when the walk ended before the last site
+    layers: tuple[TailLayer, ...] = ()  # of earlier edits of a sequence, in force after the blend site
 
     def __len__(self) -> int:
         return len(self.w)
@@ -98,13 +111,15 @@ class Edit:
 
     styles: dict[str, Tensor]  # u: site -> [B,C]
     mask: Tensor  # M [B,1,r,r]: what blends
+    tail: TailLayer | None = None  # what is blended at the later sites too, where M is above 0
     attention: Tensor | None = None  # a [B,1,r,r] before region averaging
     region_attention: Tensor | None = None  # a-bar [B,1,r,r]: attention averaged over regions, nothing else
     regions: Tensor | None = None  # labels [B,r,r] in [0,num_regions)
     num_regions: int = 0
-    region_shares: Tensor | None = None  # share of each part of a face in a region [num_regions,23]
+    region_shares: Tensor | None = None  # share of each part of a face in a region [num_regions,25]
     features: dict[str, Tensor] = field(default_factory=dict)  # site -> [B,C,h,w], blended, from the blend site on
     rgb: dict[str, Tensor] = field(default_factory=dict)  # site -> cumulative [B,3,h,w], likewise
+    layers: tuple[TailLayer, ...] = ()  # all that are in force in the picture: the source's, then the edit's own
     image: Tensor | None = None  # [B,3,R,R]
     shift: Tensor | None = None  # length of the shift of each of the S edited sites [B,S], in the mapper's coordinates
     certificate: tuple[Certificate, ...] = ()

@@ -1,7 +1,8 @@
 """The blended walk through the generator, the paper's "careful scheme" (Section 3.4 and Algorithm 1).
 
 The generator runs with the edit's styles up to the blend site (the trunk); there the edited canvas is blended with the
-source's under the mask; the sites after it (the tail) run with the source's styles.
+source's under the mask; the sites after it (the tail) run with the source's styles. An edit may also bring styles of
+its own for the tail (a tail layer, for colours): each site of the tail runs with both, mixed under the layer's mask.
 
 Legend: B batch, C channels, h x w resolution of a canvas, r blend resolution, R output resolution. Masks M are
 [B,1,r,r] in [0,1].
@@ -23,6 +24,7 @@ from where2edit.core.records import Edit, Source
 from where2edit.editing.masks import resize_mask
 from where2edit.editing.preview_head import Preview
 from where2edit.editing.seams.base import Seam
+from where2edit.editing.tail_layers import layered_preview, layered_step, own_layers
 from where2edit.generators.base import Canvas, Generator, Site
 
 
@@ -41,14 +43,16 @@ def render_blended(
     head's. `keep_tail`: the edit also gets what the tail wrote, which an attention over all sites reads in the next
     edit of a sequence. `seam` fits the edited canvas to the source's before both are mixed (None: not at all).
     """
+    layers = source.layers + own_layers(source, edit, refined=preview is None)
+    source = source.with_(layers=layers)
     what = (generator, source, edit.styles, edit.mask, blend_site)
     if preview is None:
         blended, image = blended_walk(*what, keep=keep_tail, seam=seam)
     else:
         blended = blended_trunk(*what, seam=seam)
         seen = tail(generator, source, blended, upto=preview.site)
-        image = preview.head(seen.canvas.features, source.styles)
-    return edit.with_(features=blended.features, rgb=blended.rgb, image=image)
+        image = layered_preview(preview.head, seen.canvas.features, source)
+    return edit.with_(features=blended.features, rgb=blended.rgb, image=image, layers=layers)
 
 
 def blend(edited: Tensor, source: Tensor, mask: Tensor) -> Tensor:
@@ -140,13 +144,13 @@ def blended_trunk(
 def tail(
     generator: Generator, source: Source, blended: Blended, upto: str | None = None, keep: bool = False
 ) -> Blended:
-    """Walk on from a blended canvas with the source's styles: through all sites, or those up to `upto` (a preview).
+    """Walk on from a blended canvas with the source's styles and layers, through all sites or up to `upto` (a preview).
 
     `keep`: what each site writes is kept in the result. Raises ValueError for an unknown site.
     """
     rest = generator.sites[generator.sites.index(generator.site(blended.after)) + 1 :]
     for site in rest if upto is None else [s for s in generator.upto(upto) if s in rest]:
-        blended = blended.written(site, generator.step(site, blended.canvas, source.styles[site.name]), keep)
+        blended = blended.written(site, layered_step(generator, site, blended.canvas, source), keep)
     return blended
 
 

@@ -11,7 +11,7 @@ picture.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -22,6 +22,7 @@ from tqdm import tqdm
 from where2edit.core.records import Source
 from where2edit.editing.blended_walk import Blended, blended_sites, tail
 from where2edit.editing.preview_head import Preview
+from where2edit.editing.tail_layers import layered_preview
 from where2edit.files import tensorfile
 from where2edit.files.fingerprints import network_sha256
 from where2edit.generators.base import Canvas, Generator
@@ -31,7 +32,7 @@ KIND = "calibration"  # of the file
 FIRST_SEED = 5000  # of the faces; regions, their shares, sheets, training and evaluation use others
 BATCH = 4  # faces walked at a time
 SMALLEST_SPREAD = 1e-6  # of cosines: a rise in units of it must stay finite
-COMMAND = "scripts/calibrate.py"
+ADVICE = "make the calibration with scripts/calibrate.py for this profile, or give a strength as a number"
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,19 @@ class CosineCalibration:
 
     def spread(self, h: Tensor) -> Tensor:
         """Standard deviation of the faces' cosines with embeddings h [B,D], of any length: [B], above 0."""
-        cosines = self.embeddings.to(h) @ F.normalize(h, dim=1).T  # [N,B]
-        return cosines.std(0).clamp_min(SMALLEST_SPREAD)
+        return self._cosines(h).std(0).clamp_min(SMALLEST_SPREAD)
+
+    def above_mean(self, embeddings: Tensor, h: Tensor) -> Tensor:
+        """By how many standard deviations unit embeddings [B,D] of faces lie above the mean face, as h [B,D] sees it.
+
+        Returns [B].
+        """
+        cosines = (embeddings * F.normalize(h, dim=1)).sum(1)
+        return (cosines - self._cosines(h).mean(0)) / self.spread(h)
+
+    def _cosines(self, h: Tensor) -> Tensor:
+        """Cosines of the faces with embeddings h [B,D]: [N,B]."""
+        return self.embeddings.to(h) @ F.normalize(h, dim=1).T
 
     def save(self, path: str | Path) -> Path:
         """Write the embeddings in half precision as safetensors, with what they were made with in the metadata."""
@@ -68,13 +80,18 @@ class CosineCalibration:
         Raises ValueError for a file that is missing or no calibration, and for one that was made with another
         generator, encoder or preview head.
         """
-        advice = f"make the calibration with {COMMAND} for this profile, or give a strength as a number"
-        tensors, made_with = tensorfile.read(path, KIND, advice)
+        calibration = cls.read(path)
         for what, here in networks_of(generator, encoder, preview).items():
-            if (found := made_with.get(what, "nothing")) != here:
+            if (found := calibration.made_with.get(what, "nothing")) != here:
                 got = f"{path} was made with {what.replace('_', ' ')} {found[:12]}, here it is {here[:12]}"
-                raise ValueError(f"{got}; {advice}")
-        return cls(F.normalize(tensors["embeddings"].to(generator.w_mean), dim=1), made_with)
+                raise ValueError(f"{got}; {ADVICE}")
+        return replace(calibration, embeddings=calibration.embeddings.to(generator.w_mean))
+
+    @classmethod
+    def read(cls, path: str | Path) -> CosineCalibration:
+        """The calibration in a file, whatever it was made with. Raises ValueError for a file that holds none."""
+        tensors, made_with = tensorfile.read(path, KIND, ADVICE)
+        return cls(F.normalize(tensors["embeddings"].float(), dim=1), made_with)
 
 
 def networks_of(generator: Generator, encoder: TextImage, preview: Preview | None) -> dict[str, str]:
@@ -124,4 +141,4 @@ def canvas_picture(generator: Generator, source: Source, blend_site: str, previe
         return source.image
     last = blended_sites(generator, blend_site)[-1].name
     blended = Blended(Canvas(source.features[blend_site], source.rgb.get(last)), last)
-    return preview.head(tail(generator, source, blended, upto=preview.site).canvas.features, source.styles)
+    return layered_preview(preview.head, tail(generator, source, blended, upto=preview.site).canvas.features, source)

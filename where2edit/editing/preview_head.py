@@ -3,8 +3,8 @@
 The head is the tail at the resolution of one site, the preview site: of each enlargement only the low-pass band is
 kept, each convolution is replaced by the 1x1 convolution that it is on a flat area, and the styles are the generator's
 own. At "128.conv1" its PSNR against the full image reduced to that size is 28.7 dB without any training; a short fit,
-which also learns to use the other bands, brings it above 30 dB (training/preview_fit.py). It is used in training only.
-Ours, not the paper's.
+which also learns to use the other bands, brings it above 30 dB (training/preview_fit.py). Training and natural strength
+use it. Ours, not the paper's.
 
 Legend: B batch, C and O channels read and written by a site, r resolution of the preview site. Images are [B,3,r,r] in
 [-1,1].

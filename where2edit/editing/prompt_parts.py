@@ -1,6 +1,6 @@
 """Which parts of a face a prompt names, by its words: where the edit must show, and where it may.
 
-Parts are groups of classes of face parsing and bands of skin (editing/region_shares.py). The parts of several entries
+Parts are groups of classes of face parsing and parts of the skin (editing/face_parts.py). The parts of several entries
 are united: "bangs and red lipstick" names hair and lips. A word for a person ("woman") names the whole head only where
 the prompt names no part: "a woman with bangs" names the bangs. A word for a property of the person ("old") always does.
 Ours, not the paper's.
@@ -47,18 +47,17 @@ WORDS = (
     PartWords(r"bangs|fringe|bald|balding|hairless|receding hairline", "hair", "forehead brows"),
     PartWords(r"sideburns", "", "hair cheeks jaw ears"),
     PartWords(r"hat|cap|beanie", "hair forehead"),
-    PartWords(r"smil\w*|grin\w*|laugh\w*|teeth", "mouth", "cheeks jaw"),
+    PartWords(r"smil\w*|grin\w*|laugh\w*|teeth", "mouth jaw apples", "cheeks nose"),
     PartWords(r"mouth", "mouth", "jaw"),
     PartWords(r"open(?:ed)? mouth|mouth(?: \w+)? open", "mouth jaw"),
     PartWords(r"sad|angry|serious|neutral|surprised|happy", "mouth", "face"),
     PartWords(r"lipstick|lips", "lips", "mouth"),
     PartWords(r"makeup|make-up", "lips eyes", "face"),
     PartWords(r"cheeks?|cheekbones", "cheeks", "jaw"),
-    PartWords(r"rosy|blush\w*|flushed", "cheeks nose jaw"),
-    PartWords(r"eyebrows?|brows?", "brows", "eyes"),
-    PartWords(r"(?:bushy|thick) (?:eye)?brows?", "brows eyes", "nose sockets cheeks"),
+    PartWords(r"rosy|blush\w*|flushed", "cheeks", "nose jaw"),
+    PartWords(r"eyebrows?|brows?", "brows", "sockets"),
     PartWords(r"eyes?|eyelashes|eyeshadow", "eyes", "sockets"),
-    PartWords(r"eyeglasses|glasses|sunglasses", "eyes sockets brows glasses nose", "cheeks ears"),
+    PartWords(r"eyeglasses|glasses|sunglasses", "eyes sockets brows glasses temples nose apples", "cheeks ears"),
     PartWords(r"nose", "nose", "cheeks"),
     PartWords(r"ears?|earrings?", "ears", "earrings hair neck"),
     PartWords(r"beard\w*|stubble|(?:un)?shave[nd]?|five o'clock shadow", "jaw", "mouth cheeks neck"),

@@ -1,7 +1,10 @@
 """Regions: k-means on the activations of the blend site, over many generated images (Clus in Eq. 3, released recipe).
 
-Legend: B batch, C channels of the site, r its resolution, k regions, D = C + 2(C/16) numbers of a clustered point: the
-channels and, unless the config leaves them out, its position.
+With `by_parts` each region of k-means is divided by the part of a face that its cells show, so that brows and eyes are
+never one region; this is ours, not the paper's.
+
+Legend: B batch, C channels of the site, r its resolution, k centres, n regions (k, or 25 k where they are divided by
+part), D = C + 2(C/16) numbers of a clustered point: the channels and, unless the config leaves them out, its position.
 The released "layer 13" is the site "64.conv1" (docs/architecture.md, Vocabulary).
 """
 
@@ -16,6 +19,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from where2edit.core.config import build
+from where2edit.editing.face_parts import PARTS
+from where2edit.editing.part_classifier import PartClassifier
 from where2edit.files import tensorfile
 from where2edit.generators.base import Generator
 from where2edit.ops.extension import Impl, check_impl
@@ -37,6 +42,7 @@ class RegionConfig:
     n_init: int = 10  # k-means++ restarts
     positions: bool = True  # cluster features with their coordinates (released); False: activations alone, as printed
     impl: Impl = "auto"  # reference: scikit-learn
+    by_parts: bool = False  # divide each region by the part of a face that a cell shows (part_classifier.py); ours
 
     def __post_init__(self):
         for name in ("k", "samples", "upsample", "n_init"):
@@ -106,13 +112,14 @@ def fit_or_load(generator: Generator, config: RegionConfig, blend_site: str, pat
 class Regions(nn.Module):
     """Fitted centres that label every pixel of an image.
 
-    Buffers: centres [k,D]; shares [k,23], the share of each part of a face in a region (region_shares.py), or None.
-    `generator` and `site`: names of what they were fitted on. `inertia`: the sum of squared distances to the nearest
-    centre over the enlarged points of the fit. Raises ValueError where there are not k centres.
+    Buffers: centres [k,D]; measured [k,25], the share of each part of a face in a region (region_shares.py), or None.
+    `classifier`: what divides the regions by part, or None. `generator` and `site`: names of what they were fitted on.
+    `inertia`: the sum of squared distances to the nearest centre over the enlarged points of the fit. Raises ValueError
+    where there are not k centres.
     """
 
     centres: Tensor
-    shares: Tensor | None
+    measured: Tensor | None
 
     def __init__(
         self,
@@ -121,23 +128,33 @@ class Regions(nn.Module):
         generator: str,
         site: str,
         inertia: float,
-        shares: Tensor | None = None,
+        measured: Tensor | None = None,
+        classifier: PartClassifier | None = None,
     ):
         super().__init__()
         if centres.ndim != 2 or len(centres) != config.k:
             raise ValueError(f"centres must be [k={config.k},D], got {list(centres.shape)}")
         self.register_buffer("centres", centres)
-        self.register_buffer("shares", shares)
+        self.register_buffer("measured", measured)
+        self.classifier = classifier
         self.config, self.generator, self.site, self.inertia = config, generator, site, inertia
 
     @property
     def num_regions(self) -> int:
-        return len(self.centres)
+        return len(self.centres) * (1 if self.classifier is None else len(PARTS))
+
+    @property
+    def shares(self) -> Tensor | None:
+        """Share of each part of a face in each region [n,25]; None where it was not measured."""
+        if self.classifier is None:
+            return self.measured
+        return torch.eye(len(PARTS), device=self.centres.device).repeat(len(self.centres), 1)
 
     @torch.no_grad()
     def label(self, features: Tensor) -> Tensor:
-        """features [B,C,r,r] of the fitted site, before any edit -> labels [B,r,r] in [0,k), the nearest centre.
+        """features [B,C,r,r] of the fitted site, before any edit -> labels [B,r,r] in [0,n).
 
+        The label is the number of the nearest centre; where regions are divided by part, 25 times that plus the part.
         Raises ValueError for features of another number of channels.
         """
         cells = points(features.to(self.centres.dtype), self.config)
@@ -146,10 +163,11 @@ class Regions(nn.Module):
             raise ValueError(f"features have {cells.shape[1]} channels with positions; the regions need {allowed}")
         # The squared distance |x|^2 - 2 x.c + |c|^2 without |x|^2, which is the same for every centre.
         scores = self.centres.square().sum(1)[:, None] - 2 * self.centres @ cells.flatten(2)  # [k,D] @ [B,D,r*r]
-        return scores.argmin(1).view(len(features), *features.shape[2:])
+        nearest = scores.argmin(1).view(len(features), *features.shape[2:])
+        return nearest if self.classifier is None else nearest * len(PARTS) + self.classifier(features)
 
     def save(self, path: str | Path) -> Path:
-        """Write centres, shares and what they were fitted on as safetensors, whole or not at all."""
+        """Write centres, parts and what they were fitted on as safetensors, whole or not at all."""
         metadata = {
             "config": json.dumps(asdict(self.config)),
             "generator": self.generator,
@@ -181,9 +199,12 @@ class Regions(nn.Module):
 
     @classmethod
     def _from_file(cls, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Regions:
-        """The regions in a file's tensors; older files keep the site inside their config, and the shares as `names`."""
+        """The regions in a file's tensors; older files keep the site inside their config, and know other parts."""
         config = json.loads(metadata["config"])
         site = metadata.get("site") or config.pop("site")
-        shares = tensors.get("shares", tensors.get("names"))
+        classifier = None
+        if "classifier.weight" in tensors:
+            classifier = PartClassifier(tensors["classifier.weight"], tensors["classifier.bias"])
         fitted = (metadata["generator"], site, float(metadata["inertia"]))
-        return cls(tensors["centres"], build(RegionConfig, config, "regions"), *fitted, shares)
+        known = build(RegionConfig, config, "regions")
+        return cls(tensors["centres"], known, *fitted, tensors.get("measured"), classifier)

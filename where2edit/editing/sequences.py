@@ -31,7 +31,8 @@ class EarlierEdit:
 
 def next_source(source: Source, edit: Edit) -> Source:
     """The source of the next edit: the blended canvas in place of the old one, styles as they were."""
-    return source.with_(features=source.features | edit.features, rgb=source.rgb | edit.rgb, image=edit.image)
+    canvas = {"features": source.features | edit.features, "rgb": source.rgb | edit.rgb}
+    return source.with_(**canvas, image=edit.image, layers=edit.layers)
 
 
 def combine_with_earlier(render: Render, source: Source, edit: Edit, earlier: tuple[EarlierEdit, ...]) -> Edit:
@@ -49,7 +50,8 @@ def combine_with_earlier(render: Render, source: Source, edit: Edit, earlier: tu
             overlapping.append(EarlierEdit(one.shift, overlap))
             shift = combined_shift(new, overlapping, overlap)
             styles = {name: source.styles[name] + value for name, value in shift.items()}
-            rendered = render(next_source(source, rendered), edit.with_(styles=styles, mask=overlap))
+            again = edit.with_(styles=styles, mask=overlap, tail=None)  # `rendered` has the edit's own layer already
+            rendered = render(next_source(source, rendered), again)
     return rendered.with_(styles=edit.styles, mask=edit.mask)
 
 

@@ -68,7 +68,7 @@ def build_natural_strength(profile: Profile, frozen: Frozen, encoder: TextImage)
     path = calibration_file(config.calibration)
     preview = frozen.preview(frozen.preview_head is not None)
     calibration = CosineCalibration.load(path, frozen.generator, encoder, preview)
-    return NaturalStrength(config, calibration, encoder)
+    return NaturalStrength(config, calibration, encoder, profile.method.strength)
 
 
 def calibration_file(calibration: str) -> Path:

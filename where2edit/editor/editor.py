@@ -27,7 +27,7 @@ from where2edit.editor.build import (
     build_method,
     build_natural_strength,
 )
-from where2edit.editor.natural_strength import AUTO, MOST_STEPS, at_strength
+from where2edit.editor.natural_strength import AUTO, MOST_STEPS
 from where2edit.editor.profile import Profile, load_profile
 from where2edit.files import pictures
 
@@ -151,7 +151,7 @@ class Editor:
         if chosen is None:
             edit, strengths = self.natural.applied(self.method, source, edit, condition, earlier, step.more)
             return edit, strengths.item()
-        return at_strength(source, edit, edit.mask.new_tensor([[chosen]]) / self.natural.top), chosen
+        return self.natural.scaled(source, edit, edit.mask.new_tensor([[chosen]]), step.more), chosen
 
     @torch.no_grad()
     def sequence(self, source: Source, steps: list[Step], chosen: list[float] | None = None) -> list[Result]:
@@ -168,7 +168,7 @@ class Editor:
         return results
 
     def condition(self, step: Step) -> Condition:
-        """The condition of one step; an edit at natural strength is proposed at the top of its ladder.
+        """The condition of one step; an edit at natural strength is proposed at the profile's number.
 
         Raises ValueError for a prompt that is empty or too long and for a strength that makes no sense (`strength`).
         """
@@ -176,7 +176,7 @@ class Editor:
             if (words := len(text.split())) > MAX_WORDS:
                 raise ValueError(f"a prompt has {words} words, at most {MAX_WORDS} are read; use --long to split it")
         asked = self.strength(step)
-        strength = self.natural.top if asked == AUTO and self.natural is not None else float(asked)
+        strength = self.natural.proposed if asked == AUTO and self.natural is not None else float(asked)
         condition = self.conditions.of([step.prompt], strength, None if step.where is None else [step.where])
         condition = replace(condition, threshold=step.threshold)
         if step.reference is not None:

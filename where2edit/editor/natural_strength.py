@@ -3,7 +3,8 @@
 One strength for all prompts overshoots with some and does nothing with others. The rise of the prompt's cosine over
 that of the unedited face, in standard deviations of the cosine over unedited faces (editing/cosine_calibration.py), is
 comparable between prompts: edits look natural at a rise of about 1.8. Prompts that never get there look right at about
-three quarters of what they can reach. Ours, not the paper's.
+three quarters of what they can reach, and a face that shows what is asked for already needs little more. Ours, not the
+paper's.
 
 The attention and its mask do not depend on the strength, and styles are affine in it. An edit is therefore proposed
 once, at the top of a ladder of strengths, and seen at each rung through the preview head; between two rungs their
@@ -15,7 +16,7 @@ of a picture, D embedding width.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -29,6 +30,7 @@ from where2edit.methods.base import Method
 from where2edit.text_image.base import TextImage
 
 AUTO = "auto"  # the strength that means natural strength
+LEAST = 0.3  # standard deviations that are asked even of a face that has it already, so that the edit shows
 STEP = 1.5  # factor of one step more, and divisor of one step less
 MOST_STEPS = 4  # up or down
 
@@ -41,6 +43,7 @@ class NaturalStrengthConfig:
     faces: int = 140  # unedited faces behind a new calibration
     rise: float = 1.8  # of the cosine, in standard deviations over unedited faces, that is asked of an edit
     share: float = 0.75  # of the largest rise on the ladder: asked of prompts that cannot rise that much
+    most: float = 3.0  # standard deviations above the mean face that no rise needs to pass: such a face has it already
     ladder: tuple[float, ...] = (0.06, 0.12)  # strengths at which an edit is looked at, rising
     fades: int = 2  # cross-faded pictures between two rungs, and between the unedited face and the first
 
@@ -63,11 +66,12 @@ class NaturalStrengthConfig:
 
 
 class NaturalStrength:
-    """Chooses strengths of a profile's edits. `top`: the strength at which edits must be proposed to it."""
+    """Chooses strengths of a profile's edits. `proposed`: the strength at which edits must be proposed to it."""
 
-    def __init__(self, config: NaturalStrengthConfig, calibration: CosineCalibration, encoder: TextImage):
-        self.config, self.calibration, self.encoder = config, calibration, encoder
-        self.top = config.ladder[-1]
+    def __init__(
+        self, config: NaturalStrengthConfig, calibration: CosineCalibration, encoder: TextImage, proposed: float
+    ):
+        self.config, self.calibration, self.encoder, self.proposed = config, calibration, encoder, proposed
         self._unedited: tuple[Tensor, Tensor, Tensor] | None = None
 
     def applied(
@@ -79,28 +83,41 @@ class NaturalStrength:
         earlier: tuple[EarlierEdit, ...] = (),
         more: int = 0,
     ) -> tuple[Edit, Tensor]:
-        """The edits that were proposed at strength `top` at their natural one, and that strength [B,1].
+        """The edits that were proposed at `proposed` at their natural strength, and that strength [B,1].
 
         The masks of the B edits are final: a user's own counts. `more` steps up (or down) are taken from the natural
         strength. `earlier`: as in `combine_with_earlier`.
         """
         strengths = stepped(self.chosen(method, source, edit, condition, earlier), more)
-        return at_strength(source.repeat(condition.per_source), edit, strengths / self.top), strengths
+        return self.scaled(source.repeat(condition.per_source), edit, strengths, more), strengths
+
+    def scaled(self, source: Source, edit: Edit, strengths: Tensor, more: int = 0) -> Edit:
+        """The edits that were proposed at `proposed` at strengths [B,1]; source of the same length.
+
+        Colours, which a tail layer holds, are fitted to be whole at `proposed`; only steps more or less change them.
+        """
+        tail, source_styles = edit.tail, source.styles
+        if more and tail is not None:
+            styles = {name: torch.lerp(source_styles[name], u, STEP**more) for name, u in tail.styles.items()}
+            tail = replace(tail, styles=styles)
+        return at_strength(source, edit.with_(tail=tail), strengths / self.proposed)
 
     @torch.no_grad()
     def chosen(
         self, method: Method, source: Source, edit: Edit, condition: Condition, earlier: tuple[EarlierEdit, ...] = ()
     ) -> Tensor:
-        """Natural strengths [B,1] of B edits that were proposed at strength `top`.
+        """Natural strengths [B,1] of B edits that were proposed at `proposed`.
 
-        An edit with an empty mask, which changes nothing at any strength, gets the smallest one of the ladder.
+        An edit that no strength changes, because its mask is empty or it is one of colour alone, keeps `proposed`.
         """
         config, strengths = self.config, edit.mask.new_tensor(self.config.strengths())
-        edited = edit.mask.flatten(1).any(1, keepdim=True)  # [B,1]
+        repeated = source.repeat(condition.per_source)
+        edited = edit.mask.flatten(1).any(1, keepdim=True) & moved(repeated, edit)  # [B,1]
+        proposed = torch.full_like(edited, self.proposed, dtype=strengths.dtype)
         if not edited.any():
-            return strengths[:1].expand(len(edit.mask), 1)
+            return proposed
         last, unedited = (each.repeat_interleave(condition.per_source, 0) for each in self.unedited(method, source))
-        repeated, rises = source.repeat(condition.per_source).with_(image=last), edit.mask.new_zeros(len(edit.mask), 0)
+        repeated, rises = repeated.with_(image=last), edit.mask.new_zeros(len(edit.mask), 0)
         for rung in config.ladder:
             seen = self.look(method, repeated, edit, earlier, rung)
             rises = torch.cat([rises, self.rises(self.faded(last, seen), unedited, condition.h)], 1)
@@ -108,8 +125,9 @@ class NaturalStrength:
             # Once the share of its largest rise is enough, an edit has met its goal: higher rungs change nothing.
             if (config.share * rises.amax(1, keepdim=True)[edited] >= config.rise).all():
                 break
-        found = natural(strengths[: rises.shape[1]], rises, config.rise, config.share)
-        return torch.where(edited, found, strengths[:1])
+        goal = (config.most - self.calibration.above_mean(unedited, condition.h.float())).clamp(LEAST, config.rise)
+        found = natural(strengths[: rises.shape[1]], rises, goal[:, None], config.share)
+        return torch.where(edited, found, proposed)
 
     def rises(self, pictures: Tensor, unedited: Tensor, h: Tensor) -> Tensor:
         """By how many standard deviations the cosine with h [B,D] is above the unedited's [B,D], in each picture.
@@ -132,9 +150,13 @@ class NaturalStrength:
         return self._unedited[1:]
 
     def look(self, method: Method, source: Source, edit: Edit, earlier: tuple[EarlierEdit, ...], rung: float) -> Tensor:
-        """Pictures [B,3,s,s] of B edits at one rung of the ladder; source and edit have the length B."""
+        """Pictures [B,3,s,s] of B edits at one rung of the ladder; source and edit have the length B.
+
+        Without the edit's colours: they are the same at every rung, and would meet the goal before anything else shows.
+        """
+        edit = edit.with_(tail=None)
         render = partial(method.render, use_preview_head=method.frozen.preview_head is not None)
-        made = render(source, at_strength(source, edit, edit.mask.new_full((len(edit.mask), 1), rung / self.top)))
+        made = render(source, at_strength(source, edit, edit.mask.new_full((len(edit.mask), 1), rung / self.proposed)))
         image = combine_with_earlier(render, source, made, earlier).image
         assert image is not None  # it was rendered
         return image
@@ -146,14 +168,14 @@ class NaturalStrength:
         return torch.lerp(lower[:, None], upper[:, None], weight)
 
 
-def natural(strengths: Tensor, rises: Tensor, rise: float, share: float) -> Tensor:
+def natural(strengths: Tensor, rises: Tensor, rise: Tensor, share: float) -> Tensor:
     """The smallest strengths [B,1] at which each edit's rise reaches min(rise, share * its largest).
 
-    strengths [P] in rising order, rises [B,P]; at strength 0 the rise is 0, and between two strengths it is a straight
-    line. Where no strength gains anything, the one that loses least.
+    strengths [P] in rising order, rises [B,P], rise [B,1]; at strength 0 the rise is 0, and between two strengths it is
+    a straight line. Where no strength gains anything, the one that loses least.
     """
     best, least_loss = rises.max(1, keepdim=True)  # [B,1]
-    goal = (share * best).clamp_max(rise)
+    goal = (share * best).minimum(rise)
     first = (rises >= goal).int().argmax(1, keepdim=True)  # the first strength that reaches the goal
     x, y = (F.pad(each, (1, 0)) for each in (strengths.expand_as(rises), rises))
     x0, x1, y0, y1 = (each.gather(1, first + offset) for each in (x, y) for offset in (0, 1))
@@ -161,10 +183,15 @@ def natural(strengths: Tensor, rises: Tensor, rise: float, share: float) -> Tens
     return torch.where(best > 0, torch.lerp(x0, x1, way), strengths[least_loss])
 
 
+def moved(source: Source, edit: Edit) -> Tensor:
+    """Which edits have other styles than their source: bool [B,1]."""
+    return torch.stack([(u != source.styles[name]).any(1) for name, u in edit.styles.items()]).any(0)[:, None]
+
+
 def at_strength(source: Source, edit: Edit, factor: Tensor) -> Edit:
     """The proposed edits at `factor` [B,1] times the strength that they were proposed with; source of the same length.
 
-    The one place where proposed edits are scaled. Styles are affine in the strength, the mask does not depend on it.
+    Styles are affine in the strength, the mask does not depend on it.
     """
     styles = {name: torch.lerp(source.styles[name], u, factor) for name, u in edit.styles.items()}
     return edit.with_(styles=styles, shift=None if edit.shift is None else edit.shift * factor)

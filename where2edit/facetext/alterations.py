@@ -16,21 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from where2edit.backbones.face_areas import cheeks, extent, pixel_grid, soft_mask
 from where2edit.backbones.face_parsing import region_mask
 from where2edit.facetext.phrases import INDEX
 from where2edit.ops.colour import rgb_to_lab
-from where2edit.training.recolouring import (
-    EYES_LAB,
-    HAIR_LAB,
-    LIPS_LAB,
-    cheeks,
-    extent,
-    pixel_grid,
-    recolour,
-    region_colour,
-    soft_mask,
-    tint,
-)
+from where2edit.training.recolouring import EYES_LAB, HAIR_LAB, LIPS_LAB, recolour, region_colour, tint
 
 LEAST_HAIR = 0.04  # share of the pixels that hair must cover
 NATURAL = ("Black_Hair", "Gray_Hair", "Blond_Hair")  # hair colours that differ in lightness more than in hue

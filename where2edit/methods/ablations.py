@@ -28,11 +28,14 @@ class NoAttention(Method):
         """n sources, n*m conditions -> n*m edits: new styles under a mask of ones, without an attention."""
         repeated = source.repeat(condition.per_source)
         u, shift = self.mapper(repeated, condition)
-        return Edit(styles=u, shift=shift, mask=self.frozen.flat_mask(repeated, 1.0))
+        tail = self.mapper.tail(repeated, condition, None)
+        return Edit(styles=u, tail=tail, shift=shift, mask=self.frozen.flat_mask(repeated, 1.0))
 
     def render(self, source: Source, edit: Edit, use_preview_head: bool = False) -> Edit:
         frozen, preview = self.frozen, self.frozen.preview(use_preview_head)
-        return render_blended(frozen.generator, source, edit, frozen.blend_site, preview, seam=frozen.seam)
+        return render_blended(
+            frozen.generator, source, edit, frozen.blend_site, preview, seam=frozen.seam(use_preview_head)
+        )
 
 
 @METHODS.register("where2edit-no-clusters")

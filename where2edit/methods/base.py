@@ -58,10 +58,9 @@ class Frozen:
             )
         return Preview(self.preview_head, self.preview_site)
 
-    @property
-    def seam(self) -> Seam:
-        """What fits the edited canvas to the source's at the rim of the mask."""
-        return self.blending.seam.built()
+    def seam(self, use_preview_head: bool) -> Seam | None:
+        """What fits the edited canvas to the source at the mask's rim; none for previews, which it would slow."""
+        return None if use_preview_head else self.blending.seam.built()
 
     def flat_mask(self, source: Source, value: float) -> Tensor:
         """A mask [B,1,r,r] that is `value` everywhere, at the blend resolution."""

@@ -33,9 +33,11 @@ class NoOp(Method):
     def render(self, source: Source, edit: Edit, use_preview_head: bool = False) -> Edit:
         """An empty mask gives the picture of the source, which needs no walk; any other mask is blended."""
         if not edit.mask.any():
-            return edit.with_(image=source.image)
+            return edit.with_(image=source.image, layers=source.layers)
         frozen, preview = self.frozen, self.frozen.preview(use_preview_head)
-        return render_blended(frozen.generator, source, edit, frozen.blend_site, preview, seam=frozen.seam)
+        return render_blended(
+            frozen.generator, source, edit, frozen.blend_site, preview, seam=frozen.seam(use_preview_head)
+        )
 
 
 @METHODS.register("full-image")

@@ -42,8 +42,10 @@ class Where2Edit(Method):
         # Clus: the mean over each region (Eq. 3).
         labels = regions.label(source.features[frozen.blend_site]).repeat_interleave(m, 0)  # [B,r,r]
         mean = region_mean(a, labels, regions.num_regions)
+        cells = None if regions.shares is None else regions.shares[labels]  # [B,r,r,25]
         return Edit(
             styles=u,
+            tail=self.mapper.tail(repeated, condition, cells),
             shift=shift,
             mask=make_mask(mean, frozen.blending, condition.threshold),
             attention=a,
@@ -56,7 +58,7 @@ class Where2Edit(Method):
     def render(self, source: Source, edit: Edit, use_preview_head: bool = False) -> Edit:
         """Blend the edited canvas into the source's under the mask, and finish the picture with the source's styles."""
         frozen, preview = self.frozen, self.frozen.preview(use_preview_head)
-        how = {"keep_tail": self.reads_tail, "seam": frozen.seam}
+        how = {"keep_tail": self.reads_tail, "seam": frozen.seam(use_preview_head)}
         return render_blended(frozen.generator, source, edit, frozen.blend_site, preview, **how)
 
     def schedule(self, progress: float) -> None:

@@ -1,7 +1,6 @@
-"""The colours that are fitted before training: which parts of a face change, how, and the recoloured pictures.
+"""The colours that are fitted before training: which parts of a face change, and how.
 
-Legend: P colours, r blend resolution, s pixels of a picture. Pictures to recolour are [B,3,s,s] in [0,1]; Lab colours
-are (L from 0 to 100, a, b).
+Legend: s pixels of a picture. Pictures to recolour are [B,3,s,s] in [0,1]; Lab colours are (L from 0 to 100, a, b).
 """
 
 from __future__ import annotations
@@ -9,19 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from where2edit.backbones.face_parsing import FaceParser
-from where2edit.core.records import Source
-from where2edit.editing.region_shares import belonging
-from where2edit.methods.base import Method
 from where2edit.ops.colour import rgb_to_lab
-from where2edit.training.recolouring import HAIR_LAB, LIPS_LAB, cheeks, recolour, tint
+from where2edit.training.recolouring import HAIR_LAB, LIPS_LAB, recolour, tint
 
-LENGTH_WEIGHT = 0.0001  # of the squared length; with a weight of a third of this, hair becomes dots without strands
-RECOLOURED_WEIGHT = 3.0  # of the recoloured pixels, beside 1 for all pixels of the part, most of which must stay
+LENGTH_WEIGHT = 0.0002  # of the squared length of a shift, which keeps it near the colours that the generator knows
 DARKEST = 0.01  # of RGB in [0,1]: below it Lab is too steep for a gradient
 
 
@@ -52,58 +44,40 @@ class LabShift:
 class ColourTarget:
     """Parts of a face and their recolouring: images [B,3,s,s] and a mask [B,1,s,s] -> recoloured images.
 
-    `within`: where inside the parts, from labels of face parsing [B,s,s] to a mask; None: all over. `shrinks`: whether
-    the source's own coordinates may be shrunk. Hair stays hair, but shrunk skin becomes another face. `length_weight`:
-    of the squared Mahalanobis length of the shift.
+    `shrinks`: whether the source's own coordinates may be shrunk, so that black and blond hair end in nearly the same
+    colour; shrunk skin becomes another face's. `fades`: whether it fades out towards the edge of the parts.
+    `length_weight`: of the squared Mahalanobis length of the shift.
     """
 
     parts: tuple[str, ...]
     recolouring: Callable[[Tensor, Tensor], Tensor]
-    within: Callable[[Tensor], Tensor] | None = None
     shrinks: bool = False
+    fades: bool = False
     length_weight: float = LENGTH_WEIGHT
 
 
+# How far the mean colour of hair goes towards HAIR_LAB: (chroma, lightness). Dyes keep the lightness of each strand
+# where the colour exists in light and dark; natural colours are told by their lightness.
+HAIR_SHARES = {
+    "Purple_Hair": (0.8, 0.2), "Blue_Hair": (0.8, 0.2), "Green_Hair": (0.8, 0.3), "Red_Hair": (0.85, 0.4),
+    "Pink_Hair": (0.85, 0.6), "Orange_Hair": (0.85, 0.6), "Blond_Hair": (0.9, 0.8), "Black_Hair": (0.9, 0.85),
+    "Brown_Hair": (0.9, 0.8), "Gray_Hair": (0.9, 0.7),
+}  # fmt: skip
 SKIN = ("skin", "nose", "ears", "neck")
 COLOURS = {
-    name: ColourTarget(("hair",), MeanTowards(colour, 1, 0.5), shrinks=True) for name, colour in HAIR_LAB.items()
+    name: ColourTarget(("hair",), MeanTowards(HAIR_LAB[name], *shares), shrinks=True)
+    for name, shares in HAIR_SHARES.items()
 }
-# Lips keep their lightness: dark lips look sad.
-COLOURS |= {name: ColourTarget(("lips",), MeanTowards(colour, 0.9, 0)) for name, colour in LIPS_LAB.items()}
+# Lips keep most of their lightness: dark lips look sad.
+COLOURS |= {name: ColourTarget(("lips",), MeanTowards(colour, 0.95, 0.1)) for name, colour in LIPS_LAB.items()}
 COLOURS |= {
-    # Purple is far from the generator's colours, and the fit does not reach enough red. With a target that is duller
-    # and redder than HAIR_LAB's and a heavier penalty on length, hair keeps its strands; the same penalty would keep
-    # green hair from turning green.
-    "Purple_Hair": ColourTarget(
-        ("hair",), MeanTowards((36, 38, -16), 1, 0.5), shrinks=True, length_weight=4 * LENGTH_WEIGHT
-    ),
     "Wearing_Lipstick": COLOURS["Red_Lips"],
-    "Rosy_Cheeks": ColourTarget(("cheeks", "nose", "jaw"), LabShift((-7, 41, 12)), cheeks),
-    "Tanned_Skin": ColourTarget(SKIN, LabShift((-18, 5.5, 11.5))),
-    "Pale_Skin": ColourTarget(SKIN, LabShift((14, -6, -12))),
+    "Rosy_Cheeks": ColourTarget(("apples",), LabShift((-2, 12, 3)), fades=True),
+    "Tanned_Skin": ColourTarget(SKIN, LabShift((-13, 5, 10))),
+    "Pale_Skin": ColourTarget(SKIN, LabShift((9, -4, -8))),
 }
-
-
-def recoloured(
-    method: Method, source: Source, labels: Tensor, targets: list[ColourTarget], parser: FaceParser | None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Masks, pictures and pixel weights for fitting P targets to one source with region labels [1,r,r].
-
-    Returns masks of the targets' parts [P,1,r,r] in {0,1}, the recoloured pictures in Lab [P,3,s,s], and the weight of
-    each pixel [P,1,s,s]. Only targets with `within` need a parser.
-    """
-    shares, size = method.frozen.regions.shares, source.image.shape[-2:]
-    masks = torch.stack([belonging(shares, each.parts)[labels].float() for each in targets])
-    parts = F.interpolate(masks, size, mode="bilinear", align_corners=False)  # [P,1,r,r] -> [P,1,s,s]
-    where = parts.clone()
-    for number, each in enumerate(targets):
-        if each.within:
-            where[number] *= F.interpolate(each.within(parser.labels(source.image)), size, mode="area")[0]
-    before = (source.image + 1) / 2
-    pictures = [lab(2 * each.recolouring(before, here[None]) - 1) for each, here in zip(targets, where, strict=True)]
-    return masks, torch.cat(pictures), parts + RECOLOURED_WEIGHT * where
 
 
 def lab(images: Tensor) -> Tensor:
-    """Images [B,3,s,s] in [-1,1] -> CIE Lab; black is lifted to DARKEST."""
+    """Images [B,3,h,w] in [-1,1] -> CIE Lab; black is lifted to DARKEST."""
     return rgb_to_lab(((images + 1) / 2).clamp(DARKEST, 1))

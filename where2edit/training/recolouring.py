@@ -1,18 +1,16 @@
-"""Recolouring parts of a parsed face: hair, lips, skin and cheeks, as tensor functions of pictures and label maps.
+"""Recolouring parts of a face, as tensor functions of pictures and masks.
 
 The colour of a part is changed in CIE Lab, by one shift for all its pixels, so that texture and shading stay.
 
-Legend: B pictures, s pixels to a side. Pictures are [B,3,s,s] in [0,1], label maps of face parsing int [B,s,s], masks
-[B,1,s,s] in [0,1]; Lab colours are (L from 0 to 100, a, b).
+Legend: B pictures, s pixels to a side. Pictures are [B,3,s,s] in [0,1], masks [B,1,s,s] in [0,1]; Lab colours are (L
+from 0 to 100, a, b).
 """
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from where2edit.backbones.face_parsing import region_mask
 from where2edit.ops.colour import lab_to_rgb, rgb_to_lab
 
 HAIR_LAB = {  # the six hair colours that CelebA lacks, then the natural ones
@@ -24,14 +22,6 @@ LIPS_LAB = {"Red_Lips": (40, 54, 24), "Pink_Lips": (58, 42, 0), "Purple_Lips": (
 EYES_LAB = {"Blue_Eyes": (48, -4, -28), "Green_Eyes": (46, -22, 16), "Brown_Eyes": (24, 10, 14)}
 
 SMALLEST_AREA = 1e-3  # pixels: under an empty mask a mean is 0 and not 0/0
-# Where cheeks are, in half extents of the nose: to both sides of its centre, below it, and their radius. Ours, by eye.
-CHEEK_BESIDE, CHEEK_BELOW, CHEEK_RADIUS = 2.6, 0.6, 1.3
-
-
-def soft_mask(labels: Tensor, *regions: str, blur: int = 3) -> Tensor:
-    """Labels [B,s,s] -> mask [B,1,s,s] of the named parts, its edge blurred by a box of `blur` pixels (odd)."""
-    mask = region_mask(labels, *regions)[:, None].float()
-    return F.avg_pool2d(mask, blur, 1, blur // 2, count_include_pad=False)
 
 
 def region_colour(images: Tensor, mask: Tensor) -> Tensor:
@@ -52,34 +42,3 @@ def recolour(images: Tensor, mask: Tensor, target: Tensor, amount: Tensor, lift:
     """
     share = torch.stack([lift, amount, amount], 1)  # [B,3]
     return tint(images, mask, share * (target - region_colour(images, mask)))
-
-
-def cheeks(labels: Tensor) -> Tensor:
-    """Labels [B,s,s] -> mask [B,1,s,s]: two Gaussian spots on the skin, to both sides of the lower end of the nose."""
-    x, y, width, height = extent(region_mask(labels, "nose"))
-    across, down = pixel_grid(labels.shape[-1], labels.device)
-    radius = CHEEK_RADIUS * width
-    below = ((down - y - CHEEK_BELOW * height) / radius) ** 2
-    spots = sum(
-        torch.exp(-(((across - x - side * CHEEK_BESIDE * width) / radius) ** 2) - below) for side in (-1, 1)
-    )  # [B,s,s]
-    return spots[:, None] * soft_mask(labels, "skin")
-
-
-def pixel_grid(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The columns [1,1,s] and the rows [1,s,1] of a picture, in pixels."""
-    line = torch.arange(size, device=device, dtype=torch.float32)
-    return line[None, None, :], line[None, :, None]
-
-
-def extent(mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Centre and half extents (twice the standard deviation) of bool masks [B,s,s], each [B,1,1] in pixels."""
-    across, down = pixel_grid(mask.shape[-1], mask.device)
-    weight = mask.float()
-    total = weight.sum((1, 2), keepdim=True).clamp_min(1)
-    x, y = ((weight * axis).sum((1, 2), keepdim=True) / total for axis in (across, down))
-    width, height = (
-        2 * ((weight * (axis - centre) ** 2).sum((1, 2), keepdim=True) / total).sqrt().clamp_min(1.0)
-        for axis, centre in ((across, x), (down, y))
-    )
-    return x, y, width, height

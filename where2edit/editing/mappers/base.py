@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from where2edit.core.config import Choice
-from where2edit.core.records import Condition, Source
+from where2edit.core.records import Condition, Source, TailLayer
 from where2edit.editing.mappers import MAPPERS
 from where2edit.generators.base import Generator, Site
 
@@ -40,6 +40,14 @@ class Mapper(nn.Module, ABC):
 
         The lengths are those of the shifts of the S edited sites in the mapper's own coordinates (L_map, Eq. 6).
         """
+
+    def tail(self, source: Source, condition: Condition, cells: Tensor | None) -> TailLayer | None:
+        """What the edit blends in at the sites after the blend site, if anything; by default nothing.
+
+        cells: share of each part of a face in every cell of the mask, [B,r,r,25], or None where it is not known. The
+        mask of the result is [B,1,r,r], the share of the edit's mask that the layer takes part in.
+        """
+        return None
 
 
 def build_mapper(generator: Generator, blend_site: str, text_dim: int, config: MapperConfig) -> Mapper:

@@ -16,14 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from where2edit.core.records import Condition, Source
+from where2edit.core.records import Condition, Source, TailLayer
 from where2edit.editing.mappers import MAPPERS
 from where2edit.editing.mappers.base import Mapper
 from where2edit.editing.mappers.colour_shifts import ColourShifts
 from where2edit.generators.base import Generator, Site
 from where2edit.ops.layers import EqualLinear, text_branch
 
-RECOLOURED_FROM = 32  # px: sites of this resolution and more take colour shifts; coarser ones hold shapes
 MAPPED_AT_ONCE = 5000  # z behind the principal directions that are mapped in one batch
 SMALLEST_VARIANCE = 1e-12  # of a component: below it the generator does not vary, and 1/scale must stay finite
 
@@ -72,14 +71,16 @@ class PrincipalMapper(Mapper):
     """u_i = A_i(w_i + V (sqrt(lambda) shift_i)), with the generator's own affine A_i of site i, and in the coordinates
     c_i = V^T (w_i - mean) / sqrt(lambda) of W
 
-        shift_i = alpha (1 - alone) (length direction(h) + shared(c_i, h) + weight per_site_i(c_i, h))
-                  + colour_i(h) - shrinkage_i(h) c_i.
+        shift_i = alpha (1 - alone) (length direction(h) + shared(c_i, h) + weight per_site_i(c_i, h)).
 
     direction(h) = h A / |h A| with the semantic directions A [D,K] that are regressed before training; `length` and
-    `weight` are the options direction_length and per_site_weight. The second line holds the colour shifts
-    (colour_shifts.py, which multiply them by alpha), for the finer sites only. `alone` is 1 where the prompt names a
-    colour and nothing else, so that "red lipstick" changes no shapes. The lengths that `forward` returns are the norms
-    of the first line (Mahalanobis lengths in W); colours are not counted.
+    `weight` are the options direction_length and per_site_weight. `alone` is 1 where the prompt names a colour and
+    nothing else, so that "red lipstick" changes no shapes. Colours act after the blend site only (colour_shifts.py,
+    which multiplies by alpha): there
+
+        shift_i = colour_i(h) - shrinkage_i(h) c_i.
+
+    The lengths that `forward` returns are norms of the first shift (Mahalanobis lengths in W); colours are not counted.
     """
 
     def __init__(self, generator: Generator, sites: tuple[Site, ...], text_dim: int, options: PrincipalOptions):
@@ -95,30 +96,40 @@ class PrincipalMapper(Mapper):
         sizes = (text_dim, options.components, options.hidden)
         self.shared = ShiftBranch(*sizes)
         self.per_site = nn.ModuleList(ShiftBranch(*sizes) for _ in sites) if options.per_site_weight else None
-        recoloured = tuple(site.name for site in sites if site.resolution >= RECOLOURED_FROM)
+        later = tuple(site.name for site in generator.sites[generator.sites.index(sites[-1]) + 1 :])
         count = len(options.colours)
-        self.colours = ColourShifts(count, text_dim, recoloured, options.components) if count else None
+        self.colours = ColourShifts(count, text_dim, later, options.components) if count else None
 
     def forward(self, source: Source, condition: Condition) -> tuple[dict[str, Tensor], Tensor]:
         """Source and condition of length B -> u {site: [B,C]} for every site, and Mahalanobis lengths [B,S]."""
         h, u, lengths = condition.h, dict(source.styles), []
         along = self.along_direction(h)
-        colour = self.colours(condition) if self.colours is not None else None
-        fading = 1 - (torch.zeros_like(h[:, :1]) if colour is None else colour.alone)  # [B,1]
+        fading = 1.0 if self.colours is None else 1 - self.colours.alone(h)  # [B,1]
         for number, name in enumerate(self.sites):
-            # What is trained: the shared shift and the site's own, in principal coordinates.
+            # The shared shift and the site's own, in principal coordinates.
             c = self.coordinates(self._w(source, name))  # [B,K]
             shift = along + self.shared(c, h)
             if self.per_site is not None:
                 shift = shift + self.options.per_site_weight * self.per_site[number](c, h)
             shift = condition.strength * fading * shift
             lengths.append(shift.norm(dim=1))
-            # What is fitted before training: colours.
-            if colour is not None and name in colour.sites:
-                towards, shrinkage = colour.sites[name]
-                shift = shift + towards - shrinkage * c
             u[name] = self.shifted(source, name, shift)
         return u, torch.stack(lengths, dim=1)
+
+    def tail(self, source: Source, condition: Condition, cells: Tensor | None) -> TailLayer | None:
+        """The colours that the prompts name, in the parts of the face that have them; None where no prompt names one.
+
+        With another prompt for the attention (two-prompt editing) they fill the whole mask.
+        """
+        if self.colours is None or not self.colours.weights(condition.h).any():
+            return None
+        styles = {}
+        for name, (towards, shrinkage) in self.colours(condition).items():
+            shift = towards - shrinkage * self.coordinates(self._w(source, name))
+            styles[name] = self.shifted(source, name, shift)
+        if cells is None or not torch.equal(condition.h, condition.h_attention):
+            return TailLayer(styles, source.w.new_ones(len(source), 1, 1, 1))
+        return TailLayer(styles, self.colours.share(condition.h, cells))
 
     def along_direction(self, h: Tensor) -> Tensor | float:
         """The shift [B,K] along the semantic direction of h [B,D] at strength 1; 0 without semantic directions."""

@@ -15,6 +15,8 @@ from torch import Tensor
 
 from where2edit.core.distributed import gather, rank
 from where2edit.core.records import Condition, Edit, Source
+from where2edit.editing.cosine_calibration import CosineCalibration
+from where2edit.files import assets
 from where2edit.text_image.base import TextImage
 from where2edit.training.losses import LOSSES
 from where2edit.training.losses.base import Loss
@@ -31,8 +33,20 @@ class ClipContrastiveOptions:
     temperature: float = 0.01  # tau
     relative: bool = False  # cosines of the edit minus those of its source; False is Eq. 4 as the released code runs it
     direct: float = 0.0  # weight of the mean rise of the cosine to the edit's own prompt
-    ceiling: float = 1.0  # cosine above which a further rise is not rewarded: matching real photos reach no more
+    ceiling: float = 1.0  # cosine above which the direct term rewards no further rise: photos that match reach no more
+    natural: float = 0.0  # rise above which none is rewarded, in standard deviations over unedited faces; 0: no limit
+    calibration: str | None = None  # file of scripts/calibrate.py with these faces, which `natural` needs
     views: int = 0  # random views of each image (views.py); 0: the image as it is
+
+    def __post_init__(self):
+        if self.natural < 0:
+            got = f"losses.clip_contrastive.options.natural is {self.natural}"
+            raise ValueError(f"{got}; give a number of standard deviations, or 0 for no limit")
+        if self.natural and self.calibration is None:
+            raise ValueError(
+                "losses.clip_contrastive.options.natural needs a calibration; "
+                "give the file that scripts/calibrate.py wrote as losses.clip_contrastive.options.calibration"
+            )
 
 
 @LOSSES.register("clip_contrastive", options=ClipContrastiveOptions)
@@ -41,7 +55,9 @@ class ClipContrastive(Loss):
 
     The printed Eq. 4 repeats the matched pair in its denominator; the released code, and this, use the ordinary one:
     sum over i of exp(cos(h_edit^j, h^i) / tau). Prompts are gathered over processes, so that one process with m prompts
-    equals two with m/2 each. Raises ValueError for a single prompt.
+    equals two with m/2 each. With `natural` the cosine to the edit's own prompt counts up to a natural rise only, in
+    both terms: an edit that is as much as a natural example is pushed no further. Raises ValueError for a single prompt
+    and for a calibration that is not there.
     """
 
     fewest_prompts = FEWEST_PROMPTS
@@ -49,6 +65,8 @@ class ClipContrastive(Loss):
 
     def __init__(self, encoder: TextImage, options: ClipContrastiveOptions):
         self.encoder, self.options = encoder, options
+        path = options.calibration
+        self.calibration = None if path is None else CosineCalibration.read(assets.shipped(path))
 
     def __call__(self, source: Source, edit: Edit, condition: Condition) -> Tensor:
         m, n = condition.per_source, len(source)
@@ -59,12 +77,16 @@ class ClipContrastive(Loss):
             )
         # Eq. 4: each edit against all prompts of its image.
         before, after = self._cosines(source.image, edit.image.unflatten(0, (n, m)), prompts)
+        target = rank() * m + torch.arange(m, device=after.device).expand(n, m)
+        own = target[..., None]  # [n,m,1]
+        before = before.expand_as(after)
+        if self.options.natural:
+            limit = self.options.natural * self.calibration.spread(condition.h).view(n, m, 1)
+            after = after.scatter(2, own, after.gather(2, own).minimum(before.gather(2, own) + limit))
         logits = after - before if self.options.relative else after
-        target = rank() * m + torch.arange(m, device=logits.device).expand(n, m)
         loss = F.cross_entropy(logits.flatten(0, 1) / self.options.temperature, target.flatten())
         # The direct term: the rise of the cosine to the edit's own prompt.
-        own = target[..., None]
-        rise = after.gather(2, own).clamp_max(self.options.ceiling) - before.expand_as(after).gather(2, own)
+        rise = after.gather(2, own).clamp_max(self.options.ceiling) - before.gather(2, own)
         return loss - self.options.direct * rise.mean()
 
     @classmethod

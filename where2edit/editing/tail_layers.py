@@ -1,0 +1,74 @@
+"""Tail layers: styles that an edit blends in at every site after the blend site, under a mask of the image's size.
+
+Colour belongs to the late sites of a generator: an edit of the blend site's 64 x 64 cells paints hair as a cap, while
+the late sites give each strand a new colour and leave its shape alone. At each site of the tail
+
+    f_i = lerp(step_i(f_(i-1), s_i), step_i(f_(i-1), u_i), M_i),
+
+with the source's style s_i, the layer's u_i, and M_i the layer's mask at the resolution of site i. The mask is that of
+the edit, sharpened along the edges of the source image by a guided filter and 0 wherever the edit's own mask is 0, so
+that the halo and the certificate are those of the blend site. Ours, not the paper's.
+
+Legend: B batch, C channels, r blend resolution, R output resolution, s pixels of a layer's mask.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from where2edit.core.records import Edit, Source, TailLayer
+from where2edit.editing.masks import resize_mask
+from where2edit.editing.preview_head import PreviewHead
+from where2edit.generators.base import Canvas, Generator, Site
+from where2edit.ops.guided_filter import guided_filter
+
+GUIDED_AT = 512  # px at which masks are sharpened
+RADIUS, EPSILON = 1 / 64, 0.01  # of the guided filter: share of the image's width, and of grey values in [0,1]
+LOW, HIGH = 0.2, 0.6  # filtered values that become 0 and 1: they cut the glow off around the edge
+
+
+def own_layers(source: Source, edit: Edit, refined: bool) -> tuple[TailLayer, ...]:
+    """The edit's own layer with its final mask, or nothing; `refined`: sharpened along the edges of the source."""
+    if edit.tail is None:
+        return ()
+    mask = edit.mask * resize_mask(edit.tail.mask, edit.mask.shape[-1])
+    return (TailLayer(edit.tail.styles, refine(mask, source.image, edit.mask) if refined else mask),)
+
+
+def refine(mask: Tensor, image: Tensor, within: Tensor) -> Tensor:
+    """A mask [B,1,r,r] as one of the image's size, along the edges of the image [B,3,R,R]: [B,1,R,R] in [0,1].
+
+    It is 0 in every cell where the mask `within` [B,1,r,r] is 0.
+    """
+    size, full = min(GUIDED_AT, image.shape[-1]), image.shape[-1]
+    grey = F.interpolate((image.mean(1, keepdim=True) + 1) / 2, size=(size, size), mode="area")
+    coarse = F.interpolate(mask, size=(size, size), mode="bilinear", align_corners=False)
+    fine = (guided_filter(coarse, grey, max(1, round(RADIUS * size)), EPSILON) - LOW) / (HIGH - LOW)
+    fine = F.interpolate(fine.clamp(0, 1), size=(full, full), mode="bilinear", align_corners=False)
+    return fine * resize_mask((within > 0).to(fine), full)
+
+
+def layered_step(generator: Generator, site: Site, canvas: Canvas, source: Source) -> Canvas:
+    """One step with the source's style, and over what it writes that of each layer under the layer's mask."""
+    stepped = generator.step(site, canvas, source.styles[site.name])
+    for layer in source.layers:
+        other = generator.step(site, canvas, layer.styles[site.name]).written(site)
+        stepped = stepped.rewrite(site, _mixed(stepped.written(site), other, layer.mask))
+    return stepped
+
+
+def layered_preview(head: PreviewHead, features: Tensor, source: Source) -> Tensor:
+    """The preview head's picture [B,3,s,s] of features [B,C,s,s] with the source's styles and layers."""
+    image = head(features, source.styles)
+    for layer in source.layers:
+        image = _mixed(image, head(features, source.styles | layer.styles), layer.mask)
+    return image
+
+
+def _mixed(own: Tensor, other: Tensor, mask: Tensor) -> Tensor:
+    """lerp(own, other, mask), with the mask [B,1,s,s] brought to their size; exactly `own` where it is 0."""
+    size = own.shape[-1]
+    at_size = F.adaptive_avg_pool2d(mask, size) if mask.shape[-1] > size else resize_mask(mask, size)
+    return torch.lerp(own, other.to(own), at_size.to(own))
