@@ -23,7 +23,7 @@ from where2edit.core.records import Source
 from where2edit.editing.blended_walk import Blended, blended_sites, tail
 from where2edit.editing.preview_head import Preview
 from where2edit.editing.tail_layers import layered_preview
-from where2edit.files import tensorfile
+from where2edit.files import assets, tensorfile
 from where2edit.files.fingerprints import network_sha256
 from where2edit.generators.base import Canvas, Generator
 from where2edit.text_image.base import TextImage
@@ -92,6 +92,11 @@ class CosineCalibration:
         """The calibration in a file, whatever it was made with. Raises ValueError for a file that holds none."""
         tensors, made_with = tensorfile.read(path, KIND, ADVICE)
         return cls(F.normalize(tensors["embeddings"].float(), dim=1), made_with)
+
+
+def calibration_file(calibration: str) -> Path:
+    """The file that a config names as its calibration: a path as it stands, or else one of the project."""
+    return Path(calibration) if Path(calibration).is_file() else assets.shipped(calibration)
 
 
 def networks_of(generator: Generator, encoder: TextImage, preview: Preview | None) -> dict[str, str]:

@@ -62,7 +62,7 @@ def _temples(labels: Tensor) -> Tensor:
     left, right = _first(labels, "eyes", dim=1), _last(labels, "eyes", dim=1)
     margin = BESIDE * max(right - left, 0)
     line = torch.arange(size, device=labels.device)
-    height = _last(labels, "eyes", "glasses", dim=0) - _first(labels, "eyes", "glasses", dim=0)
+    height = bottom - _first(labels, "eyes", "glasses", dim=0)
     down = (line >= top) & (line <= bottom + height)
     across = (line < left - margin) | (line > right + margin)
     return down[:, None] & across[None]

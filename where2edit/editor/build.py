@@ -6,14 +6,12 @@ device. All functions raise ValueError for a config that cannot be built.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 
 from where2edit.core.config import build_section
 from where2edit.editing import preview_head
 from where2edit.editing.conditions import Conditions
-from where2edit.editing.cosine_calibration import CosineCalibration
+from where2edit.editing.cosine_calibration import CosineCalibration, calibration_file
 from where2edit.editing.regions import Regions
 from where2edit.editor.natural_strength import NaturalStrength
 from where2edit.editor.profile import Profile
@@ -69,11 +67,6 @@ def build_natural_strength(profile: Profile, frozen: Frozen, encoder: TextImage)
     preview = frozen.preview(frozen.preview_head is not None)
     calibration = CosineCalibration.load(path, frozen.generator, encoder, preview)
     return NaturalStrength(config, calibration, encoder, profile.method.strength)
-
-
-def calibration_file(calibration: str) -> Path:
-    """The file that `natural_strength.calibration` names: a path as it stands, or else one of the project."""
-    return Path(calibration) if Path(calibration).is_file() else assets.shipped(calibration)
 
 
 def build_method(profile: Profile, frozen: Frozen, weights: str | None = None) -> Method:

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from where2edit.core import config as configs
-from where2edit.editor.build import build_method, build_natural_strength, calibration_file
+from where2edit.editing.cosine_calibration import calibration_file
+from where2edit.editor.build import build_method, build_natural_strength
 from where2edit.editor.natural_strength import AUTO, NaturalStrength
 from where2edit.editor.profile import Profile
 from where2edit.editor.weights import find_weights, load_editor

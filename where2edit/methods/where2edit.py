@@ -42,7 +42,8 @@ class Where2Edit(Method):
         # Clus: the mean over each region (Eq. 3).
         labels = regions.label(source.features[frozen.blend_site]).repeat_interleave(m, 0)  # [B,r,r]
         mean = region_mean(a, labels, regions.num_regions)
-        cells = None if regions.shares is None else regions.shares[labels]  # [B,r,r,25]
+        shares = regions.shares
+        cells = None if shares is None else shares[labels]  # [B,r,r,25]
         return Edit(
             styles=u,
             tail=self.mapper.tail(repeated, condition, cells),
@@ -52,7 +53,7 @@ class Where2Edit(Method):
             region_attention=mean,
             regions=labels,
             num_regions=regions.num_regions,
-            region_shares=regions.shares,
+            region_shares=shares,
         )
 
     def render(self, source: Source, edit: Edit, use_preview_head: bool = False) -> Edit:

@@ -15,8 +15,7 @@ from torch import Tensor
 
 from where2edit.core.distributed import gather, rank
 from where2edit.core.records import Condition, Edit, Source
-from where2edit.editing.cosine_calibration import CosineCalibration
-from where2edit.files import assets
+from where2edit.editing.cosine_calibration import CosineCalibration, calibration_file
 from where2edit.text_image.base import TextImage
 from where2edit.training.losses import LOSSES
 from where2edit.training.losses.base import Loss
@@ -66,7 +65,7 @@ class ClipContrastive(Loss):
     def __init__(self, encoder: TextImage, options: ClipContrastiveOptions):
         self.encoder, self.options = encoder, options
         path = options.calibration
-        self.calibration = None if path is None else CosineCalibration.read(assets.shipped(path))
+        self.calibration = None if path is None else CosineCalibration.read(calibration_file(path))
 
     def __call__(self, source: Source, edit: Edit, condition: Condition) -> Tensor:
         m, n = condition.per_source, len(source)
