@@ -9,7 +9,7 @@ from where2edit.core.config import build_section
 from where2edit.editing import cosine_calibration as calibration
 from where2edit.editing import preview_head
 from where2edit.editing.cosine_calibration import FIRST_SEED, CosineCalibration
-from where2edit.editing.preview_head import Preview
+from where2edit.editing.preview_head import Preview, source_seen
 from where2edit.editor.build import build_encoder, build_generator
 from where2edit.editor.profile import load_profile
 from where2edit.files import assets, tensorfile
@@ -39,16 +39,16 @@ def test_the_spread_is_the_standard_deviation_of_the_cosines(measured):
         CosineCalibration(measured.embeddings[:1], {})
 
 
-def test_faces_stand_above_the_mean_face_by_standard_deviations(measured):
+@pytest.mark.parametrize("share, examples", [(0.5, 3), (0.1, 1), (1.0, 6)])
+def test_faces_stand_below_natural_examples_by_standard_deviations(measured, share, examples):
     h = toy.encoder().text(list(toy.PROMPTS))[:3]
     embeddings = measured.embeddings[[4, 0, 2]]
-    found = measured.above_mean(embeddings, 7 * h)
+    found = measured.below_natural(embeddings, 7 * h, share)
     for row, (own, words) in enumerate(zip(embeddings, h, strict=True)):
         cosines = measured.embeddings @ words / words.norm()
-        expected = (own @ words / words.norm() - cosines.mean()) / cosines.std()
-        assert found[row].item() == pytest.approx(expected.item(), rel=1e-3)
-    every = measured.above_mean(measured.embeddings, h[:1].expand(6, -1))
-    assert every.mean().item() == pytest.approx(0, abs=1e-4) and every.std().item() == pytest.approx(1, rel=1e-4)
+        level = sum(sorted(cosines.tolist())[-examples:]) / examples
+        expected = (level - own @ words / words.norm()) / cosines.std()
+        assert found[row].item() == pytest.approx(expected.item(), rel=1e-3, abs=1e-4)
 
 
 def test_what_was_saved_is_read_in_half_precision(measured, tmp_path):
@@ -86,7 +86,7 @@ def test_a_canvas_is_seen_as_the_preview_head_sees_a_walk():
     w = generator.w(generator.sample_z([0]))
     for site in ("64.conv1", "128.conv1"):
         preview = Preview(preview_head.from_generator(generator, site), site)
-        expected = calibration.unedited(generator, w, preview)
+        expected = source_seen(generator, w, preview).image
         source = generator.source(w, upto="64.conv1")
         assert torch.equal(calibration.canvas_picture(generator, source, "64.conv1", preview), expected)
         assert expected.shape[2] == int(site.split(".")[0])

@@ -18,7 +18,7 @@ from where2edit.editor.natural_strength import (
     stepped,
 )
 
-CONFIG = NaturalStrengthConfig(calibration="none is read", ladder=(0.2, 0.4, 0.8), fades=1)
+CONFIG = NaturalStrengthConfig(calibration="none is read", rise=1.8, examples=0.5, ladder=(0.2, 0.4, 0.8), fades=1)
 PROPOSED = 0.3  # the profile's own strength, of no rung
 SEEDS = (0, 1)
 
@@ -76,7 +76,7 @@ def test_the_strength_is_continuous_in_the_rises():
 
 def test_the_ladder_has_strengths_between_its_rungs():
     assert CONFIG.strengths() == pytest.approx((0.1, 0.2, 0.3, 0.4, 0.6, 0.8))
-    assert NaturalStrengthConfig().strengths() == pytest.approx((0.02, 0.04, 0.06, 0.08, 0.1, 0.12))
+    assert NaturalStrengthConfig().strengths() == pytest.approx([0.02 * i for i in range(1, 10)])
     assert replace(CONFIG, fades=0).strengths() == CONFIG.ladder
 
 
@@ -89,8 +89,10 @@ def test_the_ladder_has_strengths_between_its_rungs():
         ({"ladder": (0.2, 1.1)}, "ladder is"),
         ({"faces": 1}, "faces is 1 and fades 1; give at least 2 faces and 0 fades"),
         ({"fades": -1}, "fades -1"),
-        ({"rise": 0.0}, "rise is 0.0 and share 0.75; give a rise above 0 and a share above 0, up to 1"),
+        ({"rise": 0.0}, "rise is 0.0, share 0.75 and examples 0.5; give a rise above 0, a share and examples above 0,"),
         ({"share": 1.5}, "share 1.5"),
+        ({"examples": 0.0}, "examples 0.0"),
+        ({"examples": 1.1}, "examples 1.1"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(change, sentence):
@@ -112,25 +114,26 @@ def test_an_edit_is_scaled_as_the_mapper_would_have_scaled_it(method):
 
 
 def goal(calibration, source, prompt):
-    """The rise [1,1] that is asked of a face: 1.8 deviations, to 3 above the mean face at most, 0.3 at least."""
-    cosines = calibration.embeddings @ toy.encoder().text([prompt])[0]
+    """The rise [1,1] that is asked of a face: to the mean of the better half of faces, 0.3 at least, 1.8 at most."""
+    cosines = (calibration.embeddings @ toy.encoder().text([prompt])[0]).sort(descending=True).values
     own = toy.encoder().similarity(source.image, [prompt])[0, 0]
-    return torch.tensor([[min(max(3.0 - ((own - cosines.mean()) / cosines.std()).item(), 0.3), 1.8)]])
+    level = cosines[: len(cosines) // 2].mean()
+    return torch.tensor([[min(max(((level - own) / cosines.std()).item(), 0.3), 1.8)]])
 
 
 @torch.no_grad()
 def test_a_face_that_has_it_already_is_asked_for_less(method, chooser, monkeypatch):
-    """Rises of 1, 2 and 3 deviations; the face stands at 2.2 above the mean face, or far above, or below."""
+    """Rises of 1, 2 and 3 deviations; the face stands a little below natural examples, or far below, or above."""
     source = toy.sources((0,))
     edit, condition = proposed(method, source, n=1, per_source=1)
     edit = edit.with_(mask=torch.ones_like(edit.mask))
     chooser.config = replace(CONFIG, fades=0)
     rises = {0.2: 1.0, 0.4: 2.0, 0.8: 3.0}
-    for stands, wanted in ((2.2, 0.8), (9.0, 0.3), (-1.0, 1.8)):
+    for below, wanted in ((0.8, 0.8), (-6.0, 0.3), (4.0, 1.8)):
         gains = iter(rises.values())
         monkeypatch.setattr(NaturalStrength, "rises", lambda self, *_, gains=gains: torch.full((1, 1), next(gains)))
         monkeypatch.setattr(
-            CosineCalibration, "above_mean", lambda self, *_, stands=stands: torch.full((1,), float(stands))
+            CosineCalibration, "below_natural", lambda self, *_, below=below: torch.full((1,), float(below))
         )
         found = chooser.chosen(method, source, edit, condition).item()
         assert found == pytest.approx(0.2 * wanted, abs=1e-5)
@@ -174,7 +177,7 @@ def test_rungs_that_cannot_change_the_choice_are_not_looked_at(method, chooser, 
     rungs.clear()
     gains = iter([torch.full((4, 2), 1.0), torch.full((4, 2), 2.5)])
     monkeypatch.setattr(NaturalStrength, "rises", lambda self, *_: next(gains))
-    monkeypatch.setattr(CosineCalibration, "above_mean", lambda self, *_: torch.zeros(4))  # mean faces are asked 1.8
+    monkeypatch.setattr(CosineCalibration, "below_natural", lambda self, *_: torch.full((4,), 3.0))  # are asked 1.8
     found = chooser.chosen(method, sources, edit, condition)
     assert tuple(rungs) == CONFIG.ladder[:2] and found.shape == whole.shape
     assert torch.allclose(found, torch.full((4, 1), 0.2 + 0.1 * 0.8 / 1.5))

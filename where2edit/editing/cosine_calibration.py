@@ -5,7 +5,7 @@ standard deviation over unedited faces is the unit in which rises compare. It ne
 the embeddings of the faces are kept, and their cosines with the prompt's are computed when it is asked for. Ours, not
 the paper's.
 
-Legend: N faces, B faces or prompts, D embedding width, L w codes, R output resolution, s pixels of the preview head's
+Legend: N faces, B faces or prompts, D embedding width, R output resolution, s pixels of the preview head's
 picture.
 """
 
@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from where2edit.core.records import Source
 from where2edit.editing.blended_walk import Blended, blended_sites, tail
-from where2edit.editing.preview_head import Preview
+from where2edit.editing.preview_head import Preview, source_seen
 from where2edit.editing.tail_layers import layered_preview
 from where2edit.files import assets, tensorfile
 from where2edit.files.fingerprints import network_sha256
@@ -55,13 +55,15 @@ class CosineCalibration:
         """Standard deviation of the faces' cosines with embeddings h [B,D], of any length: [B], above 0."""
         return self._cosines(h).std(0).clamp_min(SMALLEST_SPREAD)
 
-    def above_mean(self, embeddings: Tensor, h: Tensor) -> Tensor:
-        """By how many standard deviations unit embeddings [B,D] of faces lie above the mean face, as h [B,D] sees it.
+    def below_natural(self, embeddings: Tensor, h: Tensor, share: float) -> Tensor:
+        """By how many standard deviations unit embeddings [B,D] of faces lie below natural examples of h [B,D]: [B].
 
-        Returns [B].
+        The natural examples are the `share` of the calibration's faces, at least one, that fit h best, and their level
+        is the mean of their cosines. A face that fits better than they do has a negative number.
         """
-        cosines = (embeddings * F.normalize(h, dim=1)).sum(1)
-        return (cosines - self._cosines(h).mean(0)) / self.spread(h)
+        cosines = self._cosines(h)
+        level = cosines.topk(max(1, round(share * len(cosines))), dim=0).values.mean(0)
+        return (level - (embeddings * F.normalize(h, dim=1)).sum(1)) / self.spread(h)
 
     def _cosines(self, h: Tensor) -> Tensor:
         """Cosines of the faces with embeddings h [B,D]: [N,B]."""
@@ -122,18 +124,11 @@ def measure(
     found = []
     for start in tqdm(range(0, faces, BATCH), desc="unedited faces", unit="batch"):
         seeds = range(FIRST_SEED + start, FIRST_SEED + min(start + BATCH, faces))
-        image = unedited(generator, generator.w(generator.sample_z(seeds), truncation), preview)
-        found.append(F.normalize(encoder.image(image).float(), dim=1))
+        source = source_seen(generator, generator.w(generator.sample_z(seeds), truncation), preview)
+        assert source.image is not None  # it was seen
+        found.append(F.normalize(encoder.image(source.image).float(), dim=1))
     about = {"truncation": repr(truncation), "first_seed": str(FIRST_SEED), "faces": str(faces)}
     return CosineCalibration(torch.cat(found), networks_of(generator, encoder, preview) | about)
-
-
-def unedited(generator: Generator, w: Tensor, preview: Preview | None) -> Tensor:
-    """Faces of latents w [B,L,512] as the preview head shows them [B,3,s,s]; None: whole, [B,3,R,R]."""
-    if preview is None:
-        return generator.synthesis(generator.styles(w))
-    source = generator.source(w, upto=preview.site)
-    return preview.head(source.features[preview.site], source.styles)
 
 
 def canvas_picture(generator: Generator, source: Source, blend_site: str, preview: Preview | None) -> Tensor:

@@ -6,8 +6,8 @@ own. At "128.conv1" its PSNR against the full image reduced to that size is 28.7
 which also learns to use the other bands, brings it above 30 dB (training/preview_fit.py). Training and natural strength
 use it. Ours, not the paper's.
 
-Legend: B batch, C and O channels read and written by a site, r resolution of the preview site. Images are [B,3,r,r] in
-[-1,1].
+Legend: B batch, n sources, L w codes of W numbers, C and O channels read and written by a site, r resolution of the
+preview site, R output resolution. Images are [B,3,r,r] in [-1,1].
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from where2edit.core.records import Source
 from where2edit.files import tensorfile
 from where2edit.generators.base import Generator
 
@@ -70,6 +71,14 @@ class Preview(NamedTuple):
 
     head: PreviewHead
     site: str
+
+
+def source_seen(generator: Generator, w: Tensor, preview: Preview | None) -> Source:
+    """Latents w [n,L,W] -> their Source, whose image is the preview head's [n,3,r,r]; None: the whole [n,3,R,R]."""
+    if preview is None:
+        return generator.source(w)
+    source = generator.source(w, upto=preview.site)
+    return source.with_(image=preview.head(source.features[preview.site], source.styles))
 
 
 def from_generator(generator: Generator, site: str) -> PreviewHead:

@@ -2,9 +2,10 @@
 
 One strength for all prompts overshoots with some and does nothing with others. The rise of the prompt's cosine over
 that of the unedited face, in standard deviations of the cosine over unedited faces (editing/cosine_calibration.py), is
-comparable between prompts: edits look natural at a rise of about 1.8. Prompts that never get there look right at about
-three quarters of what they can reach, and a face that shows what is asked for already needs little more. Ours, not the
-paper's.
+comparable between prompts. An edit should bring a face to where natural examples are: the unedited faces that fit the
+prompt best. It is far for a woman's beard and near for a man's, and a face that shows what is asked for already needs
+little more. A rise above two is seldom needed, and prompts that never get there look right at about three quarters of
+what they can reach. Ours, not the paper's.
 
 The attention and its mask do not depend on the strength, and styles are affine in it. An edit is therefore proposed
 once, at the top of a ladder of strengths, and seen at each rung through the preview head; between two rungs their
@@ -41,10 +42,10 @@ class NaturalStrengthConfig:
 
     calibration: str | None = None  # file of scripts/calibrate.py; None: without a number, method.strength is used
     faces: int = 140  # unedited faces behind a new calibration
-    rise: float = 1.8  # of the cosine, in standard deviations over unedited faces, that is asked of an edit
+    examples: float = 0.1  # share of the unedited faces, those that fit the prompt best, which edits are to come up to
+    rise: float = 2.1  # of the cosine, in standard deviations over unedited faces, that is asked of an edit at most
     share: float = 0.75  # of the largest rise on the ladder: asked of prompts that cannot rise that much
-    most: float = 3.0  # standard deviations above the mean face that no rise needs to pass: such a face has it already
-    ladder: tuple[float, ...] = (0.06, 0.12)  # strengths at which an edit is looked at, rising
+    ladder: tuple[float, ...] = (0.06, 0.12, 0.18)  # strengths at which an edit is looked at, rising
     fades: int = 2  # cross-faded pictures between two rungs, and between the unedited face and the first
 
     def __post_init__(self):
@@ -54,9 +55,9 @@ class NaturalStrengthConfig:
         if self.faces < 2 or self.fades < 0:
             got = f"natural_strength.faces is {self.faces} and fades {self.fades}"
             raise ValueError(f"{got}; give at least 2 faces and 0 fades")
-        if self.rise <= 0 or not 0 < self.share <= 1:
-            got = f"natural_strength.rise is {self.rise} and share {self.share}"
-            raise ValueError(f"{got}; give a rise above 0 and a share above 0, up to 1")
+        if self.rise <= 0 or not (0 < self.share <= 1 and 0 < self.examples <= 1):
+            got = f"natural_strength.rise is {self.rise}, share {self.share} and examples {self.examples}"
+            raise ValueError(f"{got}; give a rise above 0, a share and examples above 0, up to 1")
 
     def strengths(self) -> tuple[float, ...]:
         """The P strengths at which cosines are known: the rungs and what is faded between them, rising."""
@@ -117,16 +118,17 @@ class NaturalStrength:
         if not edited.any():
             return proposed
         last, unedited = (each.repeat_interleave(condition.per_source, 0) for each in self.unedited(method, source))
+        lacking = self.calibration.below_natural(unedited, condition.h.float(), config.examples)
+        goal = lacking.clamp(min(LEAST, config.rise), config.rise)[:, None]  # [B,1]
         repeated, rises = repeated.with_(image=last), edit.mask.new_zeros(len(edit.mask), 0)
         for rung in config.ladder:
             seen = self.look(method, repeated, edit, earlier, rung)
             rises = torch.cat([rises, self.rises(self.faded(last, seen), unedited, condition.h)], 1)
             last = seen
             # Once the share of its largest rise is enough, an edit has met its goal: higher rungs change nothing.
-            if (config.share * rises.amax(1, keepdim=True)[edited] >= config.rise).all():
+            if (config.share * rises.amax(1, keepdim=True) >= goal)[edited].all():
                 break
-        goal = (config.most - self.calibration.above_mean(unedited, condition.h.float())).clamp(LEAST, config.rise)
-        found = natural(strengths[: rises.shape[1]], rises, goal[:, None], config.share)
+        found = natural(strengths[: rises.shape[1]], rises, goal, config.share)
         return torch.where(edited, found, proposed)
 
     def rises(self, pictures: Tensor, unedited: Tensor, h: Tensor) -> Tensor:

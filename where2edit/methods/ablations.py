@@ -6,7 +6,6 @@ The released code has no runnable version of them; these follow the text of Sect
 from __future__ import annotations
 
 from where2edit.core.records import Condition, Edit, Source
-from where2edit.editing.blended_walk import render_blended
 from where2edit.editing.mappers.base import build_mapper
 from where2edit.editing.masks import make_mask
 from where2edit.methods import METHODS
@@ -30,12 +29,6 @@ class NoAttention(Method):
         u, shift = self.mapper(repeated, condition)
         tail = self.mapper.tail(repeated, condition, None)
         return Edit(styles=u, tail=tail, shift=shift, mask=self.frozen.flat_mask(repeated, 1.0))
-
-    def render(self, source: Source, edit: Edit, use_preview_head: bool = False) -> Edit:
-        frozen, preview = self.frozen, self.frozen.preview(use_preview_head)
-        return render_blended(
-            frozen.generator, source, edit, frozen.blend_site, preview, seam=frozen.seam(use_preview_head)
-        )
 
 
 @METHODS.register("where2edit-no-clusters")

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.editing.attention.base import AttentionConfig
+from where2edit.editing.blended_walk import render_blended
 from where2edit.editing.mappers.base import MapperConfig
 from where2edit.editing.masks import BlendingConfig
-from where2edit.editing.preview_head import Preview, PreviewHead
+from where2edit.editing.preview_head import Preview, PreviewHead, source_seen
 from where2edit.editing.regions import Regions
 from where2edit.editing.seams.base import Seam
 from where2edit.generators.base import Generator
@@ -85,13 +86,15 @@ class Method(nn.Module, ABC):
     def propose(self, source: Source, condition: Condition) -> Edit:
         """Everything but the picture: n sources, n*m conditions -> new styles and the mask of n*m edits."""
 
-    @abstractmethod
     def render(self, source: Source, edit: Edit, use_preview_head: bool = False) -> Edit:
-        """The edit with its picture; source and edit have the same length B.
+        """Blend the edited canvas into the source's under the mask, and finish the picture with the source's styles.
 
-        The image is [B,3,R,R] in [-1,1], or with `use_preview_head` the preview head's [B,3,s,s]. Raises ValueError
-        where there is no head to use.
+        Source and edit have the same length B. The image is [B,3,R,R] in [-1,1], or with `use_preview_head` the preview
+        head's [B,3,s,s]. Raises ValueError where there is no head to use.
         """
+        frozen, preview = self.frozen, self.frozen.preview(use_preview_head)
+        how = {"keep_tail": self.reads_tail, "seam": frozen.seam(use_preview_head)}
+        return render_blended(frozen.generator, source, edit, frozen.blend_site, preview, **how)
 
     def forward(self, source: Source, condition: Condition, use_preview_head: bool = False) -> Edit:
         """n sources, n*m conditions -> n*m edits with their pictures."""
@@ -104,11 +107,7 @@ class Method(nn.Module, ABC):
     @torch.no_grad()
     def source(self, w: Tensor, use_preview_head: bool = False) -> Source:
         """Latents w [n,L,W] -> the Source that `forward` edits; with `use_preview_head` its image is the head's."""
-        generator, preview = self.frozen.generator, self.frozen.preview(use_preview_head)
-        if preview is None:
-            return generator.source(w)
-        source = generator.source(w, upto=preview.site)
-        return source.with_(image=preview.head(source.features[preview.site], source.styles))
+        return source_seen(self.frozen.generator, w, self.frozen.preview(use_preview_head))
 
     def schedule(self, progress: float) -> None:
         """Freeze or release parts of the method; called before each training step with the run's progress in [0,1)."""

@@ -10,7 +10,6 @@ import torch.nn.functional as F
 
 from where2edit.backbones.face_parsing import FaceParser
 from where2edit.core.records import Condition, Edit, Source
-from where2edit.editing.blended_walk import render_blended
 from where2edit.methods import METHODS
 from where2edit.methods.base import Frozen, Method, MethodConfig
 from where2edit.methods.where2edit import Where2Edit
@@ -34,10 +33,7 @@ class NoOp(Method):
         """An empty mask gives the picture of the source, which needs no walk; any other mask is blended."""
         if not edit.mask.any():
             return edit.with_(image=source.image, layers=source.layers)
-        frozen, preview = self.frozen, self.frozen.preview(use_preview_head)
-        return render_blended(
-            frozen.generator, source, edit, frozen.blend_site, preview, seam=frozen.seam(use_preview_head)
-        )
+        return super().render(source, edit, use_preview_head)
 
 
 @METHODS.register("full-image")

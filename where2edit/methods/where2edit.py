@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.editing.attention.base import build_attention
-from where2edit.editing.blended_walk import render_blended
 from where2edit.editing.mappers.base import build_mapper
 from where2edit.editing.masks import make_mask
 from where2edit.methods import METHODS
@@ -55,12 +54,6 @@ class Where2Edit(Method):
             num_regions=regions.num_regions,
             region_shares=shares,
         )
-
-    def render(self, source: Source, edit: Edit, use_preview_head: bool = False) -> Edit:
-        """Blend the edited canvas into the source's under the mask, and finish the picture with the source's styles."""
-        frozen, preview = self.frozen, self.frozen.preview(use_preview_head)
-        how = {"keep_tail": self.reads_tail, "seam": frozen.seam(use_preview_head)}
-        return render_blended(frozen.generator, source, edit, frozen.blend_site, preview, **how)
 
     def schedule(self, progress: float) -> None:
         """The attention is trained from its `starts_at` on."""
