@@ -93,8 +93,8 @@ class Method(nn.Module, ABC):
         head's [B,3,s,s]. Raises ValueError where there is no head to use.
         """
         frozen, preview = self.frozen, self.frozen.preview(use_preview_head)
-        how = {"keep_tail": self.reads_tail, "seam": frozen.seam(use_preview_head)}
-        return render_blended(frozen.generator, source, edit, frozen.blend_site, preview, **how)
+        what = (frozen.generator, source, edit, frozen.blend_site, preview)
+        return render_blended(*what, keep_tail=self.reads_tail, seam=frozen.seam(use_preview_head))
 
     def forward(self, source: Source, condition: Condition, use_preview_head: bool = False) -> Edit:
         """n sources, n*m conditions -> n*m edits with their pictures."""
