@@ -100,6 +100,34 @@ def test_understood_looks_for_a_rise_and_for_a_fall_where_the_strength_is_negati
     assert not result(small, 0.1).understood and not result(-small, -0.1).understood
 
 
+def test_a_denial_is_the_edit_with_the_strength_reversed(editor):
+    source = editor.source(1)
+    denied = editor.edit(source, Step("no beard", strength=0.2))
+    reversed_edit = editor.edit(source, Step("a beard", strength=-0.2))
+    assert torch.equal(denied.image, reversed_edit.image) and denied.strength == reversed_edit.strength == -0.2
+    assert (denied.before, denied.after) == (reversed_edit.before, reversed_edit.after)
+    assert str(denied.said) == "a beard, reversed" and denied.understood == reversed_edit.understood
+    doubly = editor.edit(source, Step("no beard", strength=-0.2))
+    assert torch.equal(doubly.image, editor.edit(source, Step("a beard", strength=0.2)).image)
+    elsewhere = editor.condition(Step("a beard", where="no hair color"))
+    assert torch.equal(elsewhere.h_attention, editor.conditions.embed(["hair color"]))
+
+
+def test_words_that_are_not_understood_edit_nothing_unless_forced(editor, monkeypatch):
+    class OnlyBeards:
+        def check(self, prompt):
+            if "beard" not in prompt:
+                raise ValueError(f"{prompt} is not understood")
+
+    monkeypatch.setattr(editor, "vocabulary", OnlyBeards())
+    source = editor.source(1)
+    for step in (Step("asdf"), Step("a beard", where="asdf"), Step("no asdf")):
+        with pytest.raises(ValueError, match="asdf is not understood"):
+            editor.edit(source, step)
+        editor.edit(source, replace(step, force=True))
+    editor.edit(source, Step("no beard"))
+
+
 def test_two_prompts_say_where_and_what(editor):
     source = editor.source(2)
     both = editor.edit(source, Step("a beard", where="eyeglasses")).edit

@@ -13,6 +13,7 @@ from where2edit.editor.editor import Editor, Step
 from where2edit.editor.natural_strength import (
     NaturalStrength,
     NaturalStrengthConfig,
+    ReverseConfig,
     at_strength,
     natural,
     stepped,
@@ -100,6 +101,12 @@ def test_options_that_make_no_sense_are_refused(change, sentence):
         replace(CONFIG, **change)
 
 
+@pytest.mark.parametrize("change", [{"rise": 0.0}, {"examples": 0.0}, {"scale": 1.5}])
+def test_options_of_reversed_edits_that_make_no_sense_are_refused(change):
+    with pytest.raises(ValueError, match="natural_strength.reverse has rise .* give numbers above 0"):
+        ReverseConfig(**change)
+
+
 @torch.no_grad()
 def test_an_edit_is_scaled_as_the_mapper_would_have_scaled_it(method):
     source = toy.sources(SEEDS)
@@ -140,6 +147,33 @@ def test_a_face_that_has_it_already_is_asked_for_less(method, chooser, monkeypat
 
 
 @torch.no_grad()
+def test_a_reversed_edit_goes_away_from_the_prompt_and_only_as_far_as_the_face_shows_it(method, chooser, monkeypatch):
+    source = toy.sources((0,))
+    edit, condition = proposed(method, source, n=1, per_source=1, strength=-PROPOSED)
+    edit = edit.with_(mask=torch.ones_like(edit.mask))
+    chooser.config = replace(CONFIG, fades=0, reverse=ReverseConfig(rise=1.6, scale=0.5))
+    asked, shown = {}, []
+
+    def below(self, embeddings, aim, share):
+        asked[share] = torch.equal(aim, -condition.h)
+        return torch.full((1,), shown[-1])
+
+    monkeypatch.setattr(CosineCalibration, "below_natural", below)
+    for face_shows, wanted in ((0.8, -0.5 * 0.2 * 0.8), (9.0, -0.5 * 0.2 * 1.6), (-2.0, 0.0)):
+        shown.append(face_shows)
+        gains = iter((1.0, 2.0, 3.0))
+        monkeypatch.setattr(NaturalStrength, "rises", lambda self, *_, gains=gains: torch.full((1, 1), next(gains)))
+        assert chooser.chosen(method, source, edit, condition).item() == pytest.approx(wanted, abs=1e-6)
+    assert asked == {CONFIG.examples: True, ReverseConfig().examples: True}, "both towards the opposite of the prompt"
+    monkeypatch.undo()
+    made, strength = chooser.applied(method, source, edit, condition, more=1)
+    assert -1 <= strength.item() <= 0
+    expected = method.propose(source, replace(condition, strength=strength))
+    for site, style in made.styles.items():
+        assert torch.allclose(style, expected.styles[site], rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
 def test_a_batch_of_sources_and_prompts_is_chosen_as_each_alone(method, chooser, calibration):
     """Against a slow statement of the rule: every picture made by itself, from the strength's own proposal."""
     sources = toy.sources(SEEDS)
@@ -171,15 +205,15 @@ def test_rungs_that_cannot_change_the_choice_are_not_looked_at(method, chooser, 
     sources, rungs, look = toy.sources(SEEDS), [], NaturalStrength.look
     edit, condition = proposed(method, sources)
     edit = edit.with_(mask=torch.ones_like(edit.mask))
-    monkeypatch.setattr(NaturalStrength, "look", lambda self, *what: rungs.append(what[-1]) or look(self, *what))
+    monkeypatch.setattr(NaturalStrength, "look", lambda self, *what: rungs.append(what[-1][0].item()) or look(self, *what))
     whole = chooser.chosen(method, sources, edit, condition)
-    assert tuple(rungs) == CONFIG.ladder
+    assert rungs == pytest.approx(CONFIG.ladder)
     rungs.clear()
     gains = iter([torch.full((4, 2), 1.0), torch.full((4, 2), 2.5)])
     monkeypatch.setattr(NaturalStrength, "rises", lambda self, *_: next(gains))
     monkeypatch.setattr(CosineCalibration, "below_natural", lambda self, *_: torch.full((4,), 3.0))  # are asked 1.8
     found = chooser.chosen(method, sources, edit, condition)
-    assert tuple(rungs) == CONFIG.ladder[:2] and found.shape == whole.shape
+    assert rungs == pytest.approx(CONFIG.ladder[:2]) and found.shape == whole.shape
     assert torch.allclose(found, torch.full((4, 1), 0.2 + 0.1 * 0.8 / 1.5))
 
 
@@ -192,7 +226,7 @@ def test_a_mask_of_the_users_own_counts_and_an_empty_one_leaves_the_strength_alo
     found = chooser.chosen(method, source, edit.with_(mask=half), condition)
     assert found[1].item() == pytest.approx(PROPOSED) and found[0].item() != pytest.approx(PROPOSED)
     repeated = source.repeat(2)
-    seen = chooser.look(method, repeated, edit.with_(mask=half), (), chooser.proposed)
+    seen = chooser.look(method, repeated, edit.with_(mask=half), (), torch.full((2, 1), chooser.proposed))
     assert torch.equal(seen, method.render(repeated, edit.with_(mask=half)).image)
     assert not torch.allclose(seen, method.render(repeated, edit).image, atol=1e-2)
     nothing = chooser.chosen(method, source, edit.with_(mask=torch.zeros_like(half)), condition)
@@ -267,7 +301,7 @@ def test_in_a_sequence_the_canvas_before_the_step_is_what_a_rise_is_measured_fro
     picture, embedded = chooser.unedited(method, canvas)
     assert torch.equal(picture, first.image) and not torch.equal(picture, source.image)
     assert torch.allclose(embedded.norm(dim=1), torch.ones(1))
-    seen = chooser.look(method, canvas.with_(image=picture), second, earlier, chooser.proposed)
+    seen = chooser.look(method, canvas.with_(image=picture), second, earlier, torch.full((len(second.mask), 1), chooser.proposed))
     whole = combine_with_earlier(method.render, canvas, method.render(canvas, second), earlier)
     assert torch.equal(seen, whole.image)
 

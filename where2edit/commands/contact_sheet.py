@@ -5,6 +5,7 @@ from __future__ import annotations
 from where2edit.commands.options import (
     add_config,
     add_device,
+    add_force,
     add_out,
     add_overrides,
     add_seeds,
@@ -24,6 +25,7 @@ def main(help_text: str) -> None:
     add_seeds(parser, "0-5", "faces, one row each")
     parser.add_argument("--masks", action="store_true", help="a second line for each face: what was edited")
     parser.add_argument("--cell", type=int, default=256, help="pixels of one picture (default: %(default)s)")
+    add_force(parser)
     add_config(parser)
     add_weights(parser)
     add_device(parser)
@@ -32,4 +34,4 @@ def main(help_text: str) -> None:
     options = parser.parse_args()
     prompts, seeds = options.prompt or list(PROMPTS), parse_seeds(options.seeds)
     editor = Editor.load(options.config, options.overrides, device=options.device, weights=options.weights)
-    print(save_sheet(contact_sheet(editor, seeds, prompts, options.cell, options.masks), options.out))
+    print(save_sheet(contact_sheet(editor, seeds, prompts, options.cell, options.masks, options.force), options.out))

@@ -11,6 +11,7 @@ from where2edit.commands.cli import writable
 from where2edit.commands.options import (
     add_config,
     add_device,
+    add_force,
     add_out,
     add_overrides,
     add_seeds,
@@ -19,7 +20,7 @@ from where2edit.commands.options import (
 )
 from where2edit.commands.seeds import parse_seeds
 from where2edit.core import config as configs
-from where2edit.editor.descriptions import large_areas_first, split_description
+from where2edit.editor.descriptions import large_areas_first, split_denials, split_description
 from where2edit.editor.editor import Editor, Result
 from where2edit.editor.natural_strength import AUTO
 from where2edit.editor.profile import Profile, load_profile
@@ -87,6 +88,7 @@ def build_parser(help_text: str) -> ArgumentParser:
     how.add_argument("--more", action="count", help=words)
     how.add_argument("--less", action="count", help=words.replace("times 1.5", "divided by 1.5"))
     how.add_argument("--sweep", action="store_true", help="one prompt at each strength from -0.1 to 0.2, side by side")
+    add_force(how)
     how.add_argument("--assert-local", action="store_true", help="exit 1 if any pixel outside mask + halo changed")
     add_config(how)
     add_weights(how)
@@ -98,7 +100,7 @@ def build_parser(help_text: str) -> ArgumentParser:
 
 def requested(options: Namespace, profile: Profile) -> list[Recipe]:
     """One recipe per source. Raises ValueError when nothing is asked for."""
-    prompts = split_description(options.long) if options.long else options.prompt
+    prompts = split_description(options.long) if options.long else split_denials(options.prompt)
     if options.reference and not prompts:
         prompts = [options.where] if options.where else []
     if not prompts:
@@ -115,6 +117,7 @@ def requested(options: Namespace, profile: Profile) -> list[Recipe]:
             mask=options.mask,
             mask_mode=options.mask_mode,
             more=(options.more or 0) - (options.less or 0),
+            force=options.force,
         )
         for prompt in prompts
     )
@@ -192,11 +195,14 @@ def sentence(result: Result) -> str:
     certificate = result.edit.certificate[0]
     cosines = f"cosine {result.before:.3f} -> {result.after:.3f}"
     text = (
-        f"{result.step.prompt}: {cosines} at strength {result.strength:.3g}, mask "
+        f"{result.said}: {cosines} at strength {result.strength:.3g}, mask "
         f"{certificate.mask_area:.1%}, {certificate.changed:.1%} of the pixels changed, leak {certificate.leak_max:g}"
     )
     if certificate.mask_area == 0:
         return f"{text}; nothing was edited: the attention found no region for these words, try --where or --coverage 1"
     if result.strength == 0:
-        return f"{text}; strength 0 leaves everything as it is"
+        shown = (
+            f"the face does not show {result.said.attribute}: nothing" if result.said.denied else "strength 0: nothing"
+        )
+        return f"{text}; {shown} was edited"
     return text if result.understood else f"{text}; the encoder sees no gain: it may not understand these words"

@@ -40,6 +40,11 @@ def add_weights(to: Parser) -> None:
     to.add_argument("--weights", help="trained editor: asset name or path of a safetensors (default: the profile's)")
 
 
+def add_force(to: Parser) -> None:
+    """`--force`: edit by prompts that are not understood."""
+    to.add_argument("--force", action="store_true", help="edit also where the words of a prompt are not understood")
+
+
 def add_seeds(to: Parser, default: str | None, what: str) -> None:
     """`--seeds`, for commands.seeds.parse_seeds; `what` says what one seed becomes."""
     shown = "" if default is None else " (default: %(default)s)"

@@ -85,6 +85,11 @@ class Condition:
     def __len__(self) -> int:
         return len(self.h)
 
+    @property
+    def strengths(self) -> Tensor:
+        """The strength of each edit [B,1]; [1,1] where one number is that of all."""
+        return torch.as_tensor(self.strength).to(self.h).reshape(-1, 1)
+
 
 @dataclass(frozen=True)
 class Certificate:

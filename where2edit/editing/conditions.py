@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from where2edit.core.records import Condition
-from where2edit.text_image.base import TextImage
+from where2edit.text_image.base import TextImage, visible
 
 
 class Conditions:
@@ -31,7 +31,7 @@ class Conditions:
     def embed(self, prompts: list[str]) -> Tensor:
         """Prompts -> h [N,D]. Raises ValueError for a prompt that is empty or too long."""
         new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._known]
-        if any(not prompt.strip() for prompt in new):
+        if any(not visible(prompt) for prompt in new):
             raise ValueError("an empty prompt says nothing; write what should change, for example 'blond hair'")
         if new:
             self._known |= zip(new, self.scaled(self.encoder.text(new, self.truncate)), strict=True)

@@ -15,6 +15,7 @@ from where2edit.editing.cosine_calibration import CosineCalibration, calibration
 from where2edit.editing.regions import Regions
 from where2edit.editor.natural_strength import NaturalStrength
 from where2edit.editor.profile import Profile
+from where2edit.editor.understanding import Vocabulary
 from where2edit.editor.weights import find_weights, load_editor
 from where2edit.files import assets
 from where2edit.generators import GENERATORS
@@ -23,6 +24,7 @@ from where2edit.methods import METHODS
 from where2edit.methods.base import Frozen, Method
 from where2edit.text_image import TEXT_IMAGE
 from where2edit.text_image.base import TextImage
+from where2edit.text_image.facetext import FaceText
 
 
 def build_generator(profile: Profile, device: torch.device | str = "cpu") -> Generator:
@@ -67,6 +69,11 @@ def build_natural_strength(profile: Profile, frozen: Frozen, encoder: TextImage)
     preview = frozen.preview(frozen.preview_head is not None)
     calibration = CosineCalibration.load(path, frozen.generator, encoder, preview)
     return NaturalStrength(config, calibration, encoder, profile.method.strength)
+
+
+def build_vocabulary(encoder: TextImage) -> Vocabulary | None:
+    """What tells whether a prompt is understood; None for encoders of which nobody knows what they know."""
+    return Vocabulary(encoder.words) if isinstance(encoder, FaceText) else None
 
 
 def build_method(profile: Profile, frozen: Frozen, weights: str | None = None) -> Method:

@@ -20,18 +20,21 @@ from where2edit.core.devices import resolve_device
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.editing.certificate import certify, halo
 from where2edit.editing.sequences import EarlierEdit, combine_with_earlier, next_source
+from where2edit.editor import denials
 from where2edit.editor.build import (
     build_conditions,
     build_encoder,
     build_frozen,
     build_method,
     build_natural_strength,
+    build_vocabulary,
 )
+from where2edit.editor.denials import Statement
 from where2edit.editor.natural_strength import AUTO, MOST_STEPS
 from where2edit.editor.profile import Profile, load_profile
 from where2edit.files import pictures
 
-MAX_WORDS = 60  # of one prompt; longer descriptions are split and applied one by one
+MAX_WORDS, MAX_LETTERS = 60, 600  # of one prompt; longer descriptions are split and applied one by one
 NOISE_GAIN = 0.01  # encoding an image again can raise its cosine by as much without any edit
 
 
@@ -50,6 +53,7 @@ class Step:
     # The user's own mask, of the output's size: [1,1,R,R] in [0,1], or a picture in which white is edited.
     mask: Tensor | Image.Image | None = None
     mask_mode: Literal["replace", "multiply"] = "replace"  # in place of the attention's mask, or times it
+    force: bool = False  # edit also where the words are not understood (editor/understanding.py)
     more: int = 0  # steps up from the natural strength, or down where it is negative; not with a number as strength
 
 
@@ -62,6 +66,11 @@ class Result:
     before: float  # cosine of source image and prompt (or reference), by the profile's encoder
     after: float  # the same of the edited image
     strength: float  # with which the edit was made, whether it was given or chosen
+
+    @property
+    def said(self) -> Statement:
+        """What the prompt was taken to say: an attribute, which a denial reverses."""
+        return denials.single(self.step.prompt)
 
     @property
     def image(self) -> Tensor:
@@ -87,6 +96,7 @@ class Editor:
         self.method = build_method(profile, self.frozen, weights or profile.method.weights).eval()
         self.conditions = build_conditions(profile, self.encoder)
         self.natural = build_natural_strength(profile, self.frozen, self.encoder)
+        self.vocabulary = build_vocabulary(self.encoder)
         self.halo = halo(self.frozen.generator, self.frozen.blend_site)
 
     @classmethod
@@ -170,18 +180,33 @@ class Editor:
     def condition(self, step: Step) -> Condition:
         """The condition of one step; an edit at natural strength is proposed at the profile's number.
 
-        Raises ValueError for a prompt that is empty or too long and for a strength that makes no sense (`strength`).
+        A denial, such as "no beard", is the attribute that it denies with the strength reversed (editor/denials.py).
+        Raises ValueError for a prompt that is empty, too long, not understood or of several statements with a denial
+        among them, and for a strength that makes no sense (`strength`).
         """
-        for text in filter(None, (step.prompt, step.where)):
-            if (words := len(text.split())) > MAX_WORDS:
-                raise ValueError(f"a prompt has {words} words, at most {MAX_WORDS} are read; use --long to split it")
+        said, where = (None if text is None else self.read(text, step.force) for text in (step.prompt, step.where))
+        assert said is not None  # every step has a prompt
+        if said.denied and step.reference is not None:
+            raise ValueError(f"a reference picture shows what to bring, but '{said.prompt}' says what should go")
         asked = self.strength(step)
         strength = self.natural.proposed if asked == AUTO and self.natural is not None else float(asked)
-        condition = self.conditions.of([step.prompt], strength, None if step.where is None else [step.where])
+        strength = -strength if said.denied else strength
+        condition = self.conditions.of([said.attribute], strength, None if where is None else [where.attribute])
         condition = replace(condition, threshold=step.threshold)
         if step.reference is not None:
             condition = replace(condition, h=self.embed_reference(step.reference))
         return condition
+
+    def read(self, prompt: str, force: bool = False) -> Statement:
+        """What a prompt says. Raises ValueError as `condition` does; `force`: also where it is not understood."""
+        words, letters = len(prompt.split()), len(prompt)
+        if words > MAX_WORDS or letters > MAX_LETTERS:
+            size = f"{words} words and {letters} characters; at most {MAX_WORDS} and {MAX_LETTERS} are read"
+            raise ValueError(f"a prompt has {size}: use --long to split it")
+        said = denials.single(prompt)
+        if self.vocabulary is not None and not force and said.attribute.strip():
+            self.vocabulary.check(said.attribute)
+        return said
 
     def strength(self, step: Step) -> float | Literal["auto"]:
         """The strength of a step with the profile's default filled in: a number, or "auto".

@@ -5,7 +5,8 @@ that of the unedited face, in standard deviations of the cosine over unedited fa
 comparable between prompts. An edit should bring a face to where natural examples are: the unedited faces that fit the
 prompt best. It is far for a woman's beard and near for a man's, and a face that shows what is asked for already needs
 little more. A rise above two is seldom needed, and prompts that never get there look right at about three quarters of
-what they can reach. Ours, not the paper's.
+what they can reach. A reversed edit, of a negative strength, is to bring the face to those that fit the prompt least,
+and what a face does not show needs no reversing. Ours, not the paper's.
 
 The attention and its mask do not depend on the strength, and styles are affine in it. An edit is therefore proposed
 once, at the top of a ladder of strengths, and seen at each rung through the preview head; between two rungs their
@@ -17,7 +18,7 @@ of a picture, D embedding width.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
@@ -37,6 +38,20 @@ MOST_STEPS = 4  # up or down
 
 
 @dataclass(frozen=True)
+class ReverseConfig:
+    """The `natural_strength.reverse` section: what differs in edits that are reversed, as denials are."""
+
+    examples: float = 0.2  # share of the unedited faces, those that fit the prompt least, which edits are to come up to
+    rise: float = 4.0  # asked at most; more than of other edits, for what is to go was there for certain
+    scale: float = 0.5  # of the ladder: far against a direction faces fall apart sooner than along it
+
+    def __post_init__(self):
+        if self.rise <= 0 or not (0 < self.examples <= 1 and 0 < self.scale <= 1):
+            got = f"natural_strength.reverse has rise {self.rise}, examples {self.examples} and scale {self.scale}"
+            raise ValueError(f"{got}; give numbers above 0, examples and scale up to 1")
+
+
+@dataclass(frozen=True)
 class NaturalStrengthConfig:
     """The `natural_strength` section."""
 
@@ -47,6 +62,7 @@ class NaturalStrengthConfig:
     share: float = 0.75  # of the largest rise on the ladder: asked of prompts that cannot rise that much
     ladder: tuple[float, ...] = (0.06, 0.12, 0.18)  # strengths at which an edit is looked at, rising
     fades: int = 2  # cross-faded pictures between two rungs, and between the unedited face and the first
+    reverse: ReverseConfig = field(default_factory=ReverseConfig)
 
     def __post_init__(self):
         rising = all(low < high for low, high in zip((0.0, *self.ladder), self.ladder, strict=False))
@@ -86,8 +102,9 @@ class NaturalStrength:
     ) -> tuple[Edit, Tensor]:
         """The edits that were proposed at `proposed` at their natural strength, and that strength [B,1].
 
-        The masks of the B edits are final: a user's own counts. `more` steps up (or down) are taken from the natural
-        strength. `earlier`: as in `combine_with_earlier`.
+        The masks of the B edits are final: a user's own counts. Edits whose condition has a negative strength are
+        reversed. `more` steps up (or down) are taken from the natural strength. `earlier`: as in
+        `combine_with_earlier`.
         """
         strengths = stepped(self.chosen(method, source, edit, condition, earlier), more)
         return self.scaled(source.repeat(condition.per_source), edit, strengths, more), strengths
@@ -101,7 +118,7 @@ class NaturalStrength:
         if more and tail is not None:
             styles = {name: torch.lerp(source_styles[name], u, STEP**more) for name, u in tail.styles.items()}
             tail = replace(tail, styles=styles)
-        return at_strength(source, edit.with_(tail=tail), strengths / self.proposed)
+        return at_strength(source, edit.with_(tail=tail), strengths.abs() / self.proposed)
 
     @torch.no_grad()
     def chosen(
@@ -109,27 +126,36 @@ class NaturalStrength:
     ) -> Tensor:
         """Natural strengths [B,1] of B edits that were proposed at `proposed`.
 
-        An edit that no strength changes, because its mask is empty or it is one of colour alone, keeps `proposed`.
+        Strengths of reversed edits are negative, and 0 where the face does not show what is to go. An edit that no
+        strength changes, because its mask is empty or it is one of colour alone, keeps `proposed`.
         """
         config, strengths = self.config, edit.mask.new_tensor(self.config.strengths())
         repeated = source.repeat(condition.per_source)
         edited = edit.mask.flatten(1).any(1, keepdim=True) & moved(repeated, edit)  # [B,1]
-        proposed = torch.full_like(edited, self.proposed, dtype=strengths.dtype)
+        sign = torch.where(condition.strengths < 0, -1.0, 1.0).expand(len(edited), 1)
+        proposed = self.proposed * sign
         if not edited.any():
             return proposed
         last, unedited = (each.repeat_interleave(condition.per_source, 0) for each in self.unedited(method, source))
-        lacking = self.calibration.below_natural(unedited, condition.h.float(), config.examples)
-        goal = lacking.clamp(min(LEAST, config.rise), config.rise)[:, None]  # [B,1]
+        aim = condition.h.float() * sign  # what the edited face is to be close to
+        goal = self.goal(unedited, aim, sign < 0)
+        scale = torch.where(sign < 0, config.reverse.scale, 1.0)  # of the ladder, [B,1]
         repeated, rises = repeated.with_(image=last), edit.mask.new_zeros(len(edit.mask), 0)
         for rung in config.ladder:
-            seen = self.look(method, repeated, edit, earlier, rung)
-            rises = torch.cat([rises, self.rises(self.faded(last, seen), unedited, condition.h)], 1)
+            seen = self.look(method, repeated, edit, earlier, rung * scale)
+            rises = torch.cat([rises, self.rises(self.faded(last, seen), unedited, aim)], 1)
             last = seen
             # Once the share of its largest rise is enough, an edit has met its goal: higher rungs change nothing.
             if (config.share * rises.amax(1, keepdim=True) >= goal)[edited].all():
                 break
         found = natural(strengths[: rises.shape[1]], rises, goal, config.share)
-        return torch.where(edited, found, proposed)
+        return torch.where(edited, torch.where(goal > 0, found, 0) * scale * sign, proposed)
+
+    def goal(self, unedited: Tensor, aim: Tensor, reverse: Tensor) -> Tensor:
+        """The rises [B,1] towards `aim` [B,D] asked of faces [B,D]; `reverse` [B,1] says which edits are reversed."""
+        most, away = self.config.rise, self.config.reverse
+        shown, gone = (self.calibration.below_natural(unedited, aim, p) for p in (self.config.examples, away.examples))
+        return torch.where(reverse, gone[:, None].clamp(0, away.rise), shown[:, None].clamp(min(LEAST, most), most))
 
     def rises(self, pictures: Tensor, unedited: Tensor, h: Tensor) -> Tensor:
         """By how many standard deviations the cosine with h [B,D] is above the unedited's [B,D], in each picture.
@@ -151,14 +177,16 @@ class NaturalStrength:
             self._unedited = (source.image, picture, embedded)
         return self._unedited[1:]
 
-    def look(self, method: Method, source: Source, edit: Edit, earlier: tuple[EarlierEdit, ...], rung: float) -> Tensor:
-        """Pictures [B,3,s,s] of B edits at one rung of the ladder; source and edit have the length B.
+    def look(
+        self, method: Method, source: Source, edit: Edit, earlier: tuple[EarlierEdit, ...], rung: Tensor
+    ) -> Tensor:
+        """Pictures [B,3,s,s] of B edits at strengths `rung` [B,1], without sign; source and edit have the length B.
 
         Without the edit's colours: they are the same at every rung, and would meet the goal before anything else shows.
         """
         edit = edit.with_(tail=None)
         render = partial(method.render, use_preview_head=method.frozen.preview_head is not None)
-        made = render(source, at_strength(source, edit, edit.mask.new_full((len(edit.mask), 1), rung / self.proposed)))
+        made = render(source, at_strength(source, edit, rung / self.proposed))
         image = combine_with_earlier(render, source, made, earlier).image
         assert image is not None  # it was rendered
         return image
@@ -200,5 +228,5 @@ def at_strength(source: Source, edit: Edit, factor: Tensor) -> Edit:
 
 
 def stepped(strengths: Tensor, more: int) -> Tensor:
-    """Strengths `more` natural steps up, or down where it is negative; at most 1."""
-    return (strengths * STEP**more).clamp_max(1)
+    """Strengths `more` natural steps up, or down where that is negative; from -1 to 1."""
+    return (strengths * STEP**more).clamp(-1, 1)

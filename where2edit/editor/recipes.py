@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -29,12 +30,13 @@ class RecipeStep:
     mask: str | None = None
     mask_mode: Literal["replace", "multiply"] = "replace"
     more: int = 0
+    force: bool = False
 
     def load(self) -> Step:
         """The Step with its pictures read. Raises ValueError for a file that is missing or not a picture."""
         reference, mask = (None if path is None else read_picture(path) for path in (self.reference, self.mask))
-        what = (self.prompt, self.where, self.strength, self.threshold, reference, mask, self.mask_mode, self.more)
-        return Step(*what)
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return Step(**fields | {"reference": reference, "mask": mask})
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,11 @@ QUALITY = 90  # of a JPEG
 
 
 def contact_sheet(
-    editor: Editor, seeds: list[int], prompts: list[str], cell: int = 256, masks: bool = False
+    editor: Editor, seeds: list[int], prompts: list[str], cell: int = 256, masks: bool = False, force: bool = False
 ) -> Image.Image:
     """Each seed's face, then one edit of it for every prompt; with `masks` a second line shows what was edited.
 
-    Edits are made at full resolution and shrunk to `cell` pixels.
+    Edits are made at full resolution and shrunk to `cell` pixels. `force`: also of prompts that are not understood.
     """
     rows, labels = [], []
     for seed in seeds:
@@ -42,7 +42,7 @@ def contact_sheet(
         line: list[Tensor | None] = [source.image]
         below: list[Tensor | None] = [None]
         for prompt in prompts:
-            result = editor.edit(source, Step(prompt))
+            result = editor.edit(source, Step(prompt, force=force))
             line.append(result.image)
             below.append(pictures.overlay_mask(_face(source), result.edit.mask))
         for images in (line, below) if masks else (line,):

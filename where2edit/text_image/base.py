@@ -9,6 +9,7 @@ import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from unicodedata import category
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -25,6 +26,11 @@ class TextImageConfig:
     weights: str | None = None  # asset name or path; None: the encoder's own default
     embedding: Literal["standard", "raw"] = "standard"  # h of length sqrt(D), or as the encoder makes it (released)
     options: dict[str, Any] = field(default_factory=dict)  # checked against the encoder's own options
+
+
+def visible(prompt: str) -> str:
+    """A prompt without what nobody sees: control and format characters (zero-width ones), blanks at its ends."""
+    return "".join(" " if c.isspace() else c for c in prompt if c.isspace() or category(c)[0] != "C").strip()
 
 
 class TextImage(nn.Module, ABC):
@@ -58,14 +64,14 @@ class TextImage(nn.Module, ABC):
         if isinstance(prompts, str) or not prompts:
             raise ValueError(f"text() reads a list of at least one prompt, got {prompts!r}")
         for prompt in prompts:
-            if not isinstance(prompt, str) or not prompt.strip():
+            if not isinstance(prompt, str) or not visible(prompt):
                 raise ValueError(
                     f"a prompt must be words, got {prompt!r}; describe what should change, such as 'blond hair'"
                 )
         long = [] if self.max_tokens is None else [p for p in prompts if self.tokens(p) > self.max_tokens]
         if long:
             self._refuse_or_warn(long[0], truncate)
-        return self.encode_text(list(prompts))
+        return self.encode_text([visible(prompt) for prompt in prompts])
 
     def _refuse_or_warn(self, prompt: str, truncate: bool) -> None:
         """Raise ValueError for a prompt that is too long, or with `truncate` warn once that such prompts are cut."""

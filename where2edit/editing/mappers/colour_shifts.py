@@ -48,6 +48,10 @@ class ColourShifts(nn.Module):
         """1 where an embedding [B,D] names a colour and nothing else, 0 where it names none: [B,1]."""
         return _rescaled(self._cosines(h), *ALONE).amax(1, keepdim=True)
 
+    def fading(self, condition: Condition) -> Tensor:
+        """What is left of the other shifts where colours take their place [B,1]; all of them in reversed edits."""
+        return torch.where(condition.strengths < 0, 1, 1 - self.alone(condition.h))
+
     def weights(self, h: Tensor) -> Tensor:
         """weight_p of each colour for embeddings [B,D]: [B,P] in [0,1]."""
         close = _rescaled(self._cosines(h), *CLOSE)
@@ -55,8 +59,8 @@ class ColourShifts(nn.Module):
         return close.amax(1, keepdim=True) * square / square.sum(1, keepdim=True).clamp_min(1e-6)
 
     def forward(self, condition: Condition) -> dict[str, tuple[Tensor, Tensor]]:
-        """A condition of length B -> {site: (shift [B,K], shrinkage [B,1])} at its strength."""
-        weights = condition.strength * self.weights(condition.h)  # [B,P]
+        """A condition of length B -> {site: (shift [B,K], shrinkage [B,1])} at its strength, 0 where it is reversed."""
+        weights = condition.strengths.clamp_min(0) * self.weights(condition.h)  # [B,P]
         # Weighted sums over the colours: [B,P] @ [P,K] and [B,P] @ [P,1].
         return {
             name: (weights @ self.colour_shifts[:, n].detach(), weights @ self.shrinkage[:, n].detach())

@@ -104,7 +104,7 @@ class PrincipalMapper(Mapper):
         """Source and condition of length B -> u {site: [B,C]} for every site, and Mahalanobis lengths [B,S]."""
         h, u, lengths = condition.h, dict(source.styles), []
         along = self.along_direction(h)
-        fading = 1.0 if self.colours is None else 1 - self.colours.alone(h)  # [B,1]
+        fading = 1.0 if self.colours is None else self.colours.fading(condition)  # [B,1]
         for number, name in enumerate(self.sites):
             # The shared shift and the site's own, in principal coordinates.
             c = self.coordinates(self._w(source, name))  # [B,K]
@@ -119,9 +119,11 @@ class PrincipalMapper(Mapper):
     def tail(self, source: Source, condition: Condition, cells: Tensor | None) -> TailLayer | None:
         """The colours that the prompts name, in the parts of the face that have them; None where no prompt names one.
 
+        An edit that is reversed has none: the opposite of a colour is not its absence, but another colour.
+
         With another prompt for the attention (two-prompt editing) they fill the whole mask.
         """
-        if self.colours is None or not self.colours.weights(condition.h).any():
+        if self.colours is None or not (self.colours.weights(condition.h) * (condition.strengths > 0)).any():
             return None
         styles = {}
         for name, (towards, shrinkage) in self.colours(condition).items():

@@ -1,0 +1,46 @@
+"""The report of how words are understood: known and unknown prompts, and denials."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from where2edit.commands.options import add_config, add_device, add_out, add_overrides, add_weights, new_parser
+from where2edit.editor.editor import Editor
+from where2edit.evaluation.natural_faces import NaturalFaceStore
+from where2edit.evaluation.networks import build_networks
+from where2edit.evaluation.options import EvaluationOptions
+from where2edit.evaluation.words_report import SKIPPED, measure_denials, page
+from where2edit.files.assets import cache_folder
+from where2edit.files.atomic import write_text
+
+
+def main(help_text: str) -> None:
+    """Measure and write the page."""
+    parser = new_parser(help_text)
+    parser.add_argument("--n", type=int, default=20, help="faces of each kind per denial (default: %(default)s)")
+    words = "unedited faces among which they are looked for (default: %(default)s)"
+    parser.add_argument("--natural-faces", type=int, default=4000, help=words)
+    add_config(parser)
+    add_weights(parser)
+    add_device(parser)
+    add_out(parser, "docs/understanding.md", "the page")
+    add_overrides(parser)
+    options = parser.parse_args()
+    if options.n < 1 or options.natural_faces <= SKIPPED:
+        raise ValueError(f"--n must be at least 1 and --natural-faces above {SKIPPED}")
+    editor = Editor.load(options.config, options.overrides, device=options.device, weights=options.weights)
+    if editor.vocabulary is None:
+        raise ValueError(
+            f"only facetext can be asked what it knows; profile '{editor.profile.name}' has another encoder"
+        )
+    networks = build_networks(editor.profile, editor.encoder, str(editor.device), EvaluationOptions(), Path())
+    faces = options.natural_faces, editor.profile.generator.truncation
+    natural = NaturalFaceStore(cache_folder() / "natural-faces", editor.frozen.generator, networks, *faces).read()
+    denials = measure_denials(editor, networks["judge"], natural, options.n)
+    facts = (
+        f"Written by `python scripts/report_words.py` with profile `{editor.profile.name}` (generator "
+        f"`{editor.frozen.generator.name}`, encoder `facetext`); faces among {len(natural)} unedited ones of the "
+        f"evaluation, the first {SKIPPED} left out."
+    )
+    write_text(options.out, page(editor.vocabulary, denials, facts))
+    print(options.out)
