@@ -134,6 +134,11 @@ OPTIONS = {
     "sweep": (["--prompt", "a beard", "--sweep"], [f"-sweep{i + 1}" for i in range(len(SWEEP))], {}),
     "override": (["--prompt", "a beard", "--seed", "0", "method.strength=0.2"], ["seed0000-a-beard-step1"], {}),
     "assert local": (["--prompt", "a beard", "--assert-local"], ["seed0000-a-beard-step1"], {}),
+    "full": (
+        ["--prompt", "a beard", "--mask", "white.png", "--assert-local", "--allow-full"],
+        ["seed0000-a-beard-step1"],
+        {"mask": "white.png"},
+    ),
 }
 
 
@@ -144,6 +149,7 @@ def inputs(folder):
     mask = Image.new("L", (32, 32))
     mask.paste(255, (8, 8, 20, 20))
     mask.save(folder / "mask.png")
+    Image.new("L", (32, 32), 255).save(folder / "white.png")
     save_file({"w": toy.sources((9,)).w[0, 0].clone()}, folder / "face.safetensors")
     calibration().save(folder / "calibration.safetensors")
 
@@ -243,17 +249,18 @@ MISTAKES = {
     "threshold": (["--prompt", "a beard", "--threshold", "2"], "threshold is 2.0; allowed: 0 to 1"),
     "coverage": (["--prompt", "a beard", "--coverage", "nan"], "--coverage is nan; allowed: 0 to 1"),
     "both": (["--prompt", "a beard", "--coverage", "1", "--threshold", "1"], "--coverage and --threshold say the same"),
-    "reference": (["--prompt", "a beard", "--reference", "text.png"], "text.png cannot be read as a picture"),
-    "no reference": (["--prompt", "a beard", "--reference", "absent.png"], "cannot read absent.png: No such file"),
-    "mask": (["--prompt", "a beard", "--mask", "text.png"], "text.png cannot be read as a picture"),
+    "reference": (["--prompt", "a beard", "--reference", "text.png"], "text.png cannot be read as a reference picture"),
+    "no reference": (["--prompt", "a beard", "--reference", "absent.png"], "no reference picture at absent.png: No such file"),
+    "mask": (["--prompt", "a beard", "--mask", "text.png"], "text.png cannot be read as a mask"),
     "mask size": (["--prompt", "a beard", "--mask", "reference.png"], "is 48x40 px; it must have the output's size"),
     "multiply": (["--prompt", "a beard", "--mask-mode", "multiply"], "give one with --mask"),
+    "allow full": (["--prompt", "a beard", "--allow-full"], "--allow-full is for --assert-local"),
     "mask, where": (["--prompt", "a", "--mask", "mask.png", "--where", "hair"], "--mask alone says where to edit"),
     "seed": (["--prompt", "a beard", "--seed", "-1"], "seeds '-1' are not understood"),
     "seeds": (["--prompt", "a beard", "--seeds", "1-a"], "seeds '1-a' are not understood"),
     "empty seeds": (["--prompt", "a beard", "--seeds", ""], "seeds '' are not understood"),
     "two sources": (["--prompt", "a beard", "--seed", "0", "--seeds", "1"], "give one of --seed, --seeds and --latent"),
-    "no latent": (["--prompt", "a beard", "--latent", "absent.safetensors"], "cannot read absent.safetensors"),
+    "no latent": (["--prompt", "a beard", "--latent", "absent.safetensors"], "no latent at absent.safetensors: No such file"),
     "text as latent": (["--prompt", "a beard", "--latent", "text.png"], "text.png is not a safetensors file"),
     "latent name": (["--prompt", "a beard", "--latent", "z.safetensors"], "must hold one tensor 'w' of"),
     "latent shape": (["--prompt", "a beard", "--latent", "short.safetensors"], "w must be [B,8,512]"),

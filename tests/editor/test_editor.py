@@ -303,17 +303,18 @@ def test_what_makes_no_sense_is_refused(editor, step, sentence):
 
 def test_a_mask_of_another_size_and_files_that_are_no_pictures_are_refused(editor, paint, tmp_path):
     source = editor.source(0)
-    for mask in (paint(0, 0, 5, 5, size=20), torch.ones(1, 1, 20, 20)):
-        with pytest.raises(ValueError, match="the mask .* is 20x20 px; it must have the output's size, 32x32"):
+    wide = paint(0, 0, 5, 5).resize((20, 12))
+    for mask, got in ((wide, "20x12"), (torch.ones(1, 1, 20, 20), "20x20")):
+        with pytest.raises(ValueError, match=f"the mask .* is {got} px; it must have the output's size, 32x32"):
             editor.edit(source, Step("a beard", mask=mask))
     text = tmp_path / "text.png"
     text.write_text("not a picture")
     for step in (RecipeStep("a beard", mask=str(text)), RecipeStep("a beard", reference=str(text))):
-        with pytest.raises(ValueError, match="text.png cannot be read as a picture"):
-            step.load()
+        with pytest.raises(ValueError, match="text.png cannot be read as a (mask|reference picture)"):
+            step.load(32)
     for step in (RecipeStep("a beard", mask="absent.png"), RecipeStep("a beard", reference="absent.png")):
-        with pytest.raises(ValueError, match="no picture at absent.png"):
-            step.load()
+        with pytest.raises(ValueError, match="no (mask|reference picture) at absent.png"):
+            step.load(32)
 
 
 def test_a_mask_is_a_tensor_as_well_as_a_picture(editor, paint):

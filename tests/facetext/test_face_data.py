@@ -209,7 +209,8 @@ def test_celeba_is_read_in_ffhq_framing(tmp_path):
     Image.new("RGB", (178, 218), (10, 20, 30)).save(tmp_path / "1.png")
     table = celeba.read_attributes(csv_of(tmp_path / "a.csv", [("1.png", ["-1"] * 39 + ["1"]), ("2.png", ["0"] * 40)]))
     assert table.values[0].tolist() == [0] * 39 + [1] and table.validation().tolist() == [True, False]
-    images = celeba.read_images(tmp_path, ["1.png"], 56)
+    images, readable = celeba.read_images(tmp_path, ["1.png"], 56)
+    assert readable.tolist() == [True]
     assert images.shape == (1, 3, 56, 56) and images[0, :, 20, 20].tolist() == [10, 20, 30]
     with pytest.raises(ValueError, match="cannot read .*2.png"):
         celeba.read_images(tmp_path, ["2.png"])

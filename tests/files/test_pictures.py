@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image, ImageFont
 
-from where2edit.files import pictures
+from where2edit.files import labels, pictures
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -134,7 +134,7 @@ def test_sheet_places_cells_and_labels():
 def test_long_labels_are_wrapped_inside_the_cell():
     font = ImageFont.load_default(18)
     text = "a very long prompt about " + "x" * 90
-    lines = pictures.wrap(text, font, 120)
+    lines = labels.wrap(text, font, 120)
     assert len(lines) > 3 and all(font.getlength(line) <= 120 for line in lines)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
     assert pictures.sheet([[torch.zeros(3, 8, 8)]], [text * 3], [text * 3], cell=128).height > 256

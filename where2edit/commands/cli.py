@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ def run_command(main: Callable[[str], int | None], help_text: str) -> None:
     ours and keeps its traceback.
     """
     keep_freed_memory()
+    warnings.formatwarning = _one_line
     try:
         code = main(help_text)
     except (ValueError, OSError) as error:
@@ -26,6 +28,11 @@ def run_command(main: Callable[[str], int | None], help_text: str) -> None:
         print("interrupted; what was finished is kept, and the same command can be run again", file=sys.stderr)
         code = 130
     sys.exit(code or 0)
+
+
+def _one_line(message: Warning | str, *where: object, **more: object) -> str:
+    """A warning for people: what it says, not the line of code that says it."""
+    return f"warning: {message}\n"
 
 
 def writable(folder: Path) -> Path:

@@ -21,7 +21,7 @@ from where2edit.commands.options import (
 from where2edit.commands.seeds import parse_seeds
 from where2edit.core import config as configs
 from where2edit.editor.descriptions import large_areas_first, split_denials, split_description
-from where2edit.editor.editor import Editor, Result
+from where2edit.editor.editor import Editor, Result, Step
 from where2edit.editor.natural_strength import AUTO
 from where2edit.editor.profile import Profile, load_profile
 from where2edit.editor.recipes import SWEEP, Recipe, RecipeStep, input_digests, read_recipe
@@ -34,7 +34,7 @@ STEERS += ("strength", "more", "less", "sweep", "overrides")
 
 
 def main(help_text: str) -> int:
-    """Make the edits, print what was done, and return the exit code: 1 if --assert-local found a leak."""
+    """Make the edits, print what was done, and return the exit code: 1 if --assert-local found a leak or a full mask."""
     options = build_parser(help_text).parse_args()
     check(options)
     if options.replay is not None:
@@ -55,7 +55,8 @@ def main(help_text: str) -> int:
             recipe = replace(recipe, steps=steps)
         paths, results = run_recipe(editor, recipe, options.out)
         print("\n".join([*(sentence(result) for result in results), f"  {paths[-2]}", f"  {paths[-1]}"]))
-        leaked |= any(not result.edit.certificate[0].local for result in results)
+        certificates = [result.edit.certificate[0] for result in results]
+        leaked |= any(not each.local or (each.whole and not options.allow_full) for each in certificates)
     return int(leaked and options.assert_local)
 
 
@@ -69,7 +70,7 @@ def build_parser(help_text: str) -> ArgumentParser:
     what.add_argument("--replay", type=Path, help="make the edit of a recipe again; everything else is read from it")
     where = parser.add_argument_group("where")
     where.add_argument("--where", help="prompt that chooses the region (two-prompt editing)")
-    where.add_argument("--mask", help="your own mask, a picture of the output's size: white is edited")
+    where.add_argument("--mask", help="your own mask, a square picture: white, or what is painted, is edited")
     words = "use --mask instead of the attention, or times the attention (default: %(default)s)"
     where.add_argument("--mask-mode", choices=("replace", "multiply"), default="replace", help=words)
     where.add_argument("--threshold", type=float, help="attention below it is not edited (default: the profile's, 0.8)")
@@ -89,7 +90,9 @@ def build_parser(help_text: str) -> ArgumentParser:
     how.add_argument("--less", action="count", help=words.replace("times 1.5", "divided by 1.5"))
     how.add_argument("--sweep", action="store_true", help="one prompt at each strength from -0.1 to 0.2, side by side")
     add_force(how)
-    how.add_argument("--assert-local", action="store_true", help="exit 1 if any pixel outside mask + halo changed")
+    words = "exit 1 if any pixel outside mask + halo changed, or if the mask covers more than 95 %%"
+    how.add_argument("--assert-local", action="store_true", help=words)
+    how.add_argument("--allow-full", action="store_true", help="with --assert-local: the mask may cover everything")
     add_config(how)
     add_weights(how)
     add_device(how)
@@ -126,7 +129,9 @@ def requested(options: Namespace, profile: Profile) -> list[Recipe]:
         "config": configs.as_dict(profile),
         "weights_sha256": editor_sha256(profile, options.weights),
         "steps": steps,
-        "inputs": input_digests([options.reference, options.mask, options.latent]),
+        "inputs": input_digests(
+            {"reference picture": options.reference, "mask": options.mask, "latent": options.latent}
+        ),
         "sweep": SWEEP if options.sweep else (),
     }
     return [Recipe(**base, latent=options.latent)] if options.latent else [Recipe(**base, seed=seed) for seed in seeds]
@@ -152,6 +157,8 @@ def check(options: Namespace) -> None:
         raise ValueError(
             f"--{stepped.pop()} is a step from the natural strength; leave out --strength {options.strength}"
         )
+    if options.allow_full and not options.assert_local:
+        raise ValueError("--allow-full is for --assert-local, which fails for masks of everything; give both")
     if options.mask is None and options.mask_mode == "multiply":
         raise ValueError("--mask-mode multiply multiplies the attention with a mask; give one with --mask")
     if options.mask is not None and options.mask_mode == "replace" and {"where", "threshold", "coverage"} & set(given):
@@ -185,7 +192,8 @@ def check_inputs(recipe: Recipe, profile: Profile, weights: str | None) -> None:
             f"the recipe was made with editor weights {recipe.weights_sha256[:12] or 'none'}, "
             f"here are {here[:12] or 'none'}; give the right file with --weights"
         )
-    changed = [path for path, digest in input_digests(list(recipe.inputs)).items() if digest != recipe.inputs[path]]
+    found = [input_digests({"input of the recipe": path})[path] for path in recipe.inputs]
+    changed = [path for path, digest in zip(recipe.inputs, found, strict=True) if digest != recipe.inputs[path]]
     if changed:
         raise ValueError(f"{changed[0]} has changed since the recipe was made; put the old file back")
 
@@ -199,10 +207,21 @@ def sentence(result: Result) -> str:
         f"{certificate.mask_area:.1%}, {certificate.changed:.1%} of the pixels changed, leak {certificate.leak_max:g}"
     )
     if certificate.mask_area == 0:
-        return f"{text}; nothing was edited: the attention found no region for these words, try --where or --coverage 1"
+        return f"{text}; nothing was edited: {nothing_edited(result.step)}"
+    if certificate.whole:
+        text += f"; {certificate.allowed_area:.1%} of the pixels may change, so that the certificate proves little"
     if result.strength == 0:
         shown = (
             f"the face does not show {result.said.attribute}: nothing" if result.said.denied else "strength 0: nothing"
         )
         return f"{text}; {shown} was edited"
     return text if result.understood else f"{text}; the encoder sees no gain: it may not understand these words"
+
+
+def nothing_edited(step: Step) -> str:
+    """Why the mask of an edit is empty, and what to do."""
+    if step.mask is None:
+        return "the attention found no region for these words, try --where or --coverage 1"
+    if step.mask_mode == "multiply":
+        return "the attention found no region for these words inside of the mask, try --coverage 1"
+    return "the mask is black everywhere, paint white what should change"

@@ -57,5 +57,5 @@ def photos(parser: FaceParser, data: Path, attributes: Path, limit: int | None, 
     """The training photos of CelebA, or `limit` of them, with their label maps."""
     table = celeba.read_attributes(attributes)
     rows = celeba.training_rows(table, limit)
-    images = celeba.read_images(data, [table.names[row] for row in rows])
-    return Faces(images, parse(parser, images, batch), rows)
+    images, readable = celeba.read_images(data, [table.names[row] for row in rows])
+    return Faces(images[readable], parse(parser, images[readable], batch), rows[readable])

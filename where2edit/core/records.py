@@ -15,6 +15,9 @@ import torch
 from torch import Tensor
 
 
+NEARLY_ALL = 0.95  # share of the mask's cells
+
+
 def _each(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     """`change` of a tensor, or of every tensor of a dict, of a tuple and of a TailLayer; None stays None."""
     if value is None:
@@ -108,6 +111,11 @@ class Certificate:
     @property
     def local(self) -> bool:
         return self.leak_max == 0.0
+
+    @property
+    def whole(self) -> bool:
+        """Whether so much may be edited that being local says nothing: nearly all cells, or every pixel."""
+        return self.mask_area > NEARLY_ALL or self.allowed_area == 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,7 +42,7 @@ def split_denials(prompts: list[str]) -> list[str]:
 @torch.no_grad()
 def large_areas_first(editor: Editor, source: Source, steps: tuple[RecipeStep, ...]) -> tuple[RecipeStep, ...]:
     """The steps in falling order of the area that each would edit, so that small parts are edited last."""
-    loaded = [step.load() for step in steps]
+    loaded = [step.load(editor.resolution) for step in steps]
     edits = [editor.method.propose(source, editor.condition(step)) for step in loaded]
     areas = [editor.mask(edit, step).mean().item() for edit, step in zip(edits, loaded, strict=True)]
     return tuple(steps[i] for i in sorted(range(len(areas)), key=lambda i: -areas[i]))

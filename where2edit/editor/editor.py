@@ -33,6 +33,7 @@ from where2edit.editor.denials import Statement
 from where2edit.editor.natural_strength import AUTO, MOST_STEPS
 from where2edit.editor.profile import Profile, load_profile
 from where2edit.files import pictures
+from where2edit.files.mask_reading import mask_of
 
 MAX_WORDS, MAX_LETTERS = 60, 600  # of one prompt; longer descriptions are split and applied one by one
 NOISE_GAIN = 0.01  # encoding an image again can raise its cosine by as much without any edit
@@ -50,7 +51,7 @@ class Step:
     threshold: float | None = None  # attention below it is not edited, from 0 to 1; None: the profile's
     # An image [1,3,H,W] in [-1,1] or a picture, whose embedding drives the mapping (regional style transfer).
     reference: Tensor | Image.Image | None = None
-    # The user's own mask, of the output's size: [1,1,R,R] in [0,1], or a picture in which white is edited.
+    # The user's own mask: [1,1,R,R] in [0,1], or a picture in which white is edited (files/mask_reading.py).
     mask: Tensor | Image.Image | None = None
     mask_mode: Literal["replace", "multiply"] = "replace"  # in place of the attention's mask, or times it
     force: bool = False  # edit also where the words are not understood (editor/understanding.py)
@@ -106,6 +107,11 @@ class Editor:
         Raises ValueError for a config that does not fit, and for weights or a device that are missing.
         """
         return cls(load_profile(config, overrides), **options)
+
+    @property
+    def resolution(self) -> int:
+        """R, the sides of every image in pixels."""
+        return self.frozen.generator.resolution
 
     @torch.no_grad()
     def source(self, seed: int | None = None, w: Tensor | None = None) -> Source:
@@ -247,16 +253,16 @@ class Editor:
         return own if step.mask_mode == "replace" else own * edit.mask
 
     def mask_cells(self, mask: Tensor | Image.Image) -> Tensor:
-        """The user's own mask of the output's size -> [1,1,r,r]: the mean of each cell at the blend resolution.
+        """The user's own mask -> [1,1,r,r]: the mean of each cell at the blend resolution.
 
-        Raises ValueError for another size.
+        Raises ValueError for a tensor of another size than the output's, and for a picture as `mask_of` does.
         """
+        size = self.resolution
         if not torch.is_tensor(mask):
-            mask = (pictures.to_image(mask).mean(1, keepdim=True) + 1) / 2
-        size = self.frozen.generator.resolution
+            mask = mask_of(mask, size, "the mask picture")
         if mask.shape[2:] != (size, size):
             got = "x".join(map(str, reversed(mask.shape[2:])))
-            raise ValueError(f"the mask picture is {got} px; it must have the output's size, {size}x{size}")
+            raise ValueError(f"the mask tensor is {got} px; it must have the output's size, {size}x{size}")
         cells = self.frozen.generator.site(self.frozen.blend_site).resolution
         return F.interpolate(mask, size=(cells, cells), mode="area")
 

@@ -13,7 +13,9 @@ from where2edit.editor.editor import Step
 from where2edit.editor.migration import current_config
 from where2edit.files.atomic import write_text
 from where2edit.files.fingerprints import file_sha256
-from where2edit.files.pictures import read_picture
+from where2edit.files.mask_reading import read_mask
+from where2edit.files.picture_reading import MOST_BYTES, read_picture
+from where2edit.files.regular import regular_file
 
 SWEEP = (-0.1, -0.05, 0.0, 0.05, 0.1, 0.15, 0.2)  # strengths side by side, from reversed to strong
 
@@ -32,9 +34,13 @@ class RecipeStep:
     more: int = 0
     force: bool = False
 
-    def load(self) -> Step:
-        """The Step with its pictures read. Raises ValueError for a file that is missing or not a picture."""
-        reference, mask = (None if path is None else read_picture(path) for path in (self.reference, self.mask))
+    def load(self, size: int) -> Step:
+        """The Step for images of size x size with its pictures read.
+
+        Raises ValueError, which names the file, for one that is missing, no picture, or no mask for such images.
+        """
+        reference = None if self.reference is None else read_picture(self.reference, "reference picture")
+        mask = None if self.mask is None else read_mask(self.mask, size)
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return Step(**fields | {"reference": reference, "mask": mask})
 
@@ -80,9 +86,13 @@ def read_recipe(path: str | Path) -> Recipe:
     return replace(recipe, config=current_config(recipe.config))
 
 
-def input_digests(paths: list[str | None]) -> dict[str, str]:
-    """sha256 of each file by its path; None is left out. Raises ValueError for a file that cannot be read."""
+def input_digests(paths: dict[str, str | None]) -> dict[str, str]:
+    """sha256 of each file by its path; `paths`: what it is for -> its path, None is left out.
+
+    Raises ValueError for what is no regular file or cannot be read.
+    """
+    given = {what: path for what, path in paths.items() if path is not None}
     try:
-        return {path: file_sha256(path) for path in paths if path is not None}
+        return {path: file_sha256(regular_file(path, what, MOST_BYTES)) for what, path in given.items()}
     except OSError as error:
         raise ValueError(f"cannot read {error.filename}: {error.strerror}") from None

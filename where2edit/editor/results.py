@@ -26,7 +26,7 @@ def source_of(editor: Editor, recipe: Recipe) -> Source:
 
 def run_recipe(editor: Editor, recipe: Recipe, folder: Path) -> tuple[list[Path], list[Result]]:
     """Make the edits of a recipe and write pictures, sheet and recipe into `folder`; returns what was written."""
-    source, steps = source_of(editor, recipe), [step.load() for step in recipe.steps]
+    source, steps = source_of(editor, recipe), [step.load(editor.resolution) for step in recipe.steps]
     if recipe.sweep:
         results = [editor.edit(source, replace(steps[0], strength=value)) for value in recipe.sweep]
     else:

@@ -18,8 +18,10 @@ from where2edit.core.registry import nearest
 from where2edit.editor.profile import Profile
 from where2edit.evaluation.heldout import build_heldout
 from where2edit.evaluation.options import EvaluationOptions
-from where2edit.files import assets, pictures, tensorfile
-from where2edit.files.fingerprints import digest
+from where2edit.files import assets, tensorfile
+from where2edit.files.fingerprints import digest, file_sha256
+from where2edit.files.folders import list_pictures, readable_images
+from where2edit.files.picture_reading import NAMES
 from where2edit.text_image.base import TextImage
 
 REAL = "real-features"  # kind of the file of features of real photos
@@ -83,15 +85,15 @@ def build_networks(
 
 
 def real_features(folder: Path, networks: MetricNetworks, cache: Path) -> Tensor:
-    """Inception features [M,2048] of the M pictures below a folder, kept in the folder `cache`.
+    """Inception features [M,2048] of the M pictures below a folder, kept in the folder `cache` by their content.
 
-    Raises ValueError for fewer than two pictures.
+    A picture that cannot be read is named in a warning and left out. Raises ValueError for fewer than two pictures.
     """
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp"))
-    if len(files) < 2:
-        raise ValueError(f"--real {folder} holds {len(files)} pictures; give a folder of real photos (PNG, JPEG, WebP)")
-    path = cache / f"real-{digest([[str(p.relative_to(folder)), p.stat().st_size] for p in files])}.safetensors"
+    files = list_pictures(folder)
+    path = cache / f"real-{digest([file_sha256(file) for file in files])}.safetensors"
     if not path.is_file():
-        found = [networks["inception"](pictures.load_image(file).to(networks.device)).cpu() for file in files]
+        found = [networks["inception"](image.to(networks.device)).cpu() for image in readable_images(files)]
+        if len(found) < 2:
+            raise ValueError(f"--real {folder} holds {len(found)} pictures; give a folder of real photos ({NAMES})")
         tensorfile.write(path, {"features": torch.cat(found)}, REAL, {})
     return tensorfile.read(path, REAL)[0]["features"]

@@ -71,6 +71,7 @@ def training_batches(
     rows = celeba.training_rows(table)
     place = torch.full((len(table.names),), -1)
     place[rows] = torch.arange(len(rows))
+    parsed = parsed.take(place[parsed.ids] >= 0)  # faces of an earlier run may be of pictures that are damaged now
     parsed = Faces(parsed.images, parsed.labels, place[parsed.ids])
     mix = Mix(config.mix.batch // distributed.world(), config.mix.altered // distributed.world(), config.mix.rare)
     return FaceBatches(photos[rows], table.values[rows], parsed, generated, mix, config.schedule.seed)

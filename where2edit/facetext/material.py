@@ -33,7 +33,8 @@ def training_material(
         from where2edit.backbones.face_parsing import FaceParser
 
         rows = celeba.training_rows(table, config.parsed)
-        images = celeba.read_images(data, [table.names[row] for row in rows])
+        images, readable = celeba.read_images(data, [table.names[row] for row in rows])
+        images, rows = images[readable], rows[readable]
         return Faces(images, parse(FaceParser.load(config.parser_size).to(device), images), rows)
 
     parsed = kept(folder / f"parsed_{config.parsed}.safetensors", photos, config.size)
@@ -50,7 +51,8 @@ def validation_material(
     config = build(EncoderConfig, json.loads(about["config"]))
     table = celeba.read_attributes(attributes)
     rows = table.validation().nonzero().flatten()
-    photos = celeba.read_images(data, [table.names[row] for row in rows], config.material.size)
+    photos, readable = celeba.read_images(data, [table.names[row] for row in rows], config.material.size)
+    photos, rows = photos[readable], rows[readable]
     count = config.material.validation
     faces = _generated(config.material, folder, f"validation_{count}", VALIDATION_SEEDS, count, "cpu")
     return about, config, photos, table.values[rows], faces

@@ -78,7 +78,7 @@ def _decode(blob: Tensor, ends: Tensor, read: Callable[[Image.Image], Tensor]) -
     data, ends = blob.numpy(), ends.tolist()
 
     def one(span: tuple[int, int]) -> Tensor:
-        return read(Image.open(io.BytesIO(data[span[0] : span[1]].tobytes())))
+        return read(Image.open(io.BytesIO(data[span[0] : span[1]].tobytes()), formats=("JPEG", "PNG")))
 
     with ThreadPoolExecutor() as pool:
         return list(pool.map(one, zip(ends[:-1], ends[1:], strict=True)))

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageOps
 from torch import Tensor
 from torch.nn import functional as F
 
 from where2edit.files.atomic import atomic_write
+from where2edit.files.labels import label
+from where2edit.files.picture_reading import read_picture, to_rgb
 
-MOST_PIXELS = 120_000_000  # larger files are refused before they are decoded
 INK, PAPER = (20, 20, 20), (255, 255, 255)
 
 
@@ -54,23 +55,9 @@ def save_png(image: Tensor | Image.Image, path: str | Path) -> Path:
     return path
 
 
-def read_picture(path: str | Path) -> Image.Image:
-    """Read a picture file as 8-bit RGB. The camera's rotation tag is obeyed, transparency is laid on white.
-
-    Raises ValueError for a missing file, for what is not a picture, and for more than MOST_PIXELS.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"no picture at {path}; give the path of a PNG, JPEG or WebP file")
-    try:
-        return _rgb(_open(path), str(path))
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
-        raise ValueError(f"{path} cannot be read as a picture ({error}); give a whole PNG, JPEG or WebP file") from None
-
-
 def to_image(picture: Image.Image) -> Tensor:
     """A picture of any mode -> one image [1,3,H,W] in [-1,1]. Raises ValueError for modes without a known range."""
-    pixels = torch.from_numpy(np.array(_rgb(picture, "the picture"), dtype=np.uint8))  # [H,W,3]
+    pixels = torch.from_numpy(np.array(to_rgb(picture, "the picture"), dtype=np.uint8))  # [H,W,3]
     return pixels.permute(2, 0, 1)[None].float().div(127.5).sub(1)
 
 
@@ -92,26 +79,6 @@ def load_image(path: str | Path, size: int | None = None) -> Tensor:
     if size is not None:
         picture = ImageOps.fit(picture, (size, size), Image.Resampling.LANCZOS)
     return to_image(picture)
-
-
-def _open(path: Path) -> Image.Image:
-    """The picture with its rotation tag obeyed. Raises ValueError for one of too many pixels."""
-    picture = Image.open(path)
-    if picture.width * picture.height > MOST_PIXELS:
-        raise ValueError(f"{path} has {picture.width}x{picture.height} pixels; at most {MOST_PIXELS} are read")
-    return ImageOps.exif_transpose(picture)
-
-
-def _rgb(picture: Image.Image, name: str) -> Image.Image:
-    """Any mode as 8-bit RGB. 16-bit grey is scaled (a plain conversion would clip it); float pictures are refused."""
-    if picture.mode.startswith("I;16"):
-        picture = Image.fromarray((np.asarray(picture).astype(np.float64) / 257).round().astype(np.uint8))
-    if picture.mode in ("I", "F"):
-        raise ValueError(f"{name} has pixels of mode '{picture.mode}' without a known range; save it with 8 bits")
-    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", picture.size, PAPER + (255,)), picture).convert("RGB")
-    return picture.convert("RGB")
 
 
 def palette(number: int) -> Tensor:
@@ -197,20 +164,20 @@ def sheet(
             raise ValueError(f"sheet has {count} {kind}s but {len(labels)} {kind} labels; give one for each or none")
     if not columns or cell < 16:
         raise ValueError(f"sheet needs one image or more and cells of at least 16 px, got {columns} columns of {cell}")
-    font, gap = ImageFont.load_default(max(11, cell // 14)), max(2, cell // 64)
-    heads = [wrap(text, font, cell - 2 * gap) for text in column_labels]
-    sides = [wrap(text, font, cell - 2 * gap) for text in row_labels]
-    left = max((_extent(lines, font)[0] for lines in sides), default=0) + (3 * gap if sides else 0)
-    top = max((_extent(lines, font)[1] for lines in heads), default=0) + (3 * gap if heads else 0)
-    tall = [max(cell, _extent(sides[i], font)[1] + 2 * gap if sides else 0) for i in range(len(rows))]
+    height, gap = max(11, cell // 14), max(2, cell // 64)
+    heads, sides = ([label(text, height, cell - 2 * gap) for text in texts] for texts in (column_labels, row_labels))
+    left = max((each.size[0] for each in sides), default=0) + (3 * gap if sides else 0)
+    top = max((each.size[1] for each in heads), default=0) + (3 * gap if heads else 0)
+    tall = [max(cell, sides[i].size[1] + 2 * gap if sides else 0) for i in range(len(rows))]
     page = Image.new("RGB", (left + columns * (cell + gap) + gap, top + sum(tall) + gap * (len(rows) + 1)), PAPER)
     draw, y = ImageDraw.Draw(page), top + gap
-    for column, lines in enumerate(heads):
+    for column, head in enumerate(heads):
         place = (left + gap + column * (cell + gap) + cell // 2, top - gap)
-        draw.multiline_text(place, "\n".join(lines), INK, font, anchor="md", align="center")
+        draw.multiline_text(place, head.text, INK, head.font, anchor="md", align="center")
     for index, row in enumerate(rows):
         if sides:
-            draw.multiline_text((2 * gap, y + tall[index] // 2), "\n".join(sides[index]), INK, font, anchor="lm")
+            place = (2 * gap, y + tall[index] // 2)
+            draw.multiline_text(place, sides[index].text, INK, sides[index].font, anchor="lm")
         for column, image in enumerate(row):
             if image is not None:
                 _paste(page, image, left + gap + column * (cell + gap), y + (tall[index] - cell) // 2, cell)
@@ -227,30 +194,3 @@ def _paste(page: Image.Image, image: Tensor, x: int, y: int, cell: int) -> None:
     method = Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.NEAREST
     picture = picture if size == picture.size else picture.resize(size, method)
     page.paste(picture, (x + (cell - size[0]) // 2, y + (cell - size[1]) // 2))
-
-
-def wrap(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
-    """`text` in lines of at most `width` pixels, broken between words, and inside a word only if it is too long."""
-    lines: list[str] = []
-    for paragraph in str(text).splitlines() or [""]:
-        line = ""
-        for word in paragraph.split():
-            while word:
-                joined = f"{line} {word}".strip()
-                if font.getlength(joined) <= width:
-                    line, word = joined, ""
-                elif line:
-                    lines.append(line)
-                    line = ""
-                else:
-                    fits = max(1, sum(font.getlength(word[: n + 1]) <= width for n in range(len(word))))
-                    lines.append(word[:fits])
-                    word = word[fits:]
-        lines.append(line)
-    return lines
-
-
-def _extent(lines: list[str], font: ImageFont.FreeTypeFont) -> tuple[int, int]:
-    """Width and height in pixels of some lines of text."""
-    box = ImageDraw.Draw(Image.new("RGB", (1, 1))).multiline_textbbox((0, 0), "\n".join(lines), font)
-    return int(box[2]) + 1, int(box[3]) + 1

@@ -22,6 +22,8 @@ import torch
 import torch.nn.functional as F
 
 from where2edit.editing.conditions import Conditions
+from where2edit.files.folders import visible_files
+from where2edit.files.texts import read_text
 
 ATTEMPTS = 50  # draws before a prompt is taken although it is close to another
 # A prompt is one phrase with this probability, else "phrase and phrase": the released code asks whether a normally
@@ -53,25 +55,17 @@ def read_phrases(folder: str | Path, seed: int = 0) -> list[str]:
 
     Raises ValueError for a missing folder and for one without any text.
     """
-    files = sorted(Path(folder).rglob("*.txt")) if Path(folder).is_dir() else []
+    files = [path for path in visible_files(folder) if path.suffix == ".txt"]
     if not files:
         raise ValueError(f"no caption files (*.txt) in {folder}; celeba-caption/README.md shows the layout")
     random, phrases = torch.Generator().manual_seed(seed), []
     for file in files:
-        lines = [line for line in _text(file).splitlines() if line.strip()]
+        lines = [line for line in read_text(file, "caption file").splitlines() if line.strip()]
         for _ in range(LINES_PER_FILE if lines else 0):
             phrases += split_caption(lines[int(torch.randint(len(lines), (), generator=random))])
     if not phrases:
         raise ValueError(f"the {len(files)} caption files in {folder} hold no text; one caption per line is expected")
     return phrases
-
-
-def _text(file: Path) -> str:
-    """The text of a file. Raises ValueError where it is not UTF-8."""
-    try:
-        return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise ValueError(f"{file} is not UTF-8 text; captions are plain text, one per line") from None
 
 
 def sample_prompt(phrases: list[str], random: torch.Generator) -> str:
