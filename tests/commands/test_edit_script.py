@@ -250,7 +250,10 @@ MISTAKES = {
     "coverage": (["--prompt", "a beard", "--coverage", "nan"], "--coverage is nan; allowed: 0 to 1"),
     "both": (["--prompt", "a beard", "--coverage", "1", "--threshold", "1"], "--coverage and --threshold say the same"),
     "reference": (["--prompt", "a beard", "--reference", "text.png"], "text.png cannot be read as a reference picture"),
-    "no reference": (["--prompt", "a beard", "--reference", "absent.png"], "no reference picture at absent.png: No such file"),
+    "no reference": (
+        ["--prompt", "a beard", "--reference", "absent.png"],
+        "no reference picture at absent.png; give the path",
+    ),
     "mask": (["--prompt", "a beard", "--mask", "text.png"], "text.png cannot be read as a mask"),
     "mask size": (["--prompt", "a beard", "--mask", "reference.png"], "is 48x40 px; it must have the output's size"),
     "multiply": (["--prompt", "a beard", "--mask-mode", "multiply"], "give one with --mask"),
@@ -260,7 +263,10 @@ MISTAKES = {
     "seeds": (["--prompt", "a beard", "--seeds", "1-a"], "seeds '1-a' are not understood"),
     "empty seeds": (["--prompt", "a beard", "--seeds", ""], "seeds '' are not understood"),
     "two sources": (["--prompt", "a beard", "--seed", "0", "--seeds", "1"], "give one of --seed, --seeds and --latent"),
-    "no latent": (["--prompt", "a beard", "--latent", "absent.safetensors"], "no latent at absent.safetensors: No such file"),
+    "no latent": (
+        ["--prompt", "a beard", "--latent", "absent.safetensors"],
+        "no latent at absent.safetensors; give the path",
+    ),
     "text as latent": (["--prompt", "a beard", "--latent", "text.png"], "text.png is not a safetensors file"),
     "latent name": (["--prompt", "a beard", "--latent", "z.safetensors"], "must hold one tensor 'w' of"),
     "latent shape": (["--prompt", "a beard", "--latent", "short.safetensors"], "w must be [B,8,512]"),

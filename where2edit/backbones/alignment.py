@@ -51,11 +51,12 @@ def box_transform(box: Tensor, margin: float = 1.0) -> Tensor:
     return torch.cat([torch.diag_embed(size), ((low + high - size) / 2)[..., None]], 2)
 
 
-def crop(images: Tensor, transform: Tensor, size: int) -> Tensor:
+def crop(images: Tensor, transform: Tensor, size: int, outside: str = "zeros") -> Tensor:
     """The crop [B,3,size,size] of images [B,3,H,W]; differentiable.
 
     `transform` [B or 1,2,3] maps a point of the crop (x, y in shares of it) to its place in the image. The image is
-    first resized (antialiased) so that one crop pixel is about one pixel of it; outside it is black.
+    first resized (antialiased) so that one crop pixel is about one pixel of it; outside it is black, or has the colour of
+    its edge where `outside` is "border".
     """
     transform = transform.to(images).expand(len(images), -1, -1)
     scale = transform[:, :, :2].square().sum(2).sqrt().mean(0)  # shares of the image that a crop covers along x and y
@@ -67,4 +68,4 @@ def crop(images: Tensor, transform: Tensor, size: int) -> Tensor:
     linear, shift = transform[:, :, :2], transform[:, :, 2]
     theta = torch.cat([linear, (linear.sum(2) + 2 * shift - 1)[..., None]], 2)
     grid = F.affine_grid(theta, [len(images), 3, size, size], align_corners=False)
-    return F.grid_sample(images + 1, grid, mode="bilinear", padding_mode="zeros", align_corners=False) - 1
+    return F.grid_sample(images + 1, grid, mode="bilinear", padding_mode=outside, align_corners=False) - 1

@@ -17,10 +17,11 @@ from where2edit.files import assets
 
 STRIDES = (8, 16, 32)
 ANCHORS = 2  # boxes per cell
+OVERLAP = 0.4  # share of the union of two boxes that overlaps where both are of one face
 
 
 class FaceDetector:
-    """Finds the likeliest face of each image; points are x, y in shares of it: (0,0) top left, (1,1) bottom right."""
+    """Finds faces; points are x, y in shares of the image: (0,0) top left, (1,1) bottom right."""
 
     def __init__(self, path: str | Path, size: int = 320):
         import onnxruntime
@@ -39,25 +40,43 @@ class FaceDetector:
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Landmarks [B,5,2] (eyes, nose, mouth corners; left first), box [B,4] (x0,y0,x1,y1) and score [B] in [0,1]."""
-        check_images(images, "the face detector")
-        # The training standardisation is (x - 127.5) / 128 on 0..255.
-        x = resize(images.float(), self.size) * (127.5 / 128)
-        found = [torch.cat(parts, 0) for parts in zip(*(self._one(image) for image in x.cpu()), strict=True)]
-        return tuple(part.to(images.device) for part in found)
+        """The likeliest face of each image.
 
-    def _one(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The likeliest face of one image [3,size,size]: landmarks [1,5,2], box [1,4] and score [1]."""
+        Landmarks [B,5,2] (eyes, nose, mouth corners; left first), box [B,4] (x0,y0,x1,y1) and score [B] in [0,1].
+        """
+        anchors = [self._anchors(image) for image in images]
+        best = [score.argmax() for *_, score in anchors]
+        found = ([part[i] for part, i in zip(parts, best, strict=True)] for parts in zip(*anchors, strict=True))
+        return tuple(torch.stack(part).to(images.device) for part in found)
+
+    @torch.no_grad()
+    def faces(self, image: Tensor, least: float = 0.5) -> tuple[Tensor, Tensor]:
+        """All faces of one image [3,H,W] that score at least `least`: landmarks [F,5,2] and boxes [F,4], largest first."""
+        from torchvision.ops import nms
+
+        points, box, score = self._anchors(image)
+        sure = score >= least
+        points, box, score = points[sure], box[sure], score[sure]
+        # One face is found by many anchors, whose boxes overlap.
+        kept = nms(box, score, OVERLAP)
+        points, box = points[kept], box[kept]
+        order = (box[:, 2:] - box[:, :2]).prod(1).argsort(descending=True)
+        return points[order], box[order]
+
+    def _anchors(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What every anchor says of an image [3,H,W]: landmarks [N,5,2], boxes [N,4] and scores [N]."""
+        check_images(image[None], "the face detector")
+        # The training standardisation is (x - 127.5) / 128 on 0..255.
+        image = resize(image[None].float(), self.size)[0].cpu() * (127.5 / 128)
         values = self.session.run(self.outputs, {self.input: image[None].numpy()})
         score, box, points = (
             torch.cat([torch.from_numpy(v).reshape(-1, v.shape[-1]) for v in values[i : i + len(STRIDES)]])
             for i in range(0, len(values), len(STRIDES))
         )
-        best = score[:, 0].argmax()
         centres, strides = _cells(self.size)
-        box = (centres[best].repeat(2) + box[best] * strides[best] * torch.tensor([-1.0, -1.0, 1.0, 1.0])) / self.size
-        points = (centres[best] + points[best].view(5, 2) * strides[best]) / self.size
-        return points[None], box[None], score[best]
+        box = (centres.repeat(1, 2) + box * strides[:, None] * torch.tensor([-1.0, -1.0, 1.0, 1.0])) / self.size
+        points = (centres[:, None] + points.view(-1, 5, 2) * strides[:, None, None]) / self.size
+        return points, box, score[:, 0]
 
 
 def _cells(size: int) -> tuple[Tensor, Tensor]:

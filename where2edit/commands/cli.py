@@ -19,6 +19,7 @@ def run_command(main: Callable[[str], int | None], help_text: str) -> None:
     """
     keep_freed_memory()
     warnings.formatwarning = _one_line
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # what is wrong with a picture is said by our own sentences
     try:
         code = main(help_text)
     except (ValueError, OSError) as error:

@@ -66,7 +66,8 @@ def build_parser(help_text: str) -> ArgumentParser:
     what = parser.add_argument_group("what")
     what.add_argument("--prompt", action="append", default=[], help="what should change; several are applied in a row")
     what.add_argument("--long", help="a long description: split into attributes, applied one by one, large areas first")
-    what.add_argument("--reference", help="image whose look drives the change; --prompt or --where says where")
+    words = "picture whose largest face drives the change by its look; --prompt or --where says where"
+    what.add_argument("--reference", help=words)
     what.add_argument("--replay", type=Path, help="make the edit of a recipe again; everything else is read from it")
     where = parser.add_argument_group("where")
     where.add_argument("--where", help="prompt that chooses the region (two-prompt editing)")

@@ -11,6 +11,7 @@ from where2edit.commands.cli import writable
 from where2edit.commands.options import add_device, new_parser
 from where2edit.core.devices import resolve_device
 from where2edit.editor.latents import save_latent
+from where2edit.files.picture_reading import NAMES
 from where2edit.files.pictures import load_image
 
 PHOTO_SIZE = 1024  # pixels to which the central square of a photo is resized
@@ -19,7 +20,7 @@ PHOTO_SIZE = 1024  # pixels to which the central square of a photo is resized
 def main(help_text: str) -> None:
     """Invert one photo and write its latents."""
     parser = new_parser(help_text)
-    parser.add_argument("photo", help="PNG, JPEG or WebP")
+    parser.add_argument("photo", help=f"{NAMES}; framed like FFHQ, since no face is looked for")
     parser.add_argument("--out", type=Path, required=True, help="safetensors to write: the codes w [L,512]")
     parser.add_argument("--weights", help="e4e as published or converted (default: the asset e4e-ffhq)")
     add_device(parser)

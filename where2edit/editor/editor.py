@@ -32,6 +32,7 @@ from where2edit.editor.build import (
 from where2edit.editor.denials import Statement
 from where2edit.editor.natural_strength import AUTO, MOST_STEPS
 from where2edit.editor.profile import Profile, load_profile
+from where2edit.editor.references import reference_face
 from where2edit.files import pictures
 from where2edit.files.mask_reading import mask_of
 
@@ -241,8 +242,15 @@ class Editor:
         return strength
 
     def embed_reference(self, reference: Tensor | Image.Image) -> Tensor:
-        """The embedding [1,D] of a reference image, at the length that embeddings of prompts have."""
-        image = reference if torch.is_tensor(reference) else pictures.to_image(reference)
+        """The embedding [1,D] of a reference image, at the length that embeddings of prompts have.
+
+        A picture is cropped to its face where the encoder reads framed faces (`reference_face`), a tensor never.
+        """
+        if torch.is_tensor(reference):
+            image = reference
+        else:
+            framed = self.encoder.framed_faces
+            image = reference_face(reference, self.resolution) if framed else pictures.to_image(reference)
         return self.conditions.scaled(self.encoder.image(image.to(self.device)))
 
     def mask(self, edit: Edit, step: Step) -> Tensor:

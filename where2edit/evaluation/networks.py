@@ -22,6 +22,7 @@ from where2edit.files import assets, tensorfile
 from where2edit.files.fingerprints import digest, file_sha256
 from where2edit.files.folders import list_pictures, readable_images
 from where2edit.files.picture_reading import NAMES
+from where2edit.files.regular import shown
 from where2edit.text_image.base import TextImage
 
 REAL = "real-features"  # kind of the file of features of real photos
@@ -94,6 +95,8 @@ def real_features(folder: Path, networks: MetricNetworks, cache: Path) -> Tensor
     if not path.is_file():
         found = [networks["inception"](image.to(networks.device)).cpu() for image in readable_images(files)]
         if len(found) < 2:
-            raise ValueError(f"--real {folder} holds {len(found)} pictures; give a folder of real photos ({NAMES})")
+            raise ValueError(
+                f"--real {shown(folder)} holds {len(found)} pictures; give a folder of real photos ({NAMES})"
+            )
         tensorfile.write(path, {"features": torch.cat(found)}, REAL, {})
     return tensorfile.read(path, REAL)[0]["features"]

@@ -20,6 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from where2edit.files.picture_reading import read_picture
+from where2edit.files.regular import shown
 from where2edit.files.texts import read_table
 
 ATTRIBUTES = (
@@ -77,15 +78,15 @@ def read_attributes(path: str | Path) -> AttributeTable:
     missing = [name for name in ("image", *ATTRIBUTES) if not rows or name not in head]
     if missing:
         raise ValueError(
-            f"{path} lacks the columns {', '.join(missing[:4])}; it needs image and the 40 CelebA attributes"
+            f"{shown(path)} lacks the columns {', '.join(missing[:4])}; it needs image and the 40 CelebA attributes"
         )
     columns = [head.index(name) for name in ATTRIBUTES]
     try:
         values = np.array([[int(row[column]) for column in columns] for row in rows])
     except (TypeError, ValueError):
-        raise ValueError(f"{path} holds an attribute value that is no integer; 0/1 or -1/1 is allowed") from None
+        raise ValueError(f"{shown(path)} holds an attribute value that is no integer; 0/1 or -1/1 is allowed") from None
     if not np.isin(values, (-1, 0, 1)).all():
-        raise ValueError(f"{path} holds attribute values other than -1, 0 and 1")
+        raise ValueError(f"{shown(path)} holds attribute values other than -1, 0 and 1")
     names = tuple(row[head.index("image")] for row in rows)
     return AttributeTable(names, torch.from_numpy((values > 0).astype(np.uint8)), torch.ones(len(names)).bool())
 
@@ -113,7 +114,9 @@ def read_images(folder: str | Path, names: Sequence[str], size: int | None = Non
     """
     folder = Path(folder)
     if absent := next((name for name in names if not (folder / name).is_file()), None):
-        raise ValueError(f"cannot read {folder / absent}: no such file; --data is the folder of the aligned pictures")
+        raise ValueError(
+            f"cannot read {shown(folder / absent)}: no such file; --data is the folder of the aligned pictures"
+        )
 
     def one(name: str) -> Tensor | str:
         try:
@@ -130,7 +133,7 @@ def read_images(folder: str | Path, names: Sequence[str], size: int | None = Non
     for each in damaged:
         warnings.warn(f"left out: {each}", stacklevel=2)
     if len(damaged) == len(found):
-        raise ValueError(f"none of the {len(found)} pictures in {folder} can be read: {damaged[:1]}")
+        raise ValueError(f"none of the {len(found)} pictures in {shown(folder)} can be read: {damaged[0]}")
     black = torch.zeros_like(next(each for each in found if torch.is_tensor(each)))
     images = torch.stack([each if torch.is_tensor(each) else black for each in found])
     return images.permute(0, 3, 1, 2).contiguous(), torch.tensor([torch.is_tensor(each) for each in found])

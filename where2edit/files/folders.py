@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from where2edit.files.pictures import load_image
+from where2edit.files.regular import shown
 
 PICTURES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 
@@ -32,7 +33,7 @@ def list_pictures(folder: str | Path) -> list[Path]:
     files = visible_files(folder)
     others = [path for path in files if path.suffix.lower() not in PICTURES]
     if others:
-        said = f"{len(others)} of {len(files)} files in {folder} are left out, such as {others[0].name}"
+        said = f"{len(others)} of {len(files)} files in {shown(folder)} are left out, such as {others[0].name}"
         warnings.warn(f"{said}; pictures end in {', '.join(PICTURES)}", stacklevel=2)
     return [path for path in files if path.suffix.lower() in PICTURES]
 

@@ -88,7 +88,8 @@ def wrap(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
                     fits = _fitting(word, font, width)
                     lines.append(word[:fits])
                     word = word[fits:]
-        lines.append(line)
+        if line or not paragraph.strip():
+            lines.append(line)
     return lines
 
 

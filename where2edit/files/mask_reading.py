@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from where2edit.files.picture_reading import has_alpha, read_as_stored
+from where2edit.files.regular import shown
 
 CUT = 0.1  # values below are noise of the black, such as JPEG leaves around edges
 DARK, BRIGHT = 32, 224  # levels that may be meant as black and as white (video has 16 to 235)
@@ -21,13 +22,15 @@ ONE_COLOUR = 32  # levels by which paint of one colour may vary
 COLOURED = 48  # levels between the channels of a pixel that is not grey
 STRAY = 0.05  # share of the painted pixels that may have another colour
 ASPECT = 0.02  # by which the sides of a mask may differ from the output's shape
-PHOTO_SIZE, PHOTO_GREY, PHOTO_TEXTURE = 128, 0.35, 0.012  # see `_refuse_photograph`
+# What a photograph has: at so many pixels a side, a share of grey pixels, and among them a share with texture, whose
+# second differences, along rows and columns together, are above PHOTO_BEND.
+PHOTO_SIZE, PHOTO_GREY, PHOTO_BEND, PHOTO_TEXTURE = 128, 0.35, 0.02, 0.16
 ADVICE = "white is edited, black is kept"
 
 
 def read_mask(path: str | Path, size: int) -> Tensor:
     """The mask picture at `path` for images of size x size -> [1,1,size,size] in [0,1], as `mask_of` reads it."""
-    return mask_of(read_as_stored(path, "mask"), size, f"the mask {path}")
+    return mask_of(read_as_stored(path, "mask"), size, f"the mask {shown(path)}")
 
 
 def mask_of(picture: Image.Image, size: int, name: str) -> Tensor:
@@ -41,9 +44,11 @@ def mask_of(picture: Image.Image, size: int, name: str) -> Tensor:
     width, height = picture.size
     if abs(width - height) > ASPECT * max(width, height):
         raise ValueError(f"{name} is {width}x{height} px; it must have the output's size, {size}x{size}, or its shape")
-    levels = _levels(picture, name)
-    _refuse_photograph(levels, name)
-    values = torch.from_numpy(_scaled(levels, name))[None, None]
+    scaled = _scaled(_levels(picture, name), name)
+    _refuse_photograph(scaled, name)
+    values = torch.from_numpy(scaled)[None, None]
+    if values.max() < 1:
+        warnings.warn(f"{name} edits by {float(values.max()):.0%} at most: white edits by 100%", stacklevel=3)
     if (width, height) == (size, size):
         return values
     warnings.warn(f"{name} has {width}x{height} px and is resized to {size}x{size}", stacklevel=3)
@@ -92,17 +97,17 @@ def _brightness(colours: np.ndarray, name: str) -> np.ndarray:
     return np.clip(colours @ paint * (255 / np.percentile(along, 95)), 0, 255)
 
 
-def _refuse_photograph(levels: np.ndarray, name: str) -> None:
-    """Raise ValueError for a grey photograph: much of it is neither dark nor bright, and not smooth.
+def _refuse_photograph(values: np.ndarray, name: str) -> None:
+    """Raise ValueError for a grey photograph: much of it is neither dark nor bright, and has texture.
 
     Masks are flat or, where they are soft, change evenly: their second differences are small.
     """
-    small = Image.fromarray(levels).resize((PHOTO_SIZE, PHOTO_SIZE), Image.Resampling.BOX)
-    x = np.asarray(small) / 255
+    size = tuple(min(side, PHOTO_SIZE) for side in reversed(values.shape))
+    x = np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BOX))
     centre = x[1:-1, 1:-1]
     bend = np.abs(x[2:, 1:-1] + x[:-2, 1:-1] - 2 * centre) + np.abs(x[1:-1, 2:] + x[1:-1, :-2] - 2 * centre)
-    grey = (centre > 0.1) & (centre < 0.9)
-    if grey.mean() > PHOTO_GREY and bend[grey].mean() > PHOTO_TEXTURE:
+    grey = (centre > CUT) & (centre < 1 - CUT)
+    if grey.any() and grey.mean() > PHOTO_GREY and (bend[grey] > PHOTO_BEND).mean() > PHOTO_TEXTURE:
         raise ValueError(f"{name} looks like a photograph; paint a mask, {ADVICE}")
 
 
@@ -117,9 +122,7 @@ def _scaled(levels: np.ndarray, name: str) -> np.ndarray:
         what = f"holds levels from {levels.min():.0f} to {levels.max():.0f} of 255 only"
         said = "is black everywhere" if span < 5 else f"{what}, black or a map of several labels"
         raise ValueError(f"{name} {said}, so that nothing would be edited; {ADVICE}")
-    if span >= DARK and low + span < BRIGHT:
-        share = f"its brightest level is {low + span:.0f} of 255"
-        warnings.warn(f"{name} edits by {span / (255 - low):.0%} at most: {share}", stacklevel=4)
-        span = 255 - low
+    if DARK <= span < BRIGHT - low:
+        span = 255 - low  # grey is meant as grey
     values = (levels - low) / span
     return np.where(values < CUT, 0, values).astype(np.float32)

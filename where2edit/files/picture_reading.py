@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import math
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -16,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from where2edit.files.regular import regular_file
+from where2edit.files.regular import regular_file, shown
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF")
 NAMES = "PNG, JPEG, WebP, TIFF, BMP or GIF"
@@ -45,32 +44,32 @@ def read_as_stored(path: str | Path, what: str = "picture") -> Image.Image:
 def _read(path: str | Path, what: str, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
     path = regular_file(path, what, MOST_BYTES)
     try:
+        if path.stat().st_size == 0:
+            raise UnidentifiedImageError  # what the system offers as an empty file may never answer
         with path.open("rb") as file:
             return convert(_upright(_decoded(_opened(file))))
     except UnidentifiedImageError:
         reason = "its content is of another kind, or damaged"
     except Exception as error:  # a decoder raises anything when it meets a damaged file
         reason = str(error)[:120] or type(error).__name__
-    raise ValueError(f"{path} cannot be read as a {what} ({reason}); give a whole {NAMES} file")
+    raise ValueError(f"{shown(path)} cannot be read as a {what} ({reason}); give a whole {NAMES} file")
 
 
 def _opened(file: BinaryIO) -> Image.Image:
     """The picture of a file, its pixels not decoded yet. Raises ValueError for one that is too large or moves."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limits here are our own
-        picture = Image.open(file, formats=FORMATS)
-        width, height = picture.size
-        if max(width, height) > MOST_SIDE or width * height > MOST_PIXELS:
-            limits = f"at most {MOST_SIDE} on a side and {MOST_PIXELS} in all are read"
-            raise ValueError(f"it is {width}x{height} px; {limits}")
-        # The second picture of an MPO, which phones write as .jpg, is a small copy or a depth map.
-        if picture.format != "MPO" and getattr(picture, "is_animated", False):
-            raise ValueError("it holds several pictures; give a single one")
-        if picture.format == "PNG":
-            # Decoding a PNG sees neither a wrong checksum of its pixels nor a missing end.
-            picture.verify()
-            file.seek(0)
-            picture = Image.open(file, formats=("PNG",))
+    picture = Image.open(file, formats=FORMATS)
+    width, height = picture.size
+    if max(width, height) > MOST_SIDE or width * height > MOST_PIXELS:
+        limits = f"at most {MOST_SIDE} on a side and {MOST_PIXELS} in all are read"
+        raise ValueError(f"it is {width}x{height} px; {limits}")
+    # The second picture of an MPO, which phones write as .jpg, is a small copy or a depth map.
+    if picture.format != "MPO" and getattr(picture, "is_animated", False):
+        raise ValueError("it holds several pictures; give a single one")
+    if picture.format == "PNG":
+        # Decoding a PNG sees neither a wrong checksum of its pixels nor a missing end.
+        picture.verify()
+        file.seek(0)
+        picture = Image.open(file, formats=("PNG",))
     return picture
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -12,23 +13,35 @@ KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
+SHOWN = 120  # characters of a path that an error's sentence shows
 
 
-def regular_file(path: str | Path, what: str, most_bytes: int) -> Path:
+def regular_file(path: str | Path, what: str, most_bytes: int, advice: str = "give the path of a file") -> Path:
     """`path`, once it is known to lead to a regular file of at most `most_bytes`; nothing is opened or read for it.
 
-    Links are followed. Raises ValueError, in which `what` says what the file was wanted for.
+    Links are followed. Raises ValueError, in which `what` says what the file was wanted for ("weights") and `advice`
+    what to do.
     """
     path = Path(path)
     try:
         found = path.stat()
+    except FileNotFoundError:
+        raise ValueError(f"no {what} at {shown(path)}; {advice}") from None
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         reason = getattr(error, "strerror", None) or str(error)
-        raise ValueError(f"no {what} at {path}: {reason}; give the path of a file") from None
+        raise ValueError(f"no {what} at {shown(path)}: {reason}; {advice}") from None
     if not stat.S_ISREG(found.st_mode):
         kind = KINDS.get(stat.S_IFMT(found.st_mode), "something else")
-        raise ValueError(f"no {what} at {path}: it is {kind}; give the path of a file")
+        raise ValueError(f"no {what} at {shown(path)}: it is {kind}; {advice}")
     if found.st_size > most_bytes:
-        sizes = f"{found.st_size / 1e6:,.0f} MB, at most {most_bytes / 1e6:,.0f} MB are read"
-        raise ValueError(f"no {what} at {path}: it has {sizes}; give a smaller file")
+        sizes = f"it has {found.st_size / 1e6:,.1f} MB, at most {most_bytes / 1e6:,.1f} MB are read"
+        raise ValueError(f"no {what} at {shown(path)}: {sizes}; {advice}")
+    if not os.access(path, os.R_OK):
+        raise ValueError(f"no {what} at {shown(path)}: it may not be read; {advice}")
     return path
+
+
+def shown(path: str | Path) -> str:
+    """A path as an error's sentence shows it: a long one without its middle, and nothing that a terminal obeys."""
+    text = "".join(letter if letter.isprintable() else "?" for letter in str(path))
+    return text if len(text) <= SHOWN else f"{text[: SHOWN // 3]}...{text[-2 * SHOWN // 3 + 3 :]}"

@@ -7,7 +7,7 @@ import io
 import warnings
 from pathlib import Path
 
-from where2edit.files.regular import regular_file
+from where2edit.files.regular import regular_file, shown
 
 MOST_BYTES = 1 << 28
 UTF16 = (b"\xff\xfe", b"\xfe\xff")  # marks at the start of a file
@@ -24,14 +24,16 @@ def read_text(path: str | Path, what: str = "text file") -> str:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ValueError(f"no {what} at {path}: {error.strerror}; make it readable") from None
+        raise ValueError(f"no {what} at {shown(path)}: {error.strerror}; make it readable") from None
     if data.startswith(UTF16) or b"\0" in data:
-        raise ValueError(f"{path} is not UTF-8 text, as a {what} is; save it as plain text in UTF-8")
+        raise ValueError(f"{shown(path)} is not UTF-8 text, as a {what} is; save it as plain text in UTF-8")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         # One sentence for a folder: a corpus holds thousands of files.
-        warnings.warn(f"texts in {path.parent} that are not UTF-8 are read as Western European (cp1252)", stacklevel=2)
+        warnings.warn(
+            f"texts in {shown(path.parent)} that are not UTF-8 are read as Western European (cp1252)", stacklevel=2
+        )
         return data.decode("cp1252", errors="replace")
 
 
@@ -53,13 +55,13 @@ def read_table(path: str | Path, what: str = "table") -> tuple[list[str], list[l
         rows = _split(lines[counted:], separator, path)
     else:
         rows = [line.split() for line in lines[counted:]]
-        if len(rows) > 1 and len(rows[1]) == len(rows[0]) + 1:
-            rows[0] = ["image", *rows[0]]
+    if counted and len(rows) > 1 and len(rows[1]) == len(rows[0]) + 1:
+        rows[0] = ["image", *rows[0]]
     rows = [[value.strip() for value in row] for row in rows]
     for number, row in enumerate(rows):
         if len(row) != len(rows[0]):
-            said = f"row {number} of {path} has {len(row)} values, its head has {len(rows[0])}"
-            raise ValueError(f"{said}; every row of a {what} needs as many")
+            said = f"row {number} of {shown(path)} has {len(row)} values, its head has {len(rows[0])}"
+            raise ValueError(f"{said}; every row needs as many")
     return (rows[0], rows[1:]) if rows else ([], [])
 
 
@@ -68,4 +70,4 @@ def _split(lines: list[str], separator: str, path: str | Path) -> list[list[str]
     try:
         return list(csv.reader(lines, delimiter=separator, strict=True))
     except csv.Error as error:
-        raise ValueError(f"{path} cannot be read as a table ({error}); save it as CSV") from None
+        raise ValueError(f"{shown(path)} cannot be read as a table ({error}); save it as CSV") from None

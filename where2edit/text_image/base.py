@@ -41,6 +41,9 @@ class TextImage(nn.Module, ABC):
     logit_scale: float  # multiplies the cosine in a contrastive loss
     unit_norm: bool  # True: embeddings have length one; False: as the network makes them
     max_tokens: int | None = None  # how much of a prompt is read, start and end tokens not counted; None: all of it
+    framed_faces: bool = (
+        False  # True: reads faces framed as FFHQ does, so that one is looked for in a reference picture
+    )
     _warned_of_cutting = False
 
     @abstractmethod

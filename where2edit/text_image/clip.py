@@ -44,6 +44,7 @@ class Clip(TextImage):
 
     name = "clip"
     unit_norm = False
+    framed_faces = True
 
     def __init__(self, net: nn.Module, model: str, pixels: str = "openai"):
         super().__init__()

@@ -76,6 +76,7 @@ class FaceText(TextImage):
 
     name = "facetext"
     unit_norm = True
+    framed_faces = True
     max_tokens = MAX_TOKENS - 2  # a start and an end token stand around the words
 
     def __init__(self, towers: Towers, words: MiniLM):

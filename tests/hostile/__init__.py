@@ -1,0 +1,1 @@
+"""Files and options from outside that are damaged, hostile or clumsy: tables of cases over every reader."""
