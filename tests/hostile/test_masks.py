@@ -1,14 +1,14 @@
-"""Masks as people bring them: whatever the tool that painted it, the same box is edited, or one sentence says why not."""
+"""Masks as people bring them: whatever tool painted it, the same box is edited, or one sentence says why not."""
 
 import io
 import sys
 
 import numpy as np
 import pytest
-import toy_cases as toy
 import torch
-from hostile.special_files import refused
+import toy_cases as toy
 from PIL import Image
+from special_files import refused
 
 from where2edit.commands import cli
 from where2edit.commands import edit as edits

@@ -5,8 +5,8 @@ import os
 import numpy as np
 import pytest
 import torch
-from hostile.special_files import IMPOSSIBLE, SPECIAL, refused
 from PIL import Image
+from special_files import IMPOSSIBLE, SPECIAL, refused
 
 from where2edit.evaluation.networks import MetricNetworks, real_features
 from where2edit.facetext import celeba

@@ -55,8 +55,8 @@ def crop(images: Tensor, transform: Tensor, size: int, outside: str = "zeros") -
     """The crop [B,3,size,size] of images [B,3,H,W]; differentiable.
 
     `transform` [B or 1,2,3] maps a point of the crop (x, y in shares of it) to its place in the image. The image is
-    first resized (antialiased) so that one crop pixel is about one pixel of it; outside it is black, or has the colour of
-    its edge where `outside` is "border".
+    first resized (antialiased) so that one crop pixel is about one pixel of it. Outside it is black, or with
+    `outside="border"` of the colour of its edge.
     """
     transform = transform.to(images).expand(len(images), -1, -1)
     scale = transform[:, :, :2].square().sum(2).sqrt().mean(0)  # shares of the image that a crop covers along x and y

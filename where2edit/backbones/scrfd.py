@@ -51,7 +51,7 @@ class FaceDetector:
 
     @torch.no_grad()
     def faces(self, image: Tensor, least: float = 0.5) -> tuple[Tensor, Tensor]:
-        """All faces of one image [3,H,W] that score at least `least`: landmarks [F,5,2] and boxes [F,4], largest first."""
+        """The F faces of an image [3,H,W] that score `least` or more: landmarks [F,5,2], boxes [F,4]; largest first."""
         from torchvision.ops import nms
 
         points, box, score = self._anchors(image)

@@ -34,7 +34,7 @@ STEERS += ("strength", "more", "less", "sweep", "overrides")
 
 
 def main(help_text: str) -> int:
-    """Make the edits, print what was done, and return the exit code: 1 if --assert-local found a leak or a full mask."""
+    """Make the edits, print what was done, and return the exit code: 1 if --assert-local found a leak or full mask."""
     options = build_parser(help_text).parse_args()
     check(options)
     if options.replay is not None:

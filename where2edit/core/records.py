@@ -14,8 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-
-NEARLY_ALL = 0.95  # share of the mask's cells
+NEARLY_ALL = 0.95  # share of a mask's cells, above which hardly a pixel is left that must not change
 
 
 def _each(value: Any, change: Callable[[Tensor], Tensor]) -> Any:

@@ -69,7 +69,7 @@ def training_rows(table: AttributeTable, limit: int | None = None) -> Tensor:
 
 
 def read_attributes(path: str | Path) -> AttributeTable:
-    """The attribute table of a CSV file with a column `image` and one per attribute (0/1 or -1/1), or CelebA's own list.
+    """The attribute table of CelebA's own list, or of a CSV file: a column `image`, one per attribute (0/1, -1/1).
 
     Raises ValueError naming the file and the column that is missing, or the value that is not one of these.
     """
@@ -107,7 +107,7 @@ def frame(image: Image.Image) -> Image.Image:
 
 
 def read_images(folder: str | Path, names: Sequence[str], size: int | None = None) -> tuple[Tensor, Tensor]:
-    """The framed pictures uint8 [N,3,s,s], and which of them could be read, bool [N]; `size` None keeps their own width.
+    """The framed pictures uint8 [N,3,s,s], and which could be read, bool [N]; `size` None keeps their own width.
 
     One that is damaged is named in a warning, and is black. Raises ValueError for one that is missing, and where none
     can be read.

@@ -1,4 +1,4 @@
-"""Labels of sheets: text in a font that has its letters, wrapped to a width; what no font has is spelled by its codes."""
+"""Labels of sheets: text in a font that has its letters, wrapped to a width; what no font has is spelled by codes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-MOST_LETTERS, MOST_LINES = 2000, 40  # of one label; longer ones end in dots
+MOST_LETTERS, MOST_LINES = 1000, 40  # of one label; longer ones end in dots
 ABSENT = "\U0010ffff"  # a character that no font has: its picture is that of every other one that is missing
 
 
@@ -28,14 +28,17 @@ class Label:
 
 def label(text: str, height: int, width: int) -> Label:
     """`text` in letters of `height` pixels, in lines of at most `width` pixels; the font is the one with most of it."""
-    text = text if len(text) <= MOST_LETTERS else text[:MOST_LETTERS] + "..."
-    font = plain_font(height)
+    text, font = _cut(text), plain_font(height)
     drawn = spelled(text, font)
     if drawn != text and (wide := wide_font(height)) is not None:
         font, drawn = min(((font, drawn), (wide, spelled(text, wide))), key=lambda pair: len(pair[1]))
-    lines = wrap(drawn, font, width)
+    lines = wrap(_cut(drawn), font, width)
     lines = lines if len(lines) <= MOST_LINES else [*lines[: MOST_LINES - 1], "..."]
     return Label("\n".join(lines), font)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_LETTERS else text[:MOST_LETTERS] + "..."
 
 
 @cache

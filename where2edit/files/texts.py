@@ -51,10 +51,8 @@ def read_table(path: str | Path, what: str = "table") -> tuple[list[str], list[l
     counted = len(lines) > 1 and lines[0].strip().isdigit()
     head = lines[1] if counted else "".join(lines[:1])
     separator = max(",;\t", key=head.count)
-    if separator in head:
-        rows = _split(lines[counted:], separator, path)
-    else:
-        rows = [line.split() for line in lines[counted:]]
+    lines = lines[counted:]
+    rows = _split(lines, separator, path) if separator in head else [line.split() for line in lines]
     if counted and len(rows) > 1 and len(rows[1]) == len(rows[0]) + 1:
         rows[0] = ["image", *rows[0]]
     rows = [[value.strip() for value in row] for row in rows]
