@@ -168,6 +168,22 @@ def test_material_is_made_where_it_is_missing(tmp_path):
     assert first.images.shape == (2, 3, 32, 32) and torch.equal(first.images, again.images)
 
 
+def test_material_of_other_pictures_is_made_anew(tmp_path):
+    made = []
+
+    def make():
+        made.append(parsed_face(2 + len(made)))
+        return made[-1]
+
+    def ask(content):
+        return len(kept(tmp_path / "faces.safetensors", make, 32, content))
+
+    assert [ask(content) for content in ("a", "a", "b", "b", "a")] == [2, 2, 3, 3, 4]
+    (tmp_path / "faces.safetensors").unlink()
+    # A file of an earlier version does not say what it is made of.
+    assert [ask(""), ask("a"), len(made)] == [5, 5, 4]
+
+
 def test_a_figure_reaches_its_threshold_or_stays_under_it():
     assert Verdict("AUC", 0.85, 0.85).met and not Verdict("AUC", 0.849, 0.85).met
     assert Verdict("seconds", 0.4, 0.5, under=True).met and not Verdict("seconds", 0.5, 0.5, under=True).met

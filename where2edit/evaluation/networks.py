@@ -91,7 +91,7 @@ def real_features(folder: Path, networks: MetricNetworks, cache: Path) -> Tensor
     A picture that cannot be read is named in a warning and left out. Raises ValueError for fewer than two pictures.
     """
     files = list_pictures(folder)
-    path = cache / f"real-{digest([file_sha256(file) for file in files])}.safetensors"
+    path = cache / f"real-{digest([_content(file) for file in files])}.safetensors"
     if not path.is_file():
         found = [networks["inception"](image.to(networks.device)).cpu() for image in readable_images(files)]
         if len(found) < 2:
@@ -100,3 +100,11 @@ def real_features(folder: Path, networks: MetricNetworks, cache: Path) -> Tensor
             )
         tensorfile.write(path, {"features": torch.cat(found)}, REAL, {})
     return tensorfile.read(path, REAL)[0]["features"]
+
+
+def _content(file: Path) -> str:
+    """The sha256 of a file; "" for one that may not be read, which is left out later."""
+    try:
+        return file_sha256(file)
+    except OSError:
+        return ""

@@ -19,6 +19,7 @@ from where2edit.facetext.config import EncoderConfig, MaterialConfig
 from where2edit.facetext.packed import Faces
 from where2edit.facetext.synthetic_faces import TRAIN_SEEDS, VALIDATION_SEEDS, generate, parse
 from where2edit.files import tensorfile
+from where2edit.files.fingerprints import digest, file_sha256
 
 
 def training_material(
@@ -29,15 +30,18 @@ def training_material(
     data: the folder of the aligned CelebA pictures; folder: where the faces are kept; device: what makes them.
     """
 
+    rows = celeba.training_rows(table, config.parsed)
+    names = [table.names[row] for row in rows]
+
     def photos() -> Faces:
         from where2edit.backbones.face_parsing import FaceParser
 
-        rows = celeba.training_rows(table, config.parsed)
-        images, readable = celeba.read_images(data, [table.names[row] for row in rows])
-        images, rows = images[readable], rows[readable]
-        return Faces(images, parse(FaceParser.load(config.parser_size).to(device), images), rows)
+        images, readable = celeba.read_images(data, names)
+        labels = parse(FaceParser.load(config.parser_size).to(device), images[readable])
+        return Faces(images[readable], labels, rows[readable])
 
-    parsed = kept(folder / f"parsed_{config.parsed}.safetensors", photos, config.size)
+    content = digest([file_sha256(data / name, absent="") for name in names])
+    parsed = kept(folder / f"parsed_{config.parsed}.safetensors", photos, config.size, content)
     return parsed, _generated(config, folder, f"generated_{config.generated}", TRAIN_SEEDS, config.generated, device)
 
 
@@ -71,8 +75,13 @@ def _generated(config: MaterialConfig, folder: Path, name: str, first: int, coun
     return kept(folder / f"{name}.safetensors", make, config.size)
 
 
-def kept(path: Path, make: Callable[[], Faces], size: int) -> Faces:
-    """The faces in a file, at `size` pixels; where the file is missing, `make` makes them and they are written."""
-    if not path.is_file():
-        packed.save(path, make(), {"name": path.stem})
+def kept(path: Path, make: Callable[[], Faces], size: int, content: str = "") -> Faces:
+    """The faces in a file, at `size` pixels; where the file is missing, `make` makes them and they are written.
+
+    content: the digest of what they are made of. Faces of another content are made anew; files of earlier versions,
+    which do not say theirs, are taken as they are.
+    """
+    about = {"content": content} if content else {}
+    if not path.is_file() or tensorfile.read_metadata(path).get("content", content) != content:
+        packed.save(path, make(), {"name": path.stem, **about})
     return packed.load(path, size)

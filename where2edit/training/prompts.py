@@ -55,7 +55,7 @@ def read_phrases(folder: str | Path, seed: int = 0) -> list[str]:
 
     Raises ValueError for a missing folder and for one without any text.
     """
-    files = [path for path in visible_files(folder) if path.suffix == ".txt"]
+    files = [path for path in visible_files(folder) if path.suffix.lower() == ".txt"]
     if not files:
         raise ValueError(f"no caption files (*.txt) in {folder}; celeba-caption/README.md shows the layout")
     random, phrases = torch.Generator().manual_seed(seed), []
