@@ -114,6 +114,7 @@ SAME = {
     "red on black": (coloured((255, 0, 0)), "PNG"),
     "red on black, JPEG": (coloured((255, 0, 0)), "JPEG"),
     "yellow on almost black": (coloured((250, 240, 20), (4, 4, 6)), "PNG"),
+    "dark blue on black": (coloured((0, 0, 60)), "PNG"),
     "blue on black": (coloured((0, 0, 255)), "PNG"),
     "CMYK": (levels(0, 255).convert("RGB").convert("CMYK"), "TIFF"),
     "twice the size": (levels(0, 255).resize((128, 128)), "PNG"),
@@ -229,6 +230,12 @@ def clear():
     return Image.new("RGBA", (SIZE, SIZE), (255, 255, 255, 0))
 
 
+def dotted(colour, below):
+    pixels = np.broadcast_to(below, (SIZE, SIZE, 3)).astype(np.uint8).copy()
+    pixels[2:7, 2:7] = colour
+    return Image.fromarray(pixels)
+
+
 REFUSED = {
     "black": (Image.new("L", (SIZE, SIZE)), "is black everywhere, so that nothing would be edited; white is edited"),
     "black of one bit": (Image.new("1", (SIZE, SIZE)), "is black everywhere"),
@@ -253,6 +260,9 @@ REFUSED = {
     "labels 0 to 18": (Image.fromarray(labels(1, 5, 12, 18)), "from 0 to 18 of 255 only, black or a map of several"),
     "labels of colours": (three((128, 0, 0), (0, 128, 0), (128, 128, 0)), "a map of several labels"),
     "labels of strokes": (three((255, 0, 0), (0, 0, 255)).convert("RGB"), "a map of several labels"),
+    "red on white": (coloured((255, 0, 0), (255, 255, 255)), "has several colours"),
+    "little red on white": (dotted((255, 0, 0), (255, 255, 255)), "has several colours"),
+    "red and white on black": (dotted((255, 0, 0), np.where(BOX[..., None], 255, 0)), "has several colours"),
     "wide": (
         Image.new("L", (SIZE, SIZE // 2), 255),
         "is 64x32 px; it must have the output's size, 64x64, or its shape",

@@ -82,16 +82,17 @@ def _numbers(values: np.ndarray, name: str) -> np.ndarray:
 
 
 def _brightness(colours: np.ndarray, name: str) -> np.ndarray:
-    """Colours [H,W,3] as levels; bright paint of one colour on black counts as white. Raises ValueError for several."""
+    """Colours [H,W,3] as levels; paint of one colour on black counts as white. Raises ValueError for several."""
     chroma = np.ptp(colours, axis=2)
     if (chroma > COLOURED).mean() < 0.001:
         return colours @ np.array([0.299, 0.587, 0.114], np.float32)
-    painted = colours[colours.max(axis=2) > 64]
+    bright = colours.max(axis=2) > COLOURED
+    painted, in_colour = colours[bright], chroma[bright] > COLOURED
     paint = painted.sum(axis=0)
     paint = paint / np.linalg.norm(paint)  # the direction from black to the paint
     along = painted @ paint
     stray = np.linalg.norm(painted - along[:, None] * paint, axis=1) > COLOURED
-    if stray.mean() > STRAY:
+    if stray.mean() > STRAY or stray[in_colour].mean() > STRAY:
         said = "has several colours, as a photograph or a map of several labels has"
         raise ValueError(f"{name} {said}; paint one mask, {ADVICE}")
     return np.clip(colours @ paint * (255 / np.percentile(along, 95)), 0, 255)
