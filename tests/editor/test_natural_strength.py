@@ -205,7 +205,8 @@ def test_rungs_that_cannot_change_the_choice_are_not_looked_at(method, chooser, 
     sources, rungs, look = toy.sources(SEEDS), [], NaturalStrength.look
     edit, condition = proposed(method, sources)
     edit = edit.with_(mask=torch.ones_like(edit.mask))
-    monkeypatch.setattr(NaturalStrength, "look", lambda self, *what: rungs.append(what[-1][0].item()) or look(self, *what))
+    note = rungs.append
+    monkeypatch.setattr(NaturalStrength, "look", lambda self, *what: note(what[-1][0].item()) or look(self, *what))
     whole = chooser.chosen(method, sources, edit, condition)
     assert rungs == pytest.approx(CONFIG.ladder)
     rungs.clear()
@@ -301,7 +302,8 @@ def test_in_a_sequence_the_canvas_before_the_step_is_what_a_rise_is_measured_fro
     picture, embedded = chooser.unedited(method, canvas)
     assert torch.equal(picture, first.image) and not torch.equal(picture, source.image)
     assert torch.allclose(embedded.norm(dim=1), torch.ones(1))
-    seen = chooser.look(method, canvas.with_(image=picture), second, earlier, torch.full((len(second.mask), 1), chooser.proposed))
+    rung = torch.full((len(second.mask), 1), chooser.proposed)
+    seen = chooser.look(method, canvas.with_(image=picture), second, earlier, rung)
     whole = combine_with_earlier(method.render, canvas, method.render(canvas, second), earlier)
     assert torch.equal(seen, whole.image)
 
