@@ -289,6 +289,7 @@ def test_an_edit_does_not_change_its_source(editor):
         (Step(""), "an empty prompt says nothing"),
         (Step("a beard", where="  "), "an empty prompt says nothing"),
         (Step("hair " * 500), "a prompt has 500 words, at most 60 are read; use --long"),
+        (Step("h" * 3000), "a prompt has 3000 characters, at most 600 are read; use --long"),
         (Step("a beard", where="hair " * 500), "a prompt has 500 words, at most 60 are read"),
         (Step("a beard", strength=float("nan")), "strength is nan; give a number from -1 to 1"),
         (Step("a beard", strength=float("inf")), "strength is inf"),

@@ -16,7 +16,7 @@ EXPECTED = {
     "purple hair": (0.2419, -0.3638, 0.4256, 0.09),
 }
 # The strengths that are chosen; those of colours are whole at 0.1.
-NATURAL = {"blond hair": 0.049, "a big smile": 0.057, "eyeglasses": 0.044, "lipstick": 0.1, "purple hair": 0.1}
+NATURAL = {"blond hair": 0.057, "a big smile": 0.045, "eyeglasses": 0.048, "lipstick": 0.1, "purple hair": 0.1}
 
 
 @pytest.fixture(scope="module")
@@ -45,3 +45,11 @@ def test_it_chooses_the_strengths_that_it_chose(prompt, editor):
     result = editor.edit(source, Step(prompt))
     assert result.strength == pytest.approx(NATURAL[prompt], rel=0.05), result.strength
     assert result.edit.certificate[0].leak_max == 0 and result.after > result.before
+
+
+def test_a_denial_takes_away_what_the_face_shows_and_leaves_alone_what_it_does_not(editor):
+    editor, bare = editor
+    bespectacled = editor.source(500017)
+    result = editor.edit(bespectacled, Step("remove the glasses"))
+    assert result.strength < -0.02 and result.after < result.before - 0.1 and result.edit.certificate[0].leak_max == 0
+    assert abs(editor.edit(bare, Step("no glasses")).strength) < abs(result.strength) / 2

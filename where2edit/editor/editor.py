@@ -206,10 +206,9 @@ class Editor:
 
     def read(self, prompt: str, force: bool = False) -> Statement:
         """What a prompt says. Raises ValueError as `condition` does; `force`: also where it is not understood."""
-        words, letters = len(prompt.split()), len(prompt)
-        if words > MAX_WORDS or letters > MAX_LETTERS:
-            size = f"{words} words and {letters} characters; at most {MAX_WORDS} and {MAX_LETTERS} are read"
-            raise ValueError(f"a prompt has {size}: use --long to split it")
+        for got, most, unit in ((len(prompt.split()), MAX_WORDS, "words"), (len(prompt), MAX_LETTERS, "characters")):
+            if got > most:
+                raise ValueError(f"a prompt has {got} {unit}, at most {most} are read; use --long to split it")
         said = denials.single(prompt)
         if self.vocabulary is not None and not force and said.attribute.strip():
             self.vocabulary.check(said.attribute)

@@ -55,6 +55,7 @@ def current_config(tree: dict, base: dict | None = None) -> dict:
             section, TEXT_IMAGE_OPTIONS, _choice(base, "text_image") or TEXT_IMAGE
         ),
         "regions": lambda section: {key: value for key, value in section.items() if key != "site"},
+        "natural_strength": lambda section: {key: value for key, value in section.items() if key != "most"},
         "training": lambda section: _renamed(section, TRAINING),
         "method": lambda section: _method(section, _section(base, "method")),
     }

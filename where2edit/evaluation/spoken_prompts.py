@@ -6,14 +6,8 @@ after it had been measured.
 
 from __future__ import annotations
 
-
-def _each(text: str) -> tuple[str, ...]:
-    """The prompts of a text, which `|` separates."""
-    return tuple(text.split("|"))
-
-
 # 120: attributes that facetext was trained with, in words of any kind, odd ones included.
-KNOWN = _each(
+_KNOWN = (
     "wearing eyeglasses|nerdy glasses|horn rimmed spectacles|round glasses|a pair of sunglasses|"
     "glasses with a thin frame|tinted sunglasses|aviator sunglasses|bearded|a long beard|a short beard|"
     "a scruffy beard|a stubbly beard|a grey beard|a thin moustache|a big moustache|a mustache and a beard|"
@@ -34,9 +28,10 @@ KNOWN = _each(
     "a winter cap|gold earrings|dangling earrings|a gold necklace|a suit and tie|a large nose|a small nose|"
     "a pointed nose|puffy eyes|baggy eyes|prominent cheekbones"
 )
+KNOWN = tuple(_KNOWN.split("|"))
 
 # 60: no words, no words about faces, other languages, names.
-UNKNOWN = _each(
+_UNKNOWN = (
     "hjkl|wertz|blarg|qqqqq|xyzzy plugh|mnbvcxy lkjh|fnord|test|aaa bbb ccc|n/a|a truck|a wooden table|the moon|"
     "a glass of water|a forest|two bananas|the stock market|a laptop computer|an elevator|a swimming pool|music|"
     "yesterday|mathematics|justice|a long sentence about nothing|submit|help me|what is this|undo|open the file|"
@@ -45,6 +40,7 @@ UNKNOWN = _each(
     "\u0443\u0441\u044b|\u0432\u043e\u043b\u043e\u0441\u044b|\u80e1\u5b50|\u5e3d\u5b50|\u3081\u304c\u306d|\u3072\u3052|"
     "\u0646\u0638\u0627\u0631\u0627\u062a|\U0001f602\U0001f602|\U0001f484|%$#@|42|3.14159"
 )
+UNKNOWN = tuple(_UNKNOWN.split("|"))
 
 # Twelve denials, with the judge's concept of what they deny.
 DENIALS = {
