@@ -31,7 +31,8 @@ from where2edit.commands.edit import main
 from where2edit.files import assets
 
 config = str(assets.shipped("configs/toy.yaml"))
-sys.argv = ["edit", "--config", config, "--prompt", "blond hair", "--seed", "3", "--out", "out", "--assert-local"]
+sys.argv = ["edit", "--config", config, "--prompt", "blond hair", "--seed", "3", "--out", "out"]
+sys.argv += ["--assert-local", "--allow-full"]
 run_command(main, "An edit of the toy profile.")
 """
 

@@ -133,6 +133,13 @@ OPTIONS = {
     ),
     "sweep": (["--prompt", "a beard", "--sweep"], [f"-sweep{i + 1}" for i in range(len(SWEEP))], {}),
     "override": (["--prompt", "a beard", "--seed", "0", "method.strength=0.2"], ["seed0000-a-beard-step1"], {}),
+    "force": (["--prompt", "asdf", "--force"], ["seed0000-asdf-step1"], {"force": True}),
+    "denial": (["--prompt", "no beard"], ["seed0000-no-beard-step1"], {}),
+    "several statements": (
+        ["--prompt", "blond hair without bangs"],
+        ["seed0000-blond-hair-step1", "seed0000-blond-hair-step2"],
+        {},
+    ),
     "assert local": (["--prompt", "a beard", "--assert-local"], ["seed0000-a-beard-step1"], {}),
     "full": (
         ["--prompt", "a beard", "--mask", "white.png", "--assert-local", "--allow-full"],

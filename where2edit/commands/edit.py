@@ -212,10 +212,8 @@ def sentence(result: Result) -> str:
     if certificate.whole:
         text += f"; {certificate.allowed_area:.1%} of the pixels may change, so that the certificate proves little"
     if result.strength == 0:
-        shown = (
-            f"the face does not show {result.said.attribute}: nothing" if result.said.denied else "strength 0: nothing"
-        )
-        return f"{text}; {shown} was edited"
+        denied = f"the face does not show {result.said.attribute}: nothing was edited"
+        return f"{text}; {denied if result.said.denied else 'strength 0 leaves everything as it is'}"
     return text if result.understood else f"{text}; the encoder sees no gain: it may not understand these words"
 
 

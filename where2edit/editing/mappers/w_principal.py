@@ -123,7 +123,7 @@ class PrincipalMapper(Mapper):
 
         With another prompt for the attention (two-prompt editing) they fill the whole mask.
         """
-        if self.colours is None or not (self.colours.weights(condition.h) * (condition.strengths > 0)).any():
+        if self.colours is None or not (self.colours.weights(condition.h) * (condition.strengths >= 0)).any():
             return None
         styles = {}
         for name, (towards, shrinkage) in self.colours(condition).items():
