@@ -28,7 +28,7 @@ setup(
     package_dir={"where2edit.pretrained_models": "pretrained_models", "where2edit.configs": "configs"},
     package_data={
         "where2edit": ["**/*.cu", "**/*.cpp", "**/*.h", "**/*.cuh"],
-        "where2edit.pretrained_models": ["*.yaml", "*.md", "*.safetensors"],
+        "where2edit.pretrained_models": ["*.yaml", "*.md", "*.safetensors", "SHA256SUMS"],
         "where2edit.configs": ["**/*.yaml"],
     },
     install_requires=pins("requirements.txt"),

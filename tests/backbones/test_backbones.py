@@ -48,9 +48,9 @@ def test_resize_leaves_the_right_size_alone():
 
 def test_strict_loading_names_what_does_not_fit():
     net = torch.nn.Linear(2, 2)
-    with pytest.raises(ValueError, match="missing.*bias.*unused.*other"):
+    with pytest.raises(ValueError, match="a file does not fit Linear: it lacks 'bias'.* and holds 'other'"):
         load_strictly(net, {"weight": torch.zeros(2, 2), "other": torch.zeros(1)}, "a file")
-    with pytest.raises(ValueError, match="wrong shape.*weight"):
+    with pytest.raises(ValueError, match=r"holds 'weight' \[3, 2\], expected \[2, 2\]"):
         load_strictly(net, {"weight": torch.zeros(3, 2), "bias": torch.zeros(2)}, "a file")
 
 
@@ -156,5 +156,5 @@ def test_vgg_reads_the_asset_layout(tmp_path, lpips_weights):
     assert torch.equal(vgg.LPIPS.load(path=path)(a, b), lpips_weights(a, b))
     del tree["NetLinLayer_4"]
     path.write_bytes(pickle.dumps(tree))
-    with pytest.raises(ValueError, match="missing.*head4"):
+    with pytest.raises(ValueError, match="lacks 'head4"):
         vgg.LPIPS.load(path=path)

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from where2edit.files.tensor_checks import fitted
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -58,13 +60,10 @@ class Normalise(nn.Module):
 
 
 def load_strictly(net: nn.Module, state: dict[str, Tensor], origin: str) -> None:
-    """Copy `state` into `net`. Raises ValueError unless both have exactly the same keys and shapes."""
-    own = net.state_dict()
-    missing, unused = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-    wrong = [k for k in own.keys() & state.keys() if own[k].shape != state[k].shape]
-    if missing or unused or wrong:
-        raise ValueError(
-            f"{origin} does not fit {type(net).__name__}: missing {missing[:3]}, unused {unused[:3]}, "
-            f"wrong shape {wrong[:3]}"
-        )
-    net.load_state_dict(state)
+    """Copy `state` into `net`. Raises ValueError as `tensor_checks.fitted` does."""
+    net.load_state_dict(fitted(state, net.state_dict(), origin, type(net).__name__), assign=_is_empty(net))
+
+
+def _is_empty(net: nn.Module) -> bool:
+    """True for a network that was built without memory of its own, which the tensors of a file then are."""
+    return any(value.is_meta for value in net.state_dict().values())

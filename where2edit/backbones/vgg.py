@@ -18,6 +18,7 @@ from where2edit.backbones.preprocess import Normalise, area_resize, check_images
 from where2edit.core.registry import nearest
 from where2edit.files import assets
 from where2edit.files.formats import safe_pickle
+from where2edit.files.formats.pickled_arrays import numpy_makers
 
 WIDTHS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 LAYERS = tuple(f"relu{i}_{j}" for i, block in enumerate(WIDTHS, 1) for j in range(1, len(block) + 1))
@@ -28,7 +29,7 @@ def _weights(path: str | Path | None) -> dict[str, Tensor]:
     """The asset's arrays as torch tensors in OIHW layout: convN.weight, convN.bias, headN.weight."""
     path = assets.fetch("vgg16-lpips") if path is None else path
     state = {}
-    for group, layers in safe_pickle.load(path).items():
+    for group, layers in safe_pickle.load(path, numpy_makers()).items():
         for layer, arrays in (layers if group == "VGG16_0" else {group: layers["Conv_0"]}).items():
             name = ("conv" if group == "VGG16_0" else "head") + layer.rsplit("_", 1)[1]
             state[f"{name}.weight"] = torch.from_numpy(arrays["kernel"]).permute(3, 2, 0, 1).contiguous()

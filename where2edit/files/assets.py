@@ -8,7 +8,6 @@ WHERE2EDIT_OFFLINE=1.
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from collections.abc import Iterator
@@ -16,17 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from where2edit.files import archives, downloads
-from where2edit.files.atomic import atomic_write
+from where2edit.files.cache import cache_folder, known_right, record_right
 from where2edit.files.downloads import SourceError, readable, storage
 from where2edit.files.fingerprints import file_sha256
 from where2edit.files.manifest import Asset, AssetError, Origin, entry, manifest, shipped
 
 SIZE_TOLERANCE = 0.05  # for weights of which no sha256 is published; enough to recognise a web page or half a file
-
-
-def cache_folder() -> Path:
-    """The folder of downloaded and converted weights: $WHERE2EDIT_CACHE, or else ~/.cache/where2edit."""
-    return Path(os.environ.get("WHERE2EDIT_CACHE") or "~/.cache/where2edit").expanduser().absolute()
 
 
 def offline_mode(offline: bool = False) -> bool:
@@ -58,9 +52,9 @@ def fetch(name: str, offline: bool = False, verify: bool = False) -> Path:
             here = locate(name) or _download(name, asset)
     if here is None:
         raise AssetError(missing([name]))
-    if verify or not _recorded(name, asset, here):
+    if verify or not known_right(name, here, asset.sha256):
         _check(name, asset, here, f"delete it and run scripts/download.py {name}")
-        _record(name, here)
+        record_right(name, here, asset.sha256)
     return here
 
 
@@ -182,7 +176,7 @@ def _install(name: str, asset: Asset, file: Path) -> Path:
     with storage(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(file, target)
-    _record(name, target)
+    record_right(name, target, asset.sha256)
     return target
 
 
@@ -199,29 +193,3 @@ def _check(name: str, asset: Asset, file: Path, advice: str) -> None:
         raise AssetError(f"{file} has {size} bytes, expected {asset.size}; {advice}")
     if not asset.sha256:
         warnings.warn(f"no sha256 is published for '{name}'; {file} has {found}: compare it yourself", stacklevel=4)
-
-
-def _fingerprint(file: Path) -> dict:
-    """Path, size and time of a file, by which an unchanged one is recognised without hashing it."""
-    stat = file.stat()
-    return {"path": str(file), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-
-
-def _recorded(name: str, asset: Asset, file: Path) -> bool:
-    """True when this very file, unchanged since, was found right under the manifest's present sha256."""
-    record = cache_folder() / "verified" / f"{name}.json"
-    try:
-        return json.loads(record.read_text()) == _fingerprint(file) | {"sha256": asset.sha256}
-    except (OSError, ValueError):
-        return False
-
-
-def _record(name: str, file: Path) -> None:
-    """Record that a file was found right; where the cache cannot be written, it is hashed again next time."""
-    record = cache_folder() / "verified" / f"{name}.json"
-    text = json.dumps(_fingerprint(file) | {"sha256": entry(name).sha256})
-    try:
-        with atomic_write(record) as partial:
-            partial.write_text(text)
-    except OSError:
-        return

@@ -5,7 +5,6 @@ Names are kept; a table says which there must be. Legend: C channels of the last
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,14 @@ from where2edit.files.formats.table import (
     Drop,
     Take,
     highest,
+    network,
     section,
-    state_dict,
+    unwrapped,
     width,
     with_counters,
 )
+from where2edit.files.regular import shown
+from where2edit.files.tensor_checks import checked
 
 UNITS = (3, 4, 14, 3)  # residual units of each of the four stages; the first of each halves the resolution
 REDUCTION = 16  # of the squeeze: channels over this many are left in the middle of a gate
@@ -97,7 +99,7 @@ def e4e_table(codes: int, widths: tuple[int, ...]) -> ConversionTable:
 
 def convert_arcface(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The state dict of model_ir_se50.pth and its sizes."""
-    state = state_dict(read_checkpoint(path), str(path))
+    state = network(read_checkpoint(path), str(path))
     widths = _widths(state, "")
     return with_counters(arcface_table(widths).convert(state, str(path))), {"widths": _text(widths)}
 
@@ -105,28 +107,27 @@ def convert_arcface(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]
 def convert_e4e(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The encoder and the mean code of e4e_ffhq_encode.pt, and their sizes."""
     tree = read_checkpoint(path)
-    state = section(tree, "state_dict", str(path), E4E_TRAINING)
+    state = unwrapped(section(tree, "state_dict", str(path), E4E_TRAINING), str(path))
     widths, codes = _widths(state, "encoder."), _codes(tree, state, path)
     tensors = e4e_table(codes, widths).convert(state, str(path))
     mean = tree.get("latent_avg")
     if not torch.is_tensor(mean) or tuple(mean.shape) not in ((codes, widths[-1]), (1, widths[-1]), (widths[-1],)):
-        found = list(mean.shape) if torch.is_tensor(mean) else type(mean).__name__
-        raise ValueError(f"{path} holds 'latent_avg' {found}, but e4e has [{codes}, {widths[-1]}]")
-    tensors["latent_avg"] = mean.expand(codes, -1)
+        found = list(mean.shape)[:6] if torch.is_tensor(mean) else type(mean).__name__
+        raise ValueError(f"{shown(path)} holds 'latent_avg' {found}, but e4e has [{codes}, {widths[-1]}]")
+    tensors["latent_avg"] = checked(mean, "latent_avg", path).float().expand(codes, -1)
     return with_counters(tensors), {"codes": str(codes), "widths": _text(widths)}
 
 
 def _codes(tree: Mapping[str, Any], state: Mapping[str, Any], path: str | Path) -> int:
     """The number of codes, from the options of the training and from the names. ValueError where they disagree."""
     options = tree.get("opts")
-    options = vars(options) if isinstance(options, Namespace) else options
     if not isinstance(options, Mapping):
         raise ValueError(f"{path} has no options 'opts'; give the file as e4e's authors publish it")
     if options.get("encoder_type", "Encoder4Editing") != "Encoder4Editing":
-        raise ValueError(f"{path} was trained as '{options['encoder_type']}'; only Encoder4Editing is e4e")
+        raise ValueError(f"{path} was trained as '{shown(options['encoder_type'])}'; only Encoder4Editing is e4e")
     size = options.get("stylegan_size", 1024)
-    if size not in (2**n for n in range(3, 11)):
-        raise ValueError(f"{path} says stylegan_size {size!r}; allowed: a power of two from 8 to 1024")
+    if type(size) is not int or size not in (2**n for n in range(3, 11)):
+        raise ValueError(f"{path} says stylegan_size {shown(size)}; allowed: a power of two from 8 to 1024")
     codes, found = 2 * size.bit_length() - 4, highest(state, "encoder.styles.") + 1
     if found > codes:
         raise ValueError(f"{path} holds {found} code heads, but its stylegan_size {size} asks for {codes}")

@@ -19,11 +19,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from where2edit.core.registry import nearest
-from where2edit.files.formats.readers import Record, read_checkpoint, read_nvidia_pickle
-from where2edit.files.formats.table import ConversionTable, Drop, Take, highest, section, width
+from where2edit.files.formats.readers import Record, module_tensors, read_checkpoint, read_nvidia_pickle
+from where2edit.files.formats.table import ConversionTable, Drop, Take, highest, network, width
+from where2edit.files.regular import shown
+from where2edit.files.tensor_checks import checked
 
 MEAN_SAMPLES = 4096  # mapped samples behind w_mean where a file has none, and in random networks
 LATENT = 512  # numbers in z and in w
+MAPPING_LAYERS = 8  # of the published networks; small ones of stylegan2-ada-pytorch have 2
 MOST_CHANNELS, LAST_WIDE = 512, 32  # every layer up to 32 px has 512 channels
 CHANNEL_BASE = 16384  # above that: this number over the resolution, times the multiplier
 TRAINING_ONLY = ("g", "d", "g_optim", "d_optim", "args", "ada_aug_p", "iter", "latent_avg")
@@ -81,16 +84,16 @@ def _layer(rules: tuple, source: str, target: str, **sizes: int) -> list[Take]:
     return [Take(s.format(s=source), t.format(t=target), shape(a), shape(b) if b else None) for s, t, a, b in rules]
 
 
-def _mapping(source: Callable[[int], str]) -> list[Take]:
-    """The rules of the mapping network's eight layers; `source` names a layer in the file."""
-    layers = [(source(i), f"mapping_network.{i}") for i in range(8)]
+def _mapping(source: Callable[[int], str], depth: int) -> list[Take]:
+    """The rules of the mapping network's layers; `source` names a layer in the file."""
+    layers = [(source(i), f"mapping_network.{i}") for i in range(depth)]
     weights = [Take(f"{s}.weight", f"{t}.weight", (LATENT, LATENT)) for s, t in layers]
     return weights + [Take(f"{s}.bias", f"{t}.bias", (LATENT,)) for s, t in layers]
 
 
-def rosinality_table(resolution: int, multiplier: int, noise: bool = True) -> ConversionTable:
-    """Names of rosinality's `Generator`; `noise=False` for files without the fixed noise maps."""
-    take = [Take("input.input", "constant", (1, 512, 4, 4)), *_mapping(lambda i: f"style.{i + 1}")]
+def rosinality_table(resolution: int, multiplier: int, depth: int, noise: bool = True) -> ConversionTable:
+    """Names of rosinality's `Generator`; `depth`: layers of its mapping; `noise=False`: without fixed noise maps."""
+    take = [Take("input.input", "constant", (1, 512, 4, 4)), *_mapping(lambda i: f"style.{i + 1}", depth)]
     for n, r in enumerate(resolutions(resolution)):
         here, below = channels(r, multiplier), channels(r // 2, multiplier)
         layers = {"conv1": (f"convs.{2 * n - 1}" if n else "conv1", here, 2 * n)}
@@ -106,12 +109,12 @@ def rosinality_table(resolution: int, multiplier: int, noise: bool = True) -> Co
     return ConversionTable(f"StyleGAN2 {resolution} (rosinality)", tuple(take), drop)
 
 
-def nvidia_table(resolution: int, multiplier: int) -> ConversionTable:
-    """Names of `Generator` in stylegan2-ada-pytorch, and of the StyleGAN2 generator in stylegan3."""
+def nvidia_table(resolution: int, multiplier: int, depth: int) -> ConversionTable:
+    """Names of `Generator` in stylegan2-ada-pytorch, and of the StyleGAN2 generator in stylegan3; `depth` as above."""
     take = [
         Take("synthesis.b4.const", "constant", (512, 4, 4), (1, 512, 4, 4)),
         Take("mapping.w_avg", "w_mean", (LATENT,)),
-        *_mapping(lambda i: f"mapping.fc{i}"),
+        *_mapping(lambda i: f"mapping.fc{i}", depth),
     ]
     for r in resolutions(resolution):
         here, below = channels(r, multiplier), channels(r // 2, multiplier)
@@ -125,41 +128,46 @@ def nvidia_table(resolution: int, multiplier: int) -> ConversionTable:
 
 
 def convert_rosinality(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Our state dict and its sizes from a `.pt` with `g_ema`."""
+    """Our state dict and its sizes from a `.pt` with `g_ema`, with `generator`, or of the generator alone."""
     tree = read_checkpoint(path)
-    state = section(tree, "g_ema", str(path), TRAINING_ONLY)
+    state = network(tree, str(path), ("g_ema", "generator"), TRAINING_ONLY)
     blocks = max(highest(state, "to_rgbs."), highest(state, "convs.") // 2)
     resolution = _resolution(4 * 2 ** (blocks + 1), path)
     wide = width(state, "convs.6.conv.weight", 512, axis=1)
-    noise = highest(state, "noises.noise_") >= 0
-    tensors = rosinality_table(resolution, _multiplier(wide), noise).convert(state, str(path))
+    noise, depth = highest(state, "noises.noise_") >= 0, _depth(highest(state, "style."))
+    tensors = rosinality_table(resolution, _multiplier(wide), depth, noise).convert(state, str(path))
     _check_blur(state, (".blur.kernel", ".upsample.kernel"), path)
-    sizes = _sizes(resolution, wide)
+    sizes = _sizes(resolution, wide, depth)
     if not noise:
         tensors |= _seeded_noise(resolution)
         sizes["noise"] = "the file has no noise maps; drawn from seed 0"
     mean = tree.get("latent_avg")
     if mean is None:
-        mean = _mapped_mean(tensors)
+        mean = _mapped_mean(tensors, depth)
         sizes["w_mean"] = f"the file has no latent_avg; mean of {MEAN_SAMPLES} samples of seed 0"
     elif not torch.is_tensor(mean) or mean.numel() != LATENT:
-        found = list(mean.shape) if torch.is_tensor(mean) else type(mean).__name__
-        raise ValueError(f"{path} holds 'latent_avg' {found}, but StyleGAN2 has [{LATENT}]")
-    return tensors | {"w_mean": mean.reshape(LATENT)}, sizes
+        found = list(mean.shape)[:6] if torch.is_tensor(mean) else type(mean).__name__
+        raise ValueError(f"{shown(path)} holds 'latent_avg' {found}, but StyleGAN2 has [{LATENT}]")
+    return tensors | {"w_mean": checked(mean, "latent_avg", path).float().reshape(LATENT)}, sizes
 
 
 def convert_nvidia(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Our state dict and its sizes from NVIDIA's `.pkl`; of the networks in it only G_ema is read."""
     tree = read_nvidia_pickle(path)
     if not isinstance(tree.get("G_ema"), Record):
-        raise ValueError(f"{path} has no network 'G_ema'; {nearest('G_ema', map(str, tree))}")
-    state = tree["G_ema"].tensors()
+        raise ValueError(f"{shown(path)} has no network 'G_ema'; {nearest('G_ema', [shown(name) for name in tree])}")
+    state = module_tensors(tree["G_ema"], path)
     last = max((2**n for n in range(2, 11) if any(name.startswith(f"synthesis.b{2**n}.") for name in state)), default=0)
     resolution = _resolution(last, path)
-    wide = width(state, "synthesis.b64.conv1.weight", 512)
-    tensors = nvidia_table(resolution, _multiplier(wide)).convert(state, str(path))
+    wide, depth = width(state, "synthesis.b64.conv1.weight", 512), _depth(highest(state, "mapping.fc") + 1)
+    tensors = nvidia_table(resolution, _multiplier(wide), depth).convert(state, str(path))
     _check_blur(state, ("resample_filter",), path)
-    return tensors, _sizes(resolution, wide)
+    return tensors, _sizes(resolution, wide, depth)
+
+
+def _depth(layers: int) -> int:
+    """The layers of a mapping network; 8, those of the published ones, where the file names none."""
+    return layers if layers > 0 else MAPPING_LAYERS
 
 
 def _resolution(resolution: int, path: str | Path) -> int:
@@ -174,19 +182,20 @@ def _multiplier(wide: int) -> int:
     return 1 if wide == 256 else 2
 
 
-def _sizes(resolution: int, wide: int) -> dict[str, str]:
+def _sizes(resolution: int, wide: int, depth: int) -> dict[str, str]:
     """What the generator needs to be built, for the metadata."""
-    return {"resolution": str(resolution), "channel_multiplier": str(_multiplier(wide))}
+    sizes = {"resolution": str(resolution), "channel_multiplier": str(_multiplier(wide))}
+    return sizes if depth == MAPPING_LAYERS else sizes | {"mapping_layers": str(depth)}
 
 
 def _check_blur(state: Mapping[str, Any], endings: tuple[str, ...], path: str | Path) -> None:
     """The blur is built into our generator: a file with another one would give other images."""
     taps = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
     for name in (n for n in state if n.endswith(endings)):
-        kernel = state[name]
-        expected = torch.outer(taps, taps).to(kernel)
-        if kernel.shape != expected.shape or not torch.allclose(kernel / kernel.sum(), expected, atol=1e-3):
-            raise ValueError(f"{path} holds '{name}' other than the blur [1,3,3,1] of StyleGAN2")
+        kernel, expected = state[name], torch.outer(taps, taps)
+        fits = torch.is_tensor(kernel) and kernel.shape == expected.shape and not kernel.is_complex()
+        if not fits or not torch.allclose(kernel.float() / kernel.float().sum(), expected, atol=1e-3):
+            raise ValueError(f"{shown(path)} holds '{name}' other than the blur [1,3,3,1] of StyleGAN2")
 
 
 def _seeded_noise(resolution: int) -> dict[str, Tensor]:
@@ -198,11 +207,11 @@ def _seeded_noise(resolution: int) -> dict[str, Tensor]:
     return maps
 
 
-def _mapped_mean(tensors: Mapping[str, Tensor]) -> Tensor:
+def _mapped_mean(tensors: Mapping[str, Tensor], depth: int) -> Tensor:
     """The mean w of MEAN_SAMPLES mapped z: equalised linear layers at learning rate 0.01 with scaled leaky ReLUs."""
     z = torch.randn(MEAN_SAMPLES, LATENT, generator=torch.Generator().manual_seed(0))
     x = z * (z.square().mean(1, keepdim=True) + 1e-8).rsqrt()
-    for i in range(8):
-        weight, bias = (tensors[f"mapping_network.{i}.{name}"] for name in ("weight", "bias"))
+    for i in range(depth):
+        weight, bias = (tensors[f"mapping_network.{i}.{name}"].float() for name in ("weight", "bias"))
         x = F.leaky_relu(F.linear(x, weight * (0.01 / math.sqrt(LATENT)), bias * 0.01), 0.2) * math.sqrt(2)
     return x.mean(0)

@@ -17,9 +17,8 @@ import torch
 from torch import Tensor
 
 from where2edit.files.formats.readers import read_checkpoint
-from where2edit.files.formats.table import ConversionTable, Drop, Take, state_dict, width
+from where2edit.files.formats.table import ConversionTable, Drop, Take, network, width
 
-PREFIX = "module."
 WIDTH = 512  # of the embedding and of every edited style
 EDITED = 14  # styles up to 64 px, toRGB ones included
 CHANNELS = 32  # of each attention map
@@ -87,19 +86,10 @@ def convert_regions(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]
 
 def _convert(path: str | Path) -> dict[str, Tensor]:
     """Every live tensor of final_mapper.pt under our names."""
-    state = _unwrapped(state_dict(read_checkpoint(path), str(path)), path)
+    state = network(read_checkpoint(path), str(path))
     bias = state.get("initial_bias")
     shape = tuple(bias.shape) if torch.is_tensor(bias) and bias.numel() == 1 else ()
     return table(_numbering(state), shape, width(state, REGIONS, 20)).convert(state, str(path))
-
-
-def _unwrapped(state: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
-    """The state without the prefix of the wrapper, which either every name has or none."""
-    wrapped = [name.startswith(PREFIX) for name in state]
-    if any(wrapped) and not all(wrapped):
-        bare = next(name for name in state if not name.startswith(PREFIX))
-        raise ValueError(f"{path} holds '{bare}' without the prefix '{PREFIX}' that other names have")
-    return {name.removeprefix(PREFIX): value for name, value in state.items()}
 
 
 def _numbering(state: Mapping[str, Any]) -> tuple[int, ...]:
