@@ -127,7 +127,7 @@ def test_another_config_is_refused_and_nothing_is_touched(tmp_path):
 
 def test_a_broken_snapshot_is_named(tmp_path):
     (tmp_path / "state.safetensors").write_bytes(b"not a snapshot")
-    with pytest.raises(ValueError, match="state.safetensors cannot be read .*; delete it to start over"):
+    with pytest.raises(ValueError, match="state.safetensors is not a safetensors file .*; delete it to start over"):
         trainer(tmp_path).run()
 
 

@@ -40,8 +40,9 @@ class ArcFaceIRSE50(IRSE50):
     def load(cls, path: str | Path | None = None) -> ArcFaceIRSE50:
         """The trained network from converted safetensors or the official file; None: the asset `arcface-ir-se50`."""
         state, metadata = formats.load("arcface-ir-se50", path)
-        net = cls(formats.numbers(metadata["widths"]))
-        load_strictly(net, state, str(path or "asset arcface-ir-se50"))
+        origin = path or "asset arcface-ir-se50"
+        net = cls(formats.numbers(metadata, "widths", origin))
+        load_strictly(net, state, str(origin))
         return net
 
     def train(self, mode: bool = True) -> ArcFaceIRSE50:

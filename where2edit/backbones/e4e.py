@@ -60,9 +60,11 @@ class E4E(IRSE50):
     def load(cls, path: str | Path | None = None) -> E4E:
         """The trained encoder from converted safetensors or the official file; None: the asset `e4e-ffhq`."""
         state, metadata = formats.load("e4e", path)
+        origin = path or "asset e4e-ffhq"
+        codes, widths = (formats.numbers(metadata, key, origin) for key in ("codes", "widths"))
         with torch.device("meta"):
-            encoder = cls(int(metadata["codes"]), formats.numbers(metadata["widths"]))
-        load_strictly(encoder.to_empty(device="cpu"), state, str(path or "asset e4e-ffhq"))
+            encoder = cls(codes[0], widths)
+        load_strictly(encoder, state, str(origin))
         return encoder
 
     def train(self, mode: bool = True) -> E4E:

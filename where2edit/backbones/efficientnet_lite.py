@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from where2edit.backbones.preprocess import load_strictly
 from where2edit.files import assets
+from where2edit.files.formats.readers import read_network
 
 WIDTH = 1280  # channels of the last feature map
 STAGES = ((3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3), (5, 1, 6, 112, 3), (5, 2, 6, 192, 4),
@@ -82,8 +83,8 @@ class EfficientNetLite0(nn.Module):
     @classmethod
     def load(cls, path: str | Path | None = None) -> EfficientNetLite0:
         """The ImageNet network with batch normalisation, from `path` or the asset."""
-        path = Path(path) if path else assets.fetch("efficientnet-lite0")
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        path = path or assets.fetch("efficientnet-lite0")
+        state = read_network(path)
         net = cls(fused=False)
         # The classifier is not ours; every other key must find its place.
         named = {_rename(key): value for key, value in state.items() if not key.startswith("_fc.")}

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from where2edit.backbones.preprocess import Normalise, check_images, load_strictly, resize
 from where2edit.core.registry import nearest
 from where2edit.files import assets
+from where2edit.files.formats.readers import read_network
 
 # The classes by number; l_ and r_ are the person's own left and right, u_lip and l_lip the upper and the lower lip.
 CLASSES = (
@@ -203,7 +204,7 @@ class FaceParser(nn.Module):
     def load(cls, size: int = 512, path: str | Path | None = None) -> FaceParser:
         """The trained parser, from `path` or the asset `face-parsing`. Raises ValueError when the file does not fit."""
         path = assets.fetch("face-parsing") if path is None else path
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = read_network(path)
         # The two auxiliary heads served training only: every key is either loaded or one of theirs.
         state = {key: value for key, value in state.items() if not key.startswith(("conv_out16.", "conv_out32."))}
         parser = cls(size)

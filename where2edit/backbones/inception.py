@@ -14,6 +14,9 @@ from torch import Tensor, nn
 
 from where2edit.backbones.preprocess import check_images
 from where2edit.files import assets
+from where2edit.files.formats.readers import read_network
+from where2edit.files.regular import shown
+from where2edit.files.tensor_checks import checked
 
 SIZE = 299
 
@@ -85,14 +88,16 @@ class InceptionLogits(nn.Module):
 
         No package carries that file. Raises ValueError where it is missing or its shape does not fit.
         """
-        path = Path(path)
-        if not path.is_file():
+        if not Path(path).is_file():
             raise ValueError(
                 f"no Inception classifier at {path}: the Inception Score needs "
                 "weights-inception-2015-12-05-6726825d.pth from github.com/toshas/torch-fidelity/releases; "
                 "every other metric works without it"
             )
-        return cls(torch.load(path, map_location="cpu", weights_only=True)["fc.weight"])
+        state = read_network(path)
+        if "fc.weight" not in state:
+            raise ValueError(f"{shown(path)} has no 'fc.weight'; give weights-inception-2015-12-05-6726825d.pth")
+        return cls(checked(state["fc.weight"], "fc.weight", path).float())
 
     def forward(self, features: Tensor) -> Tensor:
         return features @ self.weight.T

@@ -19,12 +19,14 @@ from where2edit.backbones.face_parsing import BasicBlock, ResNet18
 from where2edit.backbones.preprocess import Normalise, check_images, load_strictly, resize
 from where2edit.core.registry import nearest
 from where2edit.files import assets, tensorfile
+from where2edit.files.formats.readers import read_network
 
 SIZE = 112  # pixels that it reads
 DROPOUT = 0.2  # of the features before the last layer, in training
 WIDTH = 256  # channels of the last stage, half of ResNet-18's
 WEIGHTS = "pretrained_models/judge.safetensors"
 KIND = "judge"  # of the file
+MOST_NAMES = 1000  # of concepts in a file
 
 
 class Judge(nn.Module):
@@ -42,9 +44,10 @@ class Judge(nn.Module):
     def load(cls, path: str | Path | None = None) -> Judge:
         """The shipped judge, or the one at `path`, frozen. Raises ValueError for a file that is no judge's."""
         advice = "give a file that scripts/train_judge.py wrote"
-        state, about = tensorfile.read(path or assets.shipped(WEIGHTS), KIND, advice)
-        judge = cls(tuple(about["names"].split(",")))
-        load_strictly(judge, {key: v.float() if v.is_floating_point() else v for key, v in state.items()}, str(path))
+        path = path or assets.shipped(WEIGHTS)
+        state, about = tensorfile.read(path, KIND, advice)
+        judge = cls(tuple(tensorfile.entry(about, "names", path).split(",")[:MOST_NAMES]))
+        load_strictly(judge, state, str(path))
         return judge.eval().requires_grad_(False)
 
     def encode(self, images: Tensor) -> Tensor:
@@ -68,7 +71,8 @@ class Judge(nn.Module):
 def from_parsing(names: tuple[str, ...], weights: str | Path | None = None) -> Judge:
     """An untrained judge whose first three stages are those of the face-parsing network (asset `face-parsing`)."""
     judge = Judge(names)
-    published = torch.load(weights or assets.fetch("face-parsing"), map_location="cpu", weights_only=True)
+    weights = weights or assets.fetch("face-parsing")
+    published = read_network(weights)
     stem = "cp.resnet."
     trunk = {k.removeprefix(stem): v for k, v in published.items() if k.startswith(stem) and ".layer4." not in k}
     trunk |= {k: v for k, v in judge.trunk.state_dict().items() if k.startswith("layer4.")}

@@ -22,6 +22,7 @@ from where2edit.commands.seeds import parse_seeds
 from where2edit.core import config as configs
 from where2edit.editor.descriptions import large_areas_first, split_denials, split_description
 from where2edit.editor.editor import Editor, Result, Step
+from where2edit.editor.latents import read_as
 from where2edit.editor.natural_strength import AUTO
 from where2edit.editor.profile import Profile, load_profile
 from where2edit.editor.recipes import SWEEP, Recipe, RecipeStep, input_digests, read_recipe
@@ -48,6 +49,8 @@ def main(help_text: str) -> int:
     if not (options.weights or profile.method.weights):
         print("warning: no trained editor (--weights): these are the edits of an untrained one", file=sys.stderr)
     editor = Editor(profile, options.device, options.weights)
+    if recipes[0].latent is not None and (note := read_as(editor.frozen.generator, recipes[0].latent)):
+        print(note)
     leaked = False
     for recipe in recipes:
         if options.replay is None and options.long:
@@ -79,7 +82,9 @@ def build_parser(help_text: str) -> ArgumentParser:
     source = parser.add_argument_group("source")
     source.add_argument("--seed", type=int, help="one face (default: 0)")
     add_seeds(source, None, "several faces in place of --seed")
-    source.add_argument("--latent", help="face of a safetensors with a tensor 'w' [512] or [L,512]")
+    source.add_argument(
+        "--latent", help="face of a file (safetensors, .pt, .npy, .npz) with w [512], [L,512] or W+ [18,512]"
+    )
     how = parser.add_argument_group("how")
     words = (
         "auto (natural strength), or the paper's alpha, -1 to 1; negative reverses the edit (default: auto where the"

@@ -25,6 +25,7 @@ from where2edit.editing.preview_head import Preview, source_seen
 from where2edit.editing.tail_layers import layered_preview
 from where2edit.files import assets, tensorfile
 from where2edit.files.fingerprints import network_sha256
+from where2edit.files.regular import shown
 from where2edit.generators.base import Canvas, Generator
 from where2edit.text_image.base import TextImage
 
@@ -93,7 +94,11 @@ class CosineCalibration:
     def read(cls, path: str | Path) -> CosineCalibration:
         """The calibration in a file, whatever it was made with. Raises ValueError for a file that holds none."""
         tensors, made_with = tensorfile.read(path, KIND, ADVICE)
-        return cls(F.normalize(tensors["embeddings"].float(), dim=1), made_with)
+        found = tensors.get("embeddings", torch.empty(0))
+        if found.ndim != 2 or not found.is_floating_point() or not (found.float().norm(dim=1) > 0).all():
+            got = f"got {found.dtype} {list(found.shape)[:6]}"
+            raise ValueError(f"{shown(path)} must hold embeddings [N,D] of faces, none of length 0, {got}; {ADVICE}")
+        return cls(F.normalize(found.float(), dim=1), made_with)
 
 
 def calibration_file(calibration: str) -> Path:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from where2edit.core.records import Source
 from where2edit.files import tensorfile
+from where2edit.files.tensor_checks import fitted
 from where2edit.generators.base import Generator
 
 KIND = "preview"  # of the file of a fitted head
@@ -106,12 +107,25 @@ def save(head: PreviewHead, path: str | Path, metadata: dict[str, str]) -> None:
     tensorfile.write(path, tensors, KIND, {**metadata, "sites": " ".join(head.sites)})
 
 
-def load(path: str | Path) -> PreviewHead:
-    """The frozen head from our safetensors. Raises ValueError for another file."""
-    tensors, metadata = tensorfile.read(path, KIND)
+def load(path: str | Path, generator: Generator | None = None, site: str = "") -> PreviewHead:
+    """The frozen head from our safetensors, which must fit that generator's tail after `site`; None: any.
+
+    Raises ValueError for another file.
+    """
+    tensors, metadata = tensorfile.read(path, KIND, "fit a preview head with scripts/train_preview.py")
+    sites = tensorfile.entry(metadata, "sites", path).split()
+    if generator is None:
+        shapes = {name: value.float() for name, value in tensors.items()}
+        needed = {f"{kind}.{name.replace('.', '_')}" for name in sites for kind in ("weights", "biases")}
+        expected = {name: shapes.get(name, torch.empty(0)) for name in needed | shapes.keys()}
+    else:
+        head = from_generator(generator, site)
+        sites, expected = list(head.sites), head.state_dict()
+    what = "preview heads" if generator is None else f"the tail of '{generator.name}' after '{site}'"
+    tensors = fitted(tensors, expected, path, what, "fit one with scripts/train_preview.py")
     groups: dict[str, dict[str, Tensor]] = {"weights": {}, "biases": {}, "details": {}}
-    for name in metadata["sites"].split():
+    for name in sites:
         for kind, group in groups.items():
             if (key := f"{kind}.{name.replace('.', '_')}") in tensors:
-                group[name] = tensors[key].float()
+                group[name] = tensors[key]
     return PreviewHead(**groups).eval().requires_grad_(False)

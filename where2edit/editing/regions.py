@@ -22,6 +22,8 @@ from where2edit.core.config import build
 from where2edit.editing.face_parts import PARTS
 from where2edit.editing.part_classifier import PartClassifier
 from where2edit.files import tensorfile
+from where2edit.files.regular import shown
+from where2edit.files.tensor_checks import fitted
 from where2edit.generators.base import Generator
 from where2edit.ops.extension import Impl, check_impl
 from where2edit.ops.kmeans import kmeans
@@ -184,11 +186,11 @@ class Regions(nn.Module):
         those given.
         """
         try:
-            tensors, metadata = tensorfile.read(path, FORMAT)
-        except ValueError:
-            state = "holds no regions; remove it and" if Path(path).is_file() else "does not exist;"
-            raise ValueError(f"{path} {state} fit regions with scripts/cluster.py") from None
-        regions = cls._from_file(tensors, metadata)
+            tensors, metadata = tensorfile.read(path, FORMAT, "it is not read")
+        except ValueError as error:
+            state = f"holds no regions ({error}); remove it and" if Path(path).is_file() else "does not exist;"
+            raise ValueError(f"{shown(path)} {state} fit regions with scripts/cluster.py") from None
+        regions = cls._from_file(tensors, metadata, path)
         here = {"generator": generator and generator.name, "site": blend_site}
         for what, wanted in here.items():
             if wanted is not None and (fitted := getattr(regions, what)) != wanted:
@@ -198,13 +200,31 @@ class Regions(nn.Module):
         return regions if generator is None else regions.to(generator.w_mean.device)
 
     @classmethod
-    def _from_file(cls, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Regions:
+    def _from_file(cls, tensors: dict[str, Tensor], metadata: dict[str, str], path: str | Path) -> Regions:
         """The regions in a file's tensors; older files keep the site inside their config, and know other parts."""
-        config = json.loads(metadata["config"])
-        site = metadata.get("site") or config.pop("site")
+        config = tensorfile.json_entry(metadata, "config", path)
+        site = metadata.get("site") or str(config.pop("site", ""))
+        generator, inertia = (tensorfile.entry(metadata, key, path) for key in ("generator", "inertia"))
+        try:
+            known, spread = build(RegionConfig, config, "regions"), float(inertia)
+        except ValueError as error:
+            raise ValueError(f"{shown(path)} describes its fit wrongly ({error}); fit it again") from None
+        tensors = fitted(tensors, _expected(tensors, known.k), path, "regions", "fit them again")
         classifier = None
         if "classifier.weight" in tensors:
             classifier = PartClassifier(tensors["classifier.weight"], tensors["classifier.bias"])
-        fitted = (metadata["generator"], site, float(metadata["inertia"]))
-        known = build(RegionConfig, config, "regions")
-        return cls(tensors["centres"], known, *fitted, tensors.get("measured"), classifier)
+        return cls(tensors["centres"], known, generator, site, spread, tensors.get("measured"), classifier)
+
+
+def _expected(tensors: dict[str, Tensor], k: int) -> dict[str, Tensor]:
+    """The tensors that a file of k regions must hold; the numbers of a point and of parts are its own."""
+
+    def width(name: str) -> int:
+        return tensors[name].shape[-1] if name in tensors and tensors[name].ndim else 0
+
+    shapes = {"centres": (k, width("centres"))}
+    if "measured" in tensors:
+        shapes["measured"] = (k, width("measured"))
+    if any(name.startswith("classifier.") for name in tensors):
+        shapes |= {"classifier.weight": (len(PARTS), width("classifier.weight")), "classifier.bias": (len(PARTS),)}
+    return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}

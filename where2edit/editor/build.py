@@ -48,7 +48,8 @@ def build_frozen(profile: Profile, encoder: TextImage, device: torch.device | st
     site = generator.site(profile.generator.blend_site).name  # refused here, before a file of regions is
     regions_file, head = assets.shipped(profile.regions_file), None
     if profile.preview_head.weights is not None:
-        head = preview_head.load(find_weights(profile.preview_head.weights)).to(device)
+        head = preview_head.load(find_weights(profile.preview_head.weights), generator, profile.preview_head.site)
+        head = head.to(device)
     return Frozen(
         generator=generator,
         text_dim=encoder.dim,
@@ -85,5 +86,5 @@ def build_method(profile: Profile, frozen: Frozen, weights: str | None = None) -
     torch.manual_seed(profile.training.seed)
     method = METHODS.get(profile.method.name)(frozen, profile.method).to(frozen.generator.w_mean.device)
     if weights is not None:
-        load_editor(method, find_weights(weights))
+        load_editor(method, find_weights(weights), profile)
     return method

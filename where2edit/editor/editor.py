@@ -116,7 +116,7 @@ class Editor:
 
     @torch.no_grad()
     def source(self, seed: int | None = None, w: Tensor | None = None) -> Source:
-        """The Source of a generated face: of a seed, or of latents w [1,L,512] or [1,512].
+        """The Source of a generated face: of a seed, or of latents w [1,L,512], [1,512] or W+ of StyleGAN2 [1,18,512].
 
         Raises ValueError where both are missing, and for latents of another shape.
         """
@@ -125,9 +125,7 @@ class Editor:
             if seed is None:
                 raise ValueError("a source needs a seed or latents w, got neither; give for example seed=3")
             w = generator.w(generator.sample_z([seed]), self.profile.generator.truncation)
-        elif w.ndim == 2:
-            w = w[:, None].expand(-1, generator.num_w, -1)
-        return self.method.source(w.to(self.device))
+        return self.method.source(generator.from_w_plus(w).to(self.device))
 
     @torch.no_grad()
     def edit(

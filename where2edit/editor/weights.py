@@ -9,13 +9,20 @@ import torch
 from torch import Tensor
 
 from where2edit.core import config
-from where2edit.core.registry import nearest
-from where2edit.editor.migration import current_name
+from where2edit.core.registry import Registry, nearest
+from where2edit.editor.migration import current_config, current_name
 from where2edit.editor.profile import Profile
 from where2edit.files import assets, formats, manifest, tensorfile
 from where2edit.files.fingerprints import config_digest, file_sha256
+from where2edit.files.regular import shown
+from where2edit.files.tensor_checks import fitted
+from where2edit.generators import GENERATORS
 from where2edit.methods.base import Method
+from where2edit.text_image import TEXT_IMAGE
 from where2edit.training.state import trained
+
+ADVICE = "give the config that it was trained with, or train another editor"
+EDITOR = f"{tensorfile.PREFIX}editor"  # what an editor's file says it is
 
 
 def find_weights(weights: str) -> Path:
@@ -34,20 +41,45 @@ def find_weights(weights: str) -> Path:
     return found
 
 
-def load_editor(method: Method, path: Path) -> None:
-    """Fill a method's trained tensors from safetensors. Raises ValueError when the file does not fit."""
-    stored, _ = tensorfile.read(path, advice="train an editor with scripts/train.py")
+def load_editor(method: Method, path: Path, profile: Profile | None = None) -> None:
+    """Fill a method's trained tensors from safetensors.
+
+    Raises ValueError when the file does not fit: it is no editor, its tensors are not the method's, or it was trained
+    on another generator or encoder than those of the method, and of the `profile` where that is given.
+    """
+    stored, metadata = tensorfile.read(path, advice="train an editor with scripts/train.py")
+    if (kind := metadata.get("format", EDITOR)) != EDITOR:
+        raise ValueError(f"{shown(path)} does not fit this config: it says format={shown(kind)}, expected {EDITOR}")
+    if other := _other_network(metadata, method, profile, path):
+        raise ValueError(f"{shown(path)} was trained on another {other} than this config names; {ADVICE}")
     tensors = {current_name(name): value for name, value in stored.items()}
     own = dict(method.named_parameters())
-    wrong = [name for name in own.keys() | tensors.keys() if name not in tensors or name not in own]
-    wrong += [name for name in own.keys() & tensors.keys() if own[name].shape != tensors[name].shape]
-    if wrong:
-        raise ValueError(
-            f"{path} does not fit this config: {', '.join(sorted(wrong)[:4])} ({len(wrong)} tensors differ)"
-        )
+    tensors = fitted(tensors, own, path, "this config", ADVICE)
     with torch.no_grad():
         for name, parameter in own.items():
             parameter.copy_(tensors[name])
+
+
+def _other_network(metadata: dict[str, str], method: Method, profile: Profile | None, path: Path) -> str | None:
+    """Which network an editor was trained on another of than those here, by its metadata; None where it fits."""
+    if profile is None or "config" not in metadata:
+        names = (method.frozen.generator.name, profile and profile.generator.name)
+        return None if metadata.get("generator", names[0]) in names else "generator"
+    made, own = current_config(tensorfile.json_entry(metadata, "config", path)), config.as_dict(profile)
+    for what, key, registry in (("generator", "generator", GENERATORS), ("encoder", "text_image", TEXT_IMAGE)):
+        if _choice(registry, made.get(key), path) != _choice(registry, own[key], path):
+            return what
+    return None
+
+
+def _choice(registry: Registry, section: object, path: Path) -> tuple[str, object]:
+    """The name in a section of a config, and the options with their defaults filled in."""
+    tree = section if isinstance(section, dict) else {}
+    name = str(tree.get("name"))
+    try:
+        return name, config.build_options(registry, name, tree.get("options", {}), "options")
+    except ValueError as error:
+        raise ValueError(f"{shown(path)} was trained with a config that is not known here ({error})") from None
 
 
 def editor_tensors(method: Method) -> dict[str, Tensor]:

@@ -95,7 +95,7 @@ class RowBuilder:
         if key not in self._known:
             method = build_method(profile, replace(self.frozen, blending=profile.blending))
             if weights and has_parameters(method):
-                load_editor(method, find_weights(weights))
+                load_editor(method, find_weights(weights), profile)
             self._known[key] = method.eval().requires_grad_(False)
         return self._known[key]
 

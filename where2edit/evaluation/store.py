@@ -46,7 +46,7 @@ class MeasurementStore:
         if not path.is_file():
             return None
         try:
-            values, _ = tensorfile.read(path, SAMPLES)
+            values, _ = tensorfile.read(path, SAMPLES, finite=False)  # a metric may have nothing to say
         except ValueError:
             return None  # a damaged file is measured again
         whole = torch.equal(values.get("index", torch.zeros(0)).long(), batch.index)

@@ -17,6 +17,7 @@ from where2edit.files import tensorfile
 from where2edit.files.fingerprints import text_sha256
 
 MEMBERS = 3  # M
+KIND = "caption-bank"  # of the file of features
 
 
 class CaptionBank:
@@ -66,15 +67,15 @@ def caption_bank(
 ) -> CaptionBank:
     """The bank of these captions, whose features are kept in the file `cache`.
 
-    tower() gives the text tower (text_image.minilm.MiniLM); it is called only where the file is missing or was made for
+    tower() gives the text tower (text_image.minilm.MiniLM); it is called only where the file is missing, damaged or of
     other captions. Features are computed in chunks and stored in half precision.
     """
     stamp = text_sha256("\n".join(c.text for c in captions))
-    if cache.is_file():
-        tensors, about = tensorfile.read(cache)
+    if tensorfile.intact(cache, KIND):
+        tensors, about = tensorfile.read(cache, KIND)
         if about.get("captions") == stamp:
             return CaptionBank(captions, tensors["features"].float())
     words, texts = tower(), [c.text for c in captions]
     features = torch.cat([words(texts[i : i + chunk]) for i in range(0, len(texts), chunk)])
-    tensorfile.write(cache, {"features": features.half()}, "caption-bank", {"captions": stamp})
+    tensorfile.write(cache, {"features": features.half()}, KIND, {"captions": stamp})
     return CaptionBank(captions, features.half().float())

@@ -17,8 +17,11 @@ from PIL import Image
 from torch import Tensor
 
 from where2edit.files import tensorfile
+from where2edit.files.regular import shown
+from where2edit.files.tensor_checks import fitted
 
 KIND = "faces"  # of the file
+ADVICE = "write a packed face set with scripts/make_faces.py"
 QUALITY = 92  # JPEG quality, without chroma subsampling: colours are what the recolouring is about
 
 
@@ -67,10 +70,28 @@ def save(path: str | Path, faces: Faces, metadata: dict[str, str]) -> None:
 
 def load(path: str | Path, size: int | None = None) -> Faces:
     """Read a set of faces, resized to `size` where it is given. Raises ValueError for a file that is not one."""
-    tensors, _ = tensorfile.read(path, KIND, "write a packed face set with scripts/make_faces.py")
+    tensors, _ = tensorfile.read(path, KIND, ADVICE)
+    _check(tensors, path)
     pictures = _decode(tensors["pictures"], tensors["picture_ends"], lambda image: _picture(image, size))
     maps = _decode(tensors["maps"], tensors["map_ends"], lambda image: _map(image, size))
     return Faces(torch.stack(pictures).permute(0, 3, 1, 2).contiguous(), torch.stack(maps), tensors["ids"])
+
+
+def _check(tensors: dict[str, Tensor], path: str | Path) -> None:
+    """Raise ValueError for tensors that are no set of faces."""
+    count = {name: value.numel() for name, value in tensors.items()}
+    shapes = {"ids": (count.get("ids", 0), torch.int64)}
+    for name in ("picture", "map"):
+        shapes |= {
+            f"{name}s": (count.get(f"{name}s", 0), torch.uint8),
+            f"{name}_ends": (shapes["ids"][0] + 1, torch.int64),
+        }
+    expected = {name: torch.empty(size, dtype=dtype, device="meta") for name, (size, dtype) in shapes.items()}
+    found = fitted(tensors, expected, path, "a set of faces", ADVICE)
+    for name in ("picture", "map"):
+        ends = found[f"{name}_ends"]
+        if ends[0] != 0 or ends[-1] != len(found[f"{name}s"]) or not (ends.diff() > 0).all():
+            raise ValueError(f"{shown(path)} says wrongly where its {name}s end; {ADVICE}")
 
 
 def _decode(blob: Tensor, ends: Tensor, read: Callable[[Image.Image], Tensor]) -> list[Tensor]:

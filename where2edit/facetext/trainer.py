@@ -25,7 +25,9 @@ from where2edit.facetext.batches import FaceBatches
 from where2edit.facetext.config import EncoderConfig, Schedule, rate_at
 from where2edit.facetext.objectives import attacked
 from where2edit.files.fingerprints import config_digest
+from where2edit.files.tensor_checks import fitted
 from where2edit.training.loop import Pace, TrainingLoop
+from where2edit.training.state import ADVICE
 
 FIRST_COUNT, FIRST_COUNTS = -100, 30  # number of the first batch that is only counted; how many such batches
 LARGEST_GRADIENT = 1.0  # norm to which the gradient of a step is clipped
@@ -91,8 +93,13 @@ class EncoderTrainer(TrainingLoop):
         def part(prefix: str) -> dict[str, Tensor]:
             return {name.removeprefix(prefix): value for name, value in extra.items() if name.startswith(prefix)}
 
+        before, own = part("before."), self.extra_state()  # this run has no weights from before its refining yet
+        if before:
+            before = fitted(before, self.average.state_dict(), self.state_path, "this run", ADVICE)
+        rest = {name: value for name, value in extra.items() if not name.startswith("before.")}
+        extra = fitted(rest, own, self.state_path, "this run", ADVICE)
         self.average.load_state_dict(part("average."))
-        self.before = {name: value.to(self.device) for name, value in part("before.").items()} or None
+        self.before = {name: value.to(self.device) for name, value in before.items()} or None
         for group, rate in zip(self.optimizer.param_groups, extra["rates"].tolist(), strict=True):
             group["full"] = rate
         self.balance.counts, self.balance.steps = extra["balance.counts"], int(extra["balance.steps"])

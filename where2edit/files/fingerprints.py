@@ -11,7 +11,9 @@ from typing import Any
 from torch import nn
 
 from where2edit.core.config import as_dict
+from where2edit.files.regular import regular_file
 
+MOST_BYTES = 1 << 36  # of a file that is hashed
 BLOCK = 1 << 20  # bytes of a file that are read at once
 DIGITS = 12  # hex digits of a digest: short enough for a file name, long enough for all configs that anyone will write
 
@@ -19,10 +21,12 @@ DIGITS = 12  # hex digits of a digest: short enough for a file name, long enough
 def file_sha256(path: str | Path, absent: str | None = None) -> str:
     """Hex sha256 of a file's content; `absent` where there is no file. Raises OSError for a file that cannot be read.
 
-    With `absent=None` a missing file raises OSError as well.
+    With `absent=None` a missing file raises OSError as well. Raises ValueError for what is no file (a pipe, a device).
     """
     if absent is not None and not Path(path).is_file():
         return absent
+    if Path(path).exists():
+        regular_file(path, "file", MOST_BYTES)
     total = hashlib.sha256()
     with Path(path).open("rb") as file:
         while block := file.read(BLOCK):

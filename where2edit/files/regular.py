@@ -41,7 +41,7 @@ def regular_file(path: str | Path, what: str, most_bytes: int, advice: str = "gi
     return path
 
 
-def shown(path: str | Path) -> str:
-    """A path as an error's sentence shows it: a long one without its middle, and nothing that a terminal obeys."""
+def shown(path: object) -> str:
+    """A path or name as an error's sentence shows it: without the middle of a long one, and what a terminal obeys."""
     text = "".join(letter if letter.isprintable() else "?" for letter in str(path))
     return text if len(text) <= SHOWN else f"{text[: SHOWN // 3]}...{text[-2 * SHOWN // 3 + 3 :]}"

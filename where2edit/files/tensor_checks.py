@@ -26,8 +26,8 @@ def checked(value: Any, name: str, origin: str | Path, finite: bool = True) -> T
         kinds = "floats of 16, 32 or 64 bits, integers and booleans are read"
         raise ValueError(f"{shown(origin)} holds '{shown(name)}' as {_words(value.dtype)}; {kinds}")
     if finite and value.dtype in FLOATS and not _compact(value).isfinite().all():
-        where = f"{shown(origin)} holds '{shown(name)}' {list(value.shape)[:6]} with values that are NaN or infinite"
-        raise ValueError(f"{where}; it is damaged, get the file again")
+        where = f"in '{shown(name)}' {list(value.shape)[:6]}"
+        raise ValueError(f"{shown(origin)} holds values that are not finite {where}; get or make the file again")
     return value
 
 

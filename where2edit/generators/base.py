@@ -8,6 +8,7 @@ Legend: B batch, L number of w codes, C channels, h x w resolution of a canvas, 
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -64,6 +65,16 @@ class Site:
     def convolution(self) -> bool:
         """Whether it writes features with a convolution."""
         return self.role in ("conv0", "conv1")
+
+
+def w_plus_index(site: Site) -> int:
+    """Which of StyleGAN2's 2 log2(R) - 2 codes, its W+, belongs to a site.
+
+    4.conv1 reads code 0; conv0, conv1 and rgb of 2^n read codes 2n-5, 2n-4 and 2n-3: neighbours share one. An `up` site
+    does what conv0 of StyleGAN2 begins with.
+    """
+    first = 2 * int(math.log2(site.resolution)) - 5
+    return first + {"up": 0, "conv0": 0, "conv1": 1, "rgb": 2}[site.role]
 
 
 @dataclass(frozen=True)
@@ -145,6 +156,22 @@ class Generator(nn.Module, ABC):
         """z [B,512] -> w [B,L,512], pulled towards the mean (1 leaves w as it is, 0 gives the mean face)."""
         w = self.w_mean + truncation * (self.mapping(z) - self.w_mean)
         return w[:, None].expand(-1, self.num_w, -1)
+
+    def from_w_plus(self, w: Tensor) -> Tensor:
+        """W+ of StyleGAN2 [B,2 log2(R) - 2,512] -> w [B,L,512]: each site gets the code of its resolution and role.
+
+        One code [B,512] goes to every site; w of this generator passes through.
+        """
+        if w.ndim == 2:
+            return w[:, None].expand(-1, self.num_w, -1)
+        if not self.has_w_plus(w):
+            return w
+        codes = {self.w_index(site): w[:, w_plus_index(site)] for site in self.sites}
+        return torch.stack([codes[i] for i in range(self.num_w)], dim=1)
+
+    def has_w_plus(self, w: Tensor) -> bool:
+        """Whether w [B,.,512] is W+ of StyleGAN2 at this resolution, and this generator has another number of codes."""
+        return w.ndim == 3 and w.shape[1] == 2 * int(math.log2(self.resolution)) - 2 != self.num_w
 
     def styles(self, w: Tensor) -> dict[str, Tensor]:
         """w [B,L,512] -> styles {site: [B,width]} of every site (StyleSpace). Raises ValueError for another shape."""

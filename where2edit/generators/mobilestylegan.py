@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from where2edit.core.registry import NoOptions
 from where2edit.files import assets, tensorfile
 from where2edit.files.formats.openvino_ir import Graph
+from where2edit.files.tensor_checks import fitted
 from where2edit.generators import GENERATORS
 from where2edit.generators.base import LATENT, Canvas, Generator, GeneratorConfig, Site
 
@@ -100,8 +101,9 @@ class MobileStyleGAN(Generator):
     @classmethod
     def load(cls, path: str | Path | None = None) -> MobileStyleGAN:
         """The frozen generator from our safetensors at `path`, or from the assets, converted once into the cache."""
-        generator = cls()
-        generator.load_state_dict(tensorfile.read(path or converted(), KIND)[0])
+        path = path or converted()
+        generator, state = cls(), tensorfile.read(path, KIND)[0]
+        generator.load_state_dict(fitted(state, generator.state_dict(), path, cls.name))
         return generator.freeze()
 
     def mapping(self, z: Tensor) -> Tensor:
@@ -164,9 +166,12 @@ def _module(site: Site) -> Modulated:
 
 
 def converted() -> Path:
-    """The generator as safetensors in the cache folder; converted from the IR on first use."""
+    """The generator as safetensors in the cache folder; converted from the IR on first use.
+
+    It is converted again when the file is damaged or from before checksums were kept.
+    """
     path = assets.cache_folder() / "converted" / "mobilestylegan-ffhq-1024.safetensors"
-    if not path.is_file():
+    if not tensorfile.intact(path, KIND):
         parts = [assets.fetch(f"mobilestylegan-{part}") for part in ("mapping-xml", "mapping-bin")]
         mapping = Graph(*parts)
         synthesis = Graph(*(assets.fetch(f"mobilestylegan-{part}") for part in ("synthesis-xml", "synthesis-bin")))

@@ -18,9 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from where2edit.files import formats, tensorfile
-from where2edit.files.formats.stylegan2 import MEAN_SAMPLES, channels
+from where2edit.files.formats.stylegan2 import MAPPING_LAYERS, MEAN_SAMPLES, channels
+from where2edit.files.regular import shown
+from where2edit.files.tensor_checks import fitted
 from where2edit.generators import GENERATORS
-from where2edit.generators.base import LATENT, Canvas, Generator, GeneratorConfig, Site
+from where2edit.generators.base import LATENT, Canvas, Generator, GeneratorConfig, Site, w_plus_index
 from where2edit.ops.extension import Impl
 from where2edit.ops.layers import EqualLinear, scaled_leaky_relu
 from where2edit.ops.modulated_conv import blur_padding, modulated_conv
@@ -30,8 +32,10 @@ RESOLUTIONS = (8, 16, 32, 64, 128, 256, 512, 1024)
 FIR = (1.0, 3.0, 3.0, 1.0)
 KERNEL = 3
 SKIP_PADDING = (2, 1, 2, 1)  # of the blur that doubles the RGB skip
-MAPPING_LAYERS, MAPPING_LR = 8, 0.01
+MAPPING_LR = 0.01
 KIND = "stylegan2"  # of the safetensors
+# What the metadata of a file must say, and the values that there are.
+SIZES = {"resolution": RESOLUTIONS, "channel_multiplier": (1, 2), "mapping_layers": tuple(range(1, 17))}
 
 
 def reach(kernel: int, before: int, up: int, low: int = 0, high: int = 0) -> tuple[int, int]:
@@ -119,7 +123,7 @@ class StyledLayer(nn.Module):
 class StyleGAN2(Generator):
     """The network, with untrained weights from torch's global seed; use `create` or `load` to get one."""
 
-    def __init__(self, resolution: int = 1024, channel_multiplier: int = 2):
+    def __init__(self, resolution: int = 1024, channel_multiplier: int = 2, mapping_layers: int = MAPPING_LAYERS):
         super().__init__()
         if resolution not in RESOLUTIONS:
             raise ValueError(
@@ -133,7 +137,7 @@ class StyleGAN2(Generator):
         self.sites = stylegan2_sites(resolution, channel_multiplier)
         self.num_w = 2 * int(math.log2(resolution)) - 2
         self.arithmetic = Arithmetic()
-        layers = (EqualLinear(LATENT, LATENT, lr_mul=MAPPING_LR) for _ in range(MAPPING_LAYERS))
+        layers = (EqualLinear(LATENT, LATENT, lr_mul=MAPPING_LR) for _ in range(mapping_layers))
         self.mapping_network = nn.ModuleList(layers)
         self.constant = nn.Parameter(torch.randn(1, channels(4, channel_multiplier), 4, 4))
         self.synthesis_network = nn.ModuleDict()
@@ -156,9 +160,7 @@ class StyleGAN2(Generator):
         return self.synthesis_network[str(site.resolution)][site.role]
 
     def w_index(self, site: Site) -> int:
-        """4.conv1 reads code 0; conv0, conv1 and rgb of 2^n read codes 2n-5, 2n-4 and 2n-3: neighbours share one."""
-        first = 2 * int(math.log2(site.resolution)) - 5
-        return first + {"conv0": 0, "conv1": 1, "rgb": 2}[site.role]
+        return w_plus_index(site)
 
     def affine(self, site: Site, w: Tensor) -> Tensor:
         return self.layer(site).affine(w)
@@ -200,6 +202,7 @@ def save(generator: StyleGAN2, path: str | Path, **metadata: str) -> None:
     described = {
         "resolution": str(generator.resolution),
         "channel_multiplier": str(generator.channel_multiplier),
+        "mapping_layers": str(len(generator.mapping_network)),
     }
     tensorfile.write(path, generator.state_dict(), KIND, {**metadata, **described})
 
@@ -207,32 +210,21 @@ def save(generator: StyleGAN2, path: str | Path, **metadata: str) -> None:
 def load(path: str | Path) -> StyleGAN2:
     """A frozen StyleGAN2 from our safetensors. Raises ValueError naming the file for anything else."""
     state, metadata = tensorfile.read(path, KIND)
+    metadata = {"mapping_layers": str(MAPPING_LAYERS)} | metadata
     with torch.device("meta"):
-        generator = StyleGAN2(*(_number(metadata, key, path) for key in ("resolution", "channel_multiplier")))
-    check_state(generator, state, path)
+        generator = StyleGAN2(*(_number(metadata, key, path) for key in SIZES))
+    state = fitted(state, generator.state_dict(), path, generator.name, "convert it again")
     generator.load_state_dict(state, assign=True)
     generator.fir = setup_fir(FIR)
     return generator.freeze()
 
 
 def _number(metadata: dict[str, str], key: str, path: str | Path) -> int:
-    """A size from the metadata of a file. Raises ValueError where it is none."""
-    if not metadata.get(key, "").isdecimal():
-        raise ValueError(f"{path} says {key}={metadata.get(key)!r}, expected a number; convert it again")
+    """A size from the metadata of a file. Raises ValueError where it is none that StyleGAN2 has."""
+    if metadata.get(key) not in map(str, SIZES[key]):
+        known = f"expected a number: {', '.join(map(str, SIZES[key]))}"
+        raise ValueError(f"{shown(path)} says {key}={shown(metadata.get(key, 'nothing'))!r}, {known}; convert it again")
     return int(metadata[key])
-
-
-def check_state(generator: StyleGAN2, state: dict[str, Tensor], path: str | Path) -> None:
-    """Raise ValueError naming the first tensor of `state` that is missing, not known or of another shape."""
-    expected = {name: list(tensor.shape) for name, tensor in generator.state_dict().items()}
-    for name in sorted(expected.keys() | state.keys()):
-        if name not in state:
-            raise ValueError(f"{path} lacks '{name}' {expected[name]}, which {generator.name} needs; convert it again")
-        if name not in expected:
-            raise ValueError(f"{path} holds '{name}', which {generator.name} does not have; convert it again")
-        if list(state[name].shape) != expected[name]:
-            found = list(state[name].shape)
-            raise ValueError(f"{path} holds '{name}' {found}, {generator.name} has {expected[name]}; convert it again")
 
 
 @GENERATORS.register("stylegan2", options=StyleGAN2Options)

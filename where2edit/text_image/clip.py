@@ -18,8 +18,10 @@ from torch import Tensor, nn
 
 from where2edit.backbones.preprocess import Normalise, area_resize
 from where2edit.core.registry import nearest
-from where2edit.files import assets, manifest
-from where2edit.files.formats.readers import is_torchscript, read_torchscript
+from where2edit.files import assets, manifest, tensorfile
+from where2edit.files.formats.readers import is_torchscript, read_network, read_torchscript
+from where2edit.files.regular import regular_file, shown
+from where2edit.files.tensor_checks import checked
 from where2edit.text_image import TEXT_IMAGE
 from where2edit.text_image.base import TextImage, TextImageConfig
 
@@ -121,28 +123,20 @@ def _from_file(path: Path, model: str) -> nn.Module:
         )
     try:
         return _openai(state) if model.endswith(QUICK) else _open_clip(model, state)
-    except (KeyError, RuntimeError) as error:
-        raise ValueError(f"{path} does not hold the weights of CLIP model '{model}': {str(error)[:200]}") from None
+    except (LookupError, RuntimeError, TypeError, AttributeError, ArithmeticError, AssertionError) as error:
+        raise ValueError(f"{shown(path)} does not hold the weights of CLIP model '{model}': {shown(error)}") from None
 
 
 def _state(path: Path) -> tuple[dict[str, Tensor], bool]:
     """The tensors of a weight file, and whether it is a TorchScript archive."""
-    if not path.is_file():
-        raise ValueError(f"no CLIP weights at {path}; give a file, an asset or one of open_clip's pretrained tags")
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path), False
-        if is_torchscript(path):
-            return read_torchscript(path), True
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # every reader has its own exception for a broken file
-        raise ValueError(
-            f"{path} is broken or no weight file ({str(error)[:120]}); delete it and download it again"
-        ) from None
-    state = state.get("state_dict", state)
-    return {key.removeprefix("module."): value for key, value in state.items()}, False
+    advice = "give a file, an asset or one of open_clip's pretrained tags"
+    regular_file(path, "CLIP weights", tensorfile.MOST_BYTES, advice)
+    scripted = path.suffix != ".safetensors" and is_torchscript(path)
+    if path.suffix == ".safetensors":
+        state = tensorfile.read(path, advice=advice)[0]
+    else:
+        state = read_torchscript(path) if scripted else read_network(path)
+    return {name: checked(value, name, path) for name, value in state.items()}, scripted
 
 
 def _openai(state: dict[str, Tensor]) -> nn.Module:

@@ -26,6 +26,7 @@ from where2edit.text_image.minilm import WIDTH as TEXT_WIDTH
 SIZE = 112  # pixels that the image tower reads
 TEXT_LAYERS = (2, 4, 6)  # of MiniLM; an early layer tells "a hat" from "no hat"
 DIM = 256  # D
+MOST_DIM = 4096  # of a file
 HIDDEN = 512  # width between the text head's two layers
 GAIN = 6.0  # enlarges MiniLM's centred features, whose entries have a standard deviation of only 0.03
 START_SCALE = 10.0  # of the sigmoid loss, before training
@@ -111,8 +112,8 @@ class Towers(nn.Module):
     def load(cls, path: str | Path) -> Towers:
         """Trained towers in fp32. Raises ValueError for a file that is missing, broken or not facetext's."""
         state, _ = tensorfile.read(path, KIND, "give a file that scripts/train_facetext.py wrote")
-        state = {name: value.float() for name, value in state.items()}
-        towers = cls(state["image_tower.head.weight"].shape[0]) if "image_tower.head.weight" in state else cls()
+        head = state.get("image_tower.head.weight", torch.empty(DIM))
+        towers = cls(len(head) if head.ndim and 0 < len(head) <= MOST_DIM else DIM)
         load_strictly(towers, state, str(path))
         return towers
 

@@ -12,11 +12,10 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from where2edit.backbones.preprocess import load_strictly
-from where2edit.files import assets
+from where2edit.files import assets, tensorfile
 
 WIDTH, LAYERS, HEADS, INNER, VOCABULARY, POSITIONS = 384, 6, 12, 1536, 30522, 512
 MAX_TOKENS = 128  # what the sentence encoder was trained with, start and end token included; longer prompts are cut
@@ -71,10 +70,9 @@ class MiniLM(nn.Module):
         weights = weights or assets.fetch("minilm-model")
         with torch.device("meta"):
             net = cls(tokenizer or assets.fetch("minilm-tokenizer"), layers)
-        net.to_empty(device="cpu")
         # The pooler belongs to next-sentence prediction and the position ids are 0 ... 511: neither is used.
         unused = ("pooler.", "embeddings.position_ids")
-        state = {_rename(k): v for k, v in load_file(weights).items() if not k.startswith(unused)}
+        state = {_rename(k): v for k, v in tensorfile.read(weights)[0].items() if not k.startswith(unused)}
         load_strictly(net, state, str(weights))
         return net
 

@@ -16,6 +16,9 @@ from where2edit.core.registry import nearest
 from where2edit.files import assets, manifest, tensorfile
 from where2edit.files.fingerprints import file_sha256
 from where2edit.files.formats import clip, facenet, ir_se50, stylegan2, where2edit_released
+from where2edit.files.regular import shown
+
+LARGEST_SIZE = 1024  # of a network's width that metadata gives
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,14 @@ def convert(kind: str, source: str | Path, target: str | Path, asset: str | None
     """Write the official file `source` as safetensors `target`, with its sha256, sizes and licence in the metadata.
 
     `asset`: its name in the manifest, which gives the licence; None: the manifest's first weight of that format. Raises
-    ValueError naming the tensor that is missing, not known or of another shape, or what was refused unread.
+    ValueError naming the tensor that is missing, not known or of another shape, or what was refused unread, and for a
+    target that is the source.
     """
-    if Path(target).suffix != ".safetensors":
-        raise ValueError(f"the output is called {target}; give a name that ends in .safetensors")
+    source, target = Path(source), Path(target)
+    if target.suffix != ".safetensors":
+        raise ValueError(f"the output is called {shown(target)}; give a name that ends in .safetensors")
+    if target.exists() and source.exists() and target.samefile(source):
+        raise ValueError(f"{shown(target)} is both the official file and the output; give the output another name")
     tensors, sizes = get(kind).convert(source)
     return tensorfile.write(target, tensors, get(kind).network, _metadata(kind, source, sizes, asset))
 
@@ -71,10 +78,14 @@ def load(kind: str, path: str | Path | None = None) -> tuple[dict[str, Tensor], 
 
 
 def converted(kind: str, asset: str) -> Path:
-    """An asset of that format as safetensors in the cache folder; fetched and converted on first use."""
+    """An asset of that format as safetensors in the cache folder; fetched and converted on first use.
+
+    It is converted again when the official file is newer, or when the converted one is damaged or from before checksums
+    were kept.
+    """
     source = assets.fetch(asset)
     path = assets.cache_folder() / "converted" / f"{asset}-{kind}.safetensors"
-    if not path.is_file() or path.stat().st_mtime_ns < source.stat().st_mtime_ns:
+    if not tensorfile.intact(path, get(kind).network) or path.stat().st_mtime_ns < source.stat().st_mtime_ns:
         convert(kind, source, path, asset)
     return path
 
@@ -90,9 +101,16 @@ def located(weights: str | Path) -> Path:
     return converted(kinds[0], str(weights)) if kinds else assets.fetch(str(weights))
 
 
-def numbers(text: str) -> tuple[int, ...]:
-    """Sizes as the metadata keeps them, "64 128" -> (64, 128)."""
-    return tuple(int(number) for number in text.split())
+def numbers(metadata: dict[str, str], key: str, path: str | Path) -> tuple[int, ...]:
+    """Sizes as the metadata of the file `path` keeps them under `key`, "64 128" -> (64, 128).
+
+    Raises ValueError for anything but a few numbers from 1 to LARGEST_SIZE.
+    """
+    words = metadata.get(key, "").split()
+    if not 1 <= len(words) <= 8 or not all(w.isdecimal() and len(w) < 6 and 0 < int(w) <= LARGEST_SIZE for w in words):
+        allowed = f"expected up to 8 numbers from 1 to {LARGEST_SIZE}; convert it again"
+        raise ValueError(f"{shown(path)} says {key}={shown(metadata.get(key, 'nothing'))}, {allowed}")
+    return tuple(map(int, words))
 
 
 def _metadata(kind: str, source: str | Path, sizes: dict[str, str], asset: str | None = None) -> dict[str, str]:

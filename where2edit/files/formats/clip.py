@@ -11,8 +11,8 @@ from typing import Any
 
 from torch import Tensor
 
-from where2edit.files.formats.readers import is_torchscript, read_checkpoint, read_torchscript
-from where2edit.files.formats.table import ConversionTable, Drop, Take, highest, network, width
+from where2edit.files.formats.readers import is_torchscript, read_network, read_torchscript
+from where2edit.files.formats.table import ConversionTable, Drop, Take, highest, width
 
 SCALARS = ("input_resolution", "context_length", "vocab_size")
 
@@ -66,7 +66,7 @@ def convert(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     if is_torchscript(path):
         state: Mapping[str, Any] = read_torchscript(path)
     else:
-        state = network(read_checkpoint(path), str(path))
+        state = read_network(path)
     if "visual.layer1.0.conv1.weight" in state:
         raise ValueError(f"{path} is a CLIP with a ResNet; only vision transformers (ViT-B/32, B/16, L/14) are read")
     tensors = table(state).convert(state, str(path))

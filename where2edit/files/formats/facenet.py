@@ -6,8 +6,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from where2edit.files.formats.readers import read_checkpoint
-from where2edit.files.formats.table import COUNTERS, ConversionTable, Drop, Take, network, with_counters
+from where2edit.files.formats.readers import read_network
+from where2edit.files.formats.table import COUNTERS, ConversionTable, Drop, Take, with_counters
 
 # Convolutions followed by a batch norm: name, outputs, inputs, kernel height and width.
 _STEM = (
@@ -81,4 +81,4 @@ def table() -> ConversionTable:
 
 def convert(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The state dict of the embedding network from a weight file of facenet-pytorch."""
-    return with_counters(table().convert(network(read_checkpoint(path), str(path)), str(path))), {}
+    return with_counters(table().convert(read_network(path), str(path))), {}

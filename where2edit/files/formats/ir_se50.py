@@ -12,14 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from where2edit.files.formats.readers import read_checkpoint
+from where2edit.files.formats.readers import read_checkpoint, read_network
 from where2edit.files.formats.table import (
     COUNTERS,
     ConversionTable,
     Drop,
     Take,
     highest,
-    network,
     section,
     unwrapped,
     width,
@@ -99,7 +98,7 @@ def e4e_table(codes: int, widths: tuple[int, ...]) -> ConversionTable:
 
 def convert_arcface(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The state dict of model_ir_se50.pth and its sizes."""
-    state = network(read_checkpoint(path), str(path))
+    state = read_network(path)
     widths = _widths(state, "")
     return with_counters(arcface_table(widths).convert(state, str(path))), {"widths": _text(widths)}
 

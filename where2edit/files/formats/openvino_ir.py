@@ -7,6 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from where2edit.files.regular import regular_file, shown
+
+AGAIN = "delete it and download it again"
+MOST_BYTES = 1 << 30  # of a file
 _DTYPES = {"f32": np.float32, "f16": np.float16, "i64": np.int64, "i32": np.int32}
 
 
@@ -18,11 +22,14 @@ class Graph:
     """
 
     def __init__(self, xml: str | Path, blob: str | Path):
-        data = Path(blob).read_bytes()
+        xml, blob = (regular_file(path, "OpenVINO IR", MOST_BYTES, AGAIN) for path in (xml, blob))
         try:
-            root = ElementTree.parse(xml).getroot()
-        except ElementTree.ParseError as error:
-            raise ValueError(f"{xml} is not an OpenVINO IR ({error}); delete it and download it again") from None
+            self._read(ElementTree.parse(xml).getroot(), blob.read_bytes())
+        except (ElementTree.ParseError, LookupError, ValueError, TypeError, AttributeError, OverflowError) as error:
+            raise ValueError(f"{shown(xml)} is not an OpenVINO IR ({shown(error)}); {AGAIN}") from None
+
+    def _read(self, root: ElementTree.Element, data: bytes) -> None:
+        """Take layers and edges out of the graph, and the constants out of the blob."""
         self.kinds: dict[str, str] = {}
         self.ids: dict[str, str] = {}
         self.constants: dict[str, np.ndarray] = {}
@@ -46,12 +53,13 @@ class Graph:
 
     def next(self, node: str, kind: str) -> str:
         """The first node of type `kind` downstream of `node`, following the first path that leads there."""
-        queue = list(self.consumers[node])
+        queue, seen = list(self.consumers[node]), set()
         while queue:
             node = queue.pop(0)
             if self.kinds[node] == kind:
                 return node
-            queue.extend(self.consumers[node])
+            queue.extend(self.consumers[node] if node not in seen else ())
+            seen.add(node)
         raise ValueError(f"the OpenVINO graph has no '{kind}' after node {node}; it is not the expected network")
 
     def operand(self, node: str) -> np.ndarray:
@@ -65,6 +73,6 @@ class Graph:
 def _constant(attributes: dict, data: bytes, name: str) -> np.ndarray:
     shape = [int(n) for n in attributes["shape"].split(",") if n.strip()]
     begin, size = int(attributes["offset"]), int(attributes["size"])
-    if begin + size > len(data):
+    if begin < 0 or size < 0 or begin + size > len(data):
         raise ValueError(f"the blob ends at byte {len(data)}, but '{name}' needs {begin + size}: it is truncated")
     return np.frombuffer(data[begin : begin + size], _DTYPES[attributes["element_type"]]).reshape(shape).copy()

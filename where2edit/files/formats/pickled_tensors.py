@@ -36,7 +36,7 @@ OTHER_KINDS = {  # functions of torch that make what is no plain tensor -> what 
     "_rebuild_wrapper_subclass": "a tensor of a class of its own; save it as a plain one",
 }
 REBUILDS = ("torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2")
-MOST_NUMBERS = 1 << 30  # of one tensor, also of one that shows few numbers at many places
+MOST_NUMBERS = 1 << 28  # of one tensor, also of one that shows few numbers at many places
 MOST_AXES = 16
 
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from where2edit.files.regular import regular_file, shown
+
 # ONNX TensorProto.DataType and TensorFlow DataType, as far as weights use them.
 _ONNX_TYPES = {1: np.float32, 6: np.int32, 7: np.int64, 11: np.float64}
+DAMAGE = (LookupError, ValueError, TypeError, struct.error, OverflowError)  # what a damaged graph leads to
+AGAIN = "delete it and download it again"
+LONGEST_SHIFT = 63  # bits that a number may be moved to the left: it has ten bytes at most
+MOST_BYTES = 1 << 30  # of a file
+MOST_NUMBERS = 1 << 26  # of a constant that shows one number at all places
 _TF_TYPES = {1: np.float32, 2: np.float64, 3: np.int32, 9: np.int64}
 
 
@@ -17,6 +25,8 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
     """The integer that begins at byte `at`, seven bits a byte, and where it ends."""
     value = shift = 0
     while True:
+        if shift > LONGEST_SHIFT:
+            raise IndexError("a number of more than 64 bits")
         byte = data[at]
         value |= (byte & 127) << shift
         at, shift = at + 1, shift + 7
@@ -84,27 +94,32 @@ class Node:
 def read_onnx(path: str | Path) -> tuple[list[Node], dict[str, np.ndarray]]:
     """The nodes in execution order and the weights by name. Raises ValueError when `path` is no ONNX graph."""
     try:
-        graph = message(message(memoryview(Path(path).read_bytes()))[7][0])
+        graph = message(message(_content(path))[7][0])
         constants = {}
         for tensor in map(message, graph.get(5, [])):
             raw = np.frombuffer(tensor[9][0], _ONNX_TYPES[tensor[2][0]])
             constants[text(tensor[8])[0]] = raw.reshape(integers(tensor.get(1, [])))
         return [Node(node) for node in graph[1]], constants
-    except (LookupError, ValueError, struct.error) as error:
-        raise ValueError(f"{path} is not a readable ONNX graph ({error}); delete it and download it again") from None
+    except DAMAGE as error:
+        raise ValueError(f"{shown(path)} is not a readable ONNX graph ({shown(error)}); {AGAIN}") from None
 
 
 def read_frozen_graph(path: str | Path) -> dict[str, np.ndarray]:
     """The constants of a frozen TensorFlow graph by node name. Raises ValueError when `path` is none."""
     try:
         constants = {}
-        for node in map(message, message(memoryview(Path(path).read_bytes()))[1]):
+        for node in map(message, message(_content(path))[1]):
             if text(node[2]) == ["Const"]:
                 attributes = {text(entry[1])[0]: message(entry[2][0]) for entry in map(message, node[5])}
                 constants[text(node[1])[0]] = _tensorflow_tensor(message(attributes["value"][8][0]))
         return constants
-    except (LookupError, ValueError) as error:
-        raise ValueError(f"{path} is not a readable frozen graph ({error}); delete it and download it again") from None
+    except DAMAGE as error:
+        raise ValueError(f"{shown(path)} is not a readable frozen graph ({shown(error)}); {AGAIN}") from None
+
+
+def _content(path: str | Path) -> memoryview:
+    """The bytes of a graph's file."""
+    return memoryview(regular_file(path, "graph", MOST_BYTES, AGAIN).read_bytes())
 
 
 def _tensorflow_tensor(tensor: dict[int, list]) -> np.ndarray:
@@ -112,6 +127,8 @@ def _tensorflow_tensor(tensor: dict[int, list]) -> np.ndarray:
     dtype = _TF_TYPES[tensor[1][0]]
     sizes = message(tensor[2][0]).get(2, []) if 2 in tensor else []
     shape = [integers(message(size).get(1, [0]))[0] for size in sizes]
+    if math.prod(shape) > MOST_NUMBERS:
+        raise ValueError(f"a constant of {math.prod(shape)} numbers")
     if 4 in tensor:
         return np.frombuffer(tensor[4][0], dtype).reshape(shape)
     if 5 in tensor:

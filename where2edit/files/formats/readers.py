@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from where2edit.files.formats.pickled_arrays import dictionary
 from where2edit.files.formats.pickled_tensors import tensor_makers
 from where2edit.files.formats.pickled_values import Budget, Record, Refused
 from where2edit.files.formats.safe_pickle import ADVICE, Makers
+from where2edit.files.formats.table import network
 from where2edit.files.formats.torch_files import MOST_BYTES, read_archive, read_pickles, read_torch
 from where2edit.files.formats.zip_archives import open_zip
 from where2edit.files.regular import regular_file, shown
@@ -34,6 +35,11 @@ def require_file(path: str | Path) -> Path:
 def read_checkpoint(path: str | Path) -> Any:
     """What `torch.save` wrote: tensors in plain containers, options as dictionaries; ValueError for anything else."""
     return read_torch(require_file(path))
+
+
+def read_network(path: str | Path, names: Iterable[str] = (), dropped: Iterable[str] = ()) -> dict[str, Any]:
+    """The state dict in a file that `torch.save` wrote, in whatever wrapping: see `table.network`."""
+    return network(read_checkpoint(path), str(path), names, dropped)
 
 
 def read_nvidia_pickle(path: str | Path) -> Mapping[str, Any]:

@@ -70,7 +70,9 @@ class Walk:
             raise
         except Exception as error:  # a damaged pickle makes every operation fail in its own way
             reason = shown(str(error).split("\n")[0] or type(error).__name__)
-            words = f"{shown(self.origin)} is not a readable pickle ({reason}); it is not read further, {ADVICE}"
+            words = (
+                f"{shown(self.origin)} is broken or not a readable pickle ({reason}); it is not read further, {ADVICE}"
+            )
             raise Unread(words) from None
 
     def push(self, value: Any) -> None:
@@ -236,6 +238,6 @@ def load(path: str | Path, makers: Makers) -> Any:
     file = regular_file(path, "pickle", MOST_BYTES)
     size = file.stat().st_size
     if not size:
-        raise ValueError(f"{shown(path)} is not a readable pickle (it is empty); {ADVICE}")
+        raise ValueError(f"{shown(path)} is broken or not a readable pickle (it is empty); {ADVICE}")
     with file.open("rb") as opened, Mapped(opened.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         return Walk(mapped, makers, str(path), Budget(size)).run()

@@ -31,7 +31,7 @@ MOST_BYTES = 1 << 33
 def mapped_file(path: Path) -> Iterator[mmap.mmap]:
     """A file in memory, whose pages may be written without changing it. Raises ValueError for an empty one."""
     if not path.stat().st_size:
-        raise ValueError(f"{shown(path)} is not a readable file (it is empty); {ADVICE}")
+        raise ValueError(f"{shown(path)} is broken or not a readable file (it is empty); {ADVICE}")
     with path.open("rb") as file:
         yield safe_pickle.Mapped(file.fileno(), 0, access=mmap.ACCESS_COPY)
 

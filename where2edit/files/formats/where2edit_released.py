@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from where2edit.files.formats.readers import read_checkpoint
-from where2edit.files.formats.table import ConversionTable, Drop, Take, network, width
+from where2edit.files.formats.readers import read_network
+from where2edit.files.formats.table import ConversionTable, Drop, Take, width
 
 WIDTH = 512  # of the embedding and of every edited style
 EDITED = 14  # styles up to 64 px, toRGB ones included
@@ -86,7 +86,7 @@ def convert_regions(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]
 
 def _convert(path: str | Path) -> dict[str, Tensor]:
     """Every live tensor of final_mapper.pt under our names."""
-    state = network(read_checkpoint(path), str(path))
+    state = read_network(path)
     bias = state.get("initial_bias")
     shape = tuple(bias.shape) if torch.is_tensor(bias) and bias.numel() == 1 else ()
     return table(_numbering(state), shape, width(state, REGIONS, 20)).convert(state, str(path))

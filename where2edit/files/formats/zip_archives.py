@@ -48,7 +48,7 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
             yield archive
     except DAMAGE as error:
         reason = shown(str(error) or type(error).__name__)
-        raise ValueError(f"{shown(path)} is not a readable archive ({reason}); get the file again") from None
+        raise ValueError(f"{shown(path)} is broken or not a readable archive ({reason}); get the file again") from None
 
 
 def _check(members: list[zipfile.ZipInfo], size: int) -> None:
