@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-MOST_STEPS = 300_000  # operations of a file, and items that its calls read; the largest official file has 20,000
+MOST_STEPS = 1_000_000  # operations of a file, and items that its calls read; the largest official file has 20,000
 DEEPEST = 100  # containers within containers
 LONGEST_KEY = 16  # items of a tuple that is a key
 LARGEST_KEY = 1 << 60  # of an integer; far larger ones can be made to meet in one place of a dictionary

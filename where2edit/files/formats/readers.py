@@ -6,7 +6,6 @@ All of them go through the walk of `safe_pickle`, with makers of tensors and arr
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from where2edit.files.formats.pickled_values import Budget, Record, Refused
 from where2edit.files.formats.safe_pickle import ADVICE, Makers
 from where2edit.files.formats.table import network
 from where2edit.files.formats.torch_files import MOST_BYTES, read_archive, read_pickles, read_torch
-from where2edit.files.formats.zip_archives import open_zip
+from where2edit.files.formats.zip_archives import is_zip, open_zip
 from where2edit.files.regular import regular_file, shown
 
 OFFICIAL = "give the official file, as scripts/download.py fetches it"
@@ -102,7 +101,7 @@ def module_tensors(module: Any, path: str | Path) -> dict[str, Tensor]:
 
 def is_torchscript(path: str | Path) -> bool:
     """True for an archive that carries code, as `torch.jit.save` writes it."""
-    if not zipfile.is_zipfile(require_file(path)):
+    if not is_zip(require_file(path)):
         return False
     with open_zip(Path(path)) as archive:
         return any(name.count("/") == 1 and name.endswith("/constants.pkl") for name in archive.namelist())

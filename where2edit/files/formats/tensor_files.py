@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,11 @@ from torch import Tensor
 
 from where2edit.files import tensorfile
 from where2edit.files.formats.torch_files import read_torch
-from where2edit.files.formats.zip_archives import open_zip, small_member
+from where2edit.files.formats.zip_archives import is_zip, open_zip, small_member
 from where2edit.files.regular import regular_file, shown
 
 MOST_BYTES = 1 << 26  # of a file, and of an array
 NPY = b"\x93NUMPY"  # begins a .npy
-ZIP = b"PK"
 
 
 def read_tensors(path: str | Path, what: str, advice: str) -> Any:
@@ -32,7 +30,7 @@ def read_tensors(path: str | Path, what: str, advice: str) -> Any:
         start = opened.read(16)
     if start.startswith(NPY):
         return read_npy(file.read_bytes(), str(path))
-    if zipfile.is_zipfile(file):
+    if is_zip(file):
         with open_zip(file) as archive:
             arrays = {name: archive for name in archive.namelist() if name.endswith(".npy") and "/" not in name}
             if arrays:

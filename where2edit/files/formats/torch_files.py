@@ -7,7 +7,6 @@ private copy of its pages.
 from __future__ import annotations
 
 import mmap
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +19,7 @@ from where2edit.files.formats import safe_pickle
 from where2edit.files.formats.pickled_tensors import REBUILDS, flat_tensor, rebuild, storage_type, tensor_makers
 from where2edit.files.formats.pickled_values import Budget, Refused, Unread
 from where2edit.files.formats.safe_pickle import ADVICE, Makers, Walk
-from where2edit.files.formats.zip_archives import member_bytes, open_zip, small_member
+from where2edit.files.formats.zip_archives import is_zip, member_bytes, open_zip, small_member
 from where2edit.files.regular import regular_file, shown
 
 MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001  # the first two pickles of the older container
@@ -42,7 +41,7 @@ def read_torch(path: str | Path) -> Any:
     Raises ValueError for anything else.
     """
     file = regular_file(path, "file", MOST_BYTES, "give the official file, as scripts/download.py fetches it")
-    if zipfile.is_zipfile(file):
+    if is_zip(file):
         return read_archive(file, tensor_makers())
     with mapped_file(file) as mapped:
         return read_pickles(mapped, tensor_makers(), str(path), Budget(len(mapped)))

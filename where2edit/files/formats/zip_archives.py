@@ -14,6 +14,7 @@ from pathlib import Path
 from where2edit.files.fingerprints import BLOCK
 from where2edit.files.regular import shown
 
+MAGIC = b"PK\x03\x04"  # begins an archive that has members
 LONGEST_DIRECTORY = 1 << 22  # bytes of the table of members
 MOST_MEMBERS = 20_000
 MOST_UNPACKED = 1 << 29  # bytes of all members that are compressed
@@ -33,6 +34,12 @@ class _Opening(io.FileIO):
         if size is not None and size > self.longest:
             raise zipfile.BadZipFile(f"its table of members has {size} bytes")
         return super().read(size)
+
+
+def is_zip(path: Path) -> bool:
+    """True for a file that begins as archives do."""
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
 
 
 @contextmanager
