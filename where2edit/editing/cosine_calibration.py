@@ -26,6 +26,7 @@ from where2edit.editing.tail_layers import layered_preview
 from where2edit.files import assets, tensorfile
 from where2edit.files.fingerprints import network_sha256
 from where2edit.files.regular import shown
+from where2edit.files.tensor_checks import fitted
 from where2edit.generators.base import Canvas, Generator
 from where2edit.text_image.base import TextImage
 
@@ -94,11 +95,13 @@ class CosineCalibration:
     def read(cls, path: str | Path) -> CosineCalibration:
         """The calibration in a file, whatever it was made with. Raises ValueError for a file that holds none."""
         tensors, made_with = tensorfile.read(path, KIND, ADVICE)
-        found = tensors.get("embeddings", torch.empty(0))
-        if found.ndim != 2 or not found.is_floating_point() or not (found.float().norm(dim=1) > 0).all():
-            got = f"got {found.dtype} {list(found.shape)[:6]}"
-            raise ValueError(f"{shown(path)} must hold embeddings [N,D] of faces, none of length 0, {got}; {ADVICE}")
-        return cls(F.normalize(found.float(), dim=1), made_with)
+        shape = tensors.get("embeddings", torch.empty(0)).shape
+        expected = {"embeddings": torch.empty(shape, device="meta")}
+        found = fitted(tensors, expected, path, "a calibration", ADVICE)["embeddings"]
+        if found.ndim != 2 or len(found) < 2 or not (found.norm(dim=1) > 0).all():
+            needed = f"embeddings [N,D] of 2 or more faces, none of length 0, got {list(shape)[:6]}"
+            raise ValueError(f"{shown(path)} must hold {needed}; {ADVICE}")
+        return cls(F.normalize(found, dim=1), made_with)
 
 
 def calibration_file(calibration: str) -> Path:

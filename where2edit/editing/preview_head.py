@@ -115,9 +115,9 @@ def load(path: str | Path, generator: Generator | None = None, site: str = "") -
     tensors, metadata = tensorfile.read(path, KIND, "fit a preview head with scripts/train_preview.py")
     sites = tensorfile.entry(metadata, "sites", path).split()
     if generator is None:
-        shapes = {name: value.float() for name, value in tensors.items()}
-        needed = {f"{kind}.{name.replace('.', '_')}" for name in sites for kind in ("weights", "biases")}
-        expected = {name: shapes.get(name, torch.empty(0)) for name in needed | shapes.keys()}
+        kinds = {f"{kind}.{name.replace('.', '_')}" for name in sites for kind in ("weights", "biases", "details")}
+        needed = {name for name in kinds if name in tensors or not name.startswith("details.")}
+        expected = {name: tensors.get(name, torch.empty(0)).float() for name in needed}
     else:
         head = from_generator(generator, site)
         sites, expected = list(head.sites), head.state_dict()

@@ -185,11 +185,9 @@ class Regions(nn.Module):
         Raises ValueError for a file that is missing or no regions, and for regions of another generator or site than
         those given.
         """
-        try:
-            tensors, metadata = tensorfile.read(path, FORMAT, "it is not read")
-        except ValueError as error:
-            state = f"holds no regions ({error}); remove it and" if Path(path).is_file() else "does not exist;"
-            raise ValueError(f"{shown(path)} {state} fit regions with scripts/cluster.py") from None
+        if not Path(path).exists():
+            raise ValueError(f"{shown(path)} does not exist; fit regions with scripts/cluster.py")
+        tensors, metadata = tensorfile.read(path, FORMAT, "it holds no regions; fit them with scripts/cluster.py")
         regions = cls._from_file(tensors, metadata, path)
         here = {"generator": generator and generator.name, "site": blend_site}
         for what, wanted in here.items():
@@ -208,7 +206,7 @@ class Regions(nn.Module):
         try:
             known, spread = build(RegionConfig, config, "regions"), float(inertia)
         except ValueError as error:
-            raise ValueError(f"{shown(path)} describes its fit wrongly ({error}); fit it again") from None
+            raise ValueError(f"{shown(path)} describes its fit wrongly ({shown(error)}); fit it again") from None
         tensors = fitted(tensors, _expected(tensors, known.k), path, "regions", "fit them again")
         classifier = None
         if "classifier.weight" in tensors:

@@ -13,7 +13,7 @@ KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-SHOWN = 120  # characters of a path that an error's sentence shows
+SHOWN, NAME = 100, 50  # characters of a path and of a name that an error's sentence shows
 
 
 def regular_file(path: str | Path, what: str, most_bytes: int, advice: str = "give the path of a file") -> Path:
@@ -41,7 +41,7 @@ def regular_file(path: str | Path, what: str, most_bytes: int, advice: str = "gi
     return path
 
 
-def shown(path: object) -> str:
+def shown(path: object, most: int = SHOWN) -> str:
     """A path or name as an error's sentence shows it: without the middle of a long one, and what a terminal obeys."""
     text = "".join(letter if letter.isprintable() else "?" for letter in str(path))
-    return text if len(text) <= SHOWN else f"{text[: SHOWN // 3]}...{text[-2 * SHOWN // 3 + 3 :]}"
+    return text if len(text) <= most else f"{text[: most // 3]}...{text[most // 3 + 3 - most :]}"

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from where2edit.files.regular import shown
+from where2edit.files.regular import NAME, shown
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 WHOLE = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
@@ -21,12 +21,14 @@ def checked(value: Any, name: str, origin: str | Path, finite: bool = True) -> T
     `finite=False` allows such numbers. Raises ValueError for anything else, in which `origin` is the file.
     """
     if not isinstance(value, Tensor):
-        raise ValueError(f"{shown(origin)} holds '{shown(name)}' as {type(value).__name__}, expected a tensor there")
+        raise ValueError(
+            f"{shown(origin)} holds '{shown(name, NAME)}' as {type(value).__name__}, expected a tensor there"
+        )
     if value.dtype not in FLOATS + WHOLE:
         kinds = "floats of 16, 32 or 64 bits, integers and booleans are read"
-        raise ValueError(f"{shown(origin)} holds '{shown(name)}' as {_words(value.dtype)}; {kinds}")
+        raise ValueError(f"{shown(origin)} holds '{shown(name, NAME)}' as {_words(value.dtype)}; {kinds}")
     if finite and value.dtype in FLOATS and not _compact(value).isfinite().all():
-        where = f"in '{shown(name)}' {list(value.shape)[:6]}"
+        where = f"in '{shown(name, NAME)}' {list(value.shape)[:6]}"
         raise ValueError(f"{shown(origin)} holds values that are not finite {where}; get or make the file again")
     return value
 
@@ -34,9 +36,9 @@ def checked(value: Any, name: str, origin: str | Path, finite: bool = True) -> T
 def fitted(
     found: Mapping[str, Any], expected: Mapping[str, Tensor], origin: str | Path, what: str, advice: str = ""
 ) -> dict[str, Tensor]:
-    """The tensors of a file under the names of `expected`, each cast to the number type there.
+    """The tensors of a file under the names of `expected`, floats cast to the number type there.
 
-    Raises ValueError naming the first tensor that is missing, not known, of another shape, or of another kind (floats,
+    Raises ValueError naming the first tensor that is missing, not known, of another shape, or of other numbers (floats,
     integers, booleans) than in `expected`, and for what `checked` refuses. `what` is the network that they are for;
     `advice` ends the sentence.
     """
@@ -44,22 +46,25 @@ def fitted(
     missing = sorted(expected.keys() - found.keys())
     unknown = sorted(map(str, found.keys() - expected.keys()))
     if missing or unknown:
-        lacks = f"lacks {_some(missing)}, which {what} needs" if missing else ""
-        holds = f"holds {_some(unknown)}, which {what} does not have" if unknown else ""
-        raise ValueError(f"{shown(origin)} does not fit {what}: it {', and '.join(filter(None, (lacks, holds)))}{end}")
+        wrong = {"lacks": missing, "holds": unknown}
+        words = " and ".join(f"{verb} {_some(names)}" for verb, names in wrong.items() if names)
+        raise ValueError(f"{shown(origin)} does not fit {what}: it {words}{end}")
     for name, own in expected.items():
         value = found[name]
         if isinstance(value, Tensor) and value.shape != own.shape:
             got, shape = list(value.shape)[:6], list(own.shape)
-            raise ValueError(f"{shown(origin)} does not fit {what}: it holds '{name}' {got}, expected {shape}{end}")
-    return {name: _cast(found[name], own.dtype, name, origin) for name, own in expected.items()}
+            raise ValueError(
+                f"{shown(origin)} does not fit {what}: it holds '{shown(name, NAME)}' {got}, expected {shape}{end}"
+            )
+    return {name: _cast(found[name], own.dtype, name, origin, end) for name, own in expected.items()}
 
 
-def _cast(value: Any, dtype: torch.dtype, name: str, origin: str | Path) -> Tensor:
-    """The checked tensor in another number type of its own kind; ValueError where it is of another kind."""
+def _cast(value: Any, dtype: torch.dtype, name: str, origin: str | Path, end: str) -> Tensor:
+    """The checked tensor, floats with other bits where `dtype` asks for them; ValueError where the numbers differ."""
     value = checked(value, name, origin)
-    if (value.dtype in FLOATS) != (dtype in FLOATS) or (value.dtype == torch.bool) != (dtype == torch.bool):
-        raise ValueError(f"{shown(origin)} holds '{name}' as {_words(value.dtype)}, expected {_words(dtype)} there")
+    if value.dtype != dtype and not (value.dtype in FLOATS and dtype in FLOATS):
+        kinds = f"as {_words(value.dtype)}, expected {_words(dtype)}"
+        raise ValueError(f"{shown(origin)} holds '{shown(name, NAME)}' {kinds} there{end}")
     return value if value.dtype == dtype else checked(value.to(dtype), name, origin)
 
 
@@ -77,4 +82,4 @@ def _words(dtype: torch.dtype) -> str:
 
 def _some(names: list[str]) -> str:
     """The first of some names, and how many more there are."""
-    return f"'{shown(names[0])}'" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+    return f"'{shown(names[0], NAME)}'" + (f" and {len(names) - 1} more" if len(names) > 1 else "")

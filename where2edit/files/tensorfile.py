@@ -17,7 +17,7 @@ from torch import Tensor
 
 from where2edit.files import checksums
 from where2edit.files.atomic import atomic_write
-from where2edit.files.regular import regular_file, shown
+from where2edit.files.regular import NAME, regular_file, shown
 from where2edit.files.tensor_checks import checked
 
 PREFIX = "where2edit."  # of the metadata entry "format"; what follows is the kind, such as "editor"
@@ -98,10 +98,10 @@ def _opened(path: str | Path, kind: str | None, advice: str) -> Iterator[tuple[s
             metadata = _with_format(opened.metadata() or {})
             found = metadata.get("format", "nothing")
             if kind is not None and found != PREFIX + kind:
-                raise ValueError(f"{shown(path)} says format={shown(found)}, expected {PREFIX}{kind}; {advice}")
+                raise ValueError(f"{shown(path)} says format={shown(found, NAME)}, expected {PREFIX}{kind}; {advice}")
             yield opened, metadata
     except (SafetensorError, OSError, MemoryError, AttributeError) as error:  # AttributeError: a type torch lacks
-        reason = shown(str(error) or type(error).__name__)
+        reason = shown(str(error).split("header: ")[-1] or type(error).__name__)
         raise ValueError(f"{shown(path)} is not a safetensors file ({reason}); {advice}") from None
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from where2edit.files import tensorfile
 from where2edit.files.fingerprints import digest
-from where2edit.files.regular import shown
+from where2edit.files.regular import NAME, shown
 from where2edit.files.tensor_checks import fitted
 
 KIND = "training"  # of the file of a snapshot
@@ -61,12 +61,12 @@ def stored_step(path: Path, fingerprint: str) -> int:
     metadata = tensorfile.read_metadata(path, KIND, ADVICE)
     if metadata.get("fingerprint") != fingerprint:
         raise ValueError(
-            f"{path} belongs to another config ({metadata.get('fingerprint')}, not {fingerprint}); "
+            f"{path} belongs to another config ({shown(metadata.get('fingerprint'), NAME)}, not {fingerprint}); "
             "use another --out, or delete that folder to start over"
         )
     step = metadata.get("step", "")
-    if not (step.isdecimal() and len(step) <= LONGEST_STEP and int(step)):
-        raise ValueError(f"{shown(path)} says step={shown(step)!r}, expected a number from 1 on; {ADVICE}")
+    if not (step.isascii() and step.isdecimal() and len(step) <= LONGEST_STEP and int(step)):
+        raise ValueError(f"{shown(path)} says step={shown(step, NAME)!r}, expected a number from 1 on; {ADVICE}")
     return int(step)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from where2edit.files.formats.pickled_values import MISSING, Budget, Name, Pending, Refused, Unread, check_nesting, key
-from where2edit.files.regular import regular_file, shown
+from where2edit.files.regular import NAME, regular_file, shown
 
 Maker = Callable[..., Any]  # from the plain values that a pickle gives to a plain value
 Makers = Mapping[str, "Maker | None"]  # by name; None: the name may stand in the file, but not be called
@@ -133,10 +133,8 @@ class Walk:
     def name(self, module: Any, name: Any) -> None:
         """Put a name on the stack. Raises Refused for one that no maker has."""
         if f"{module}.{name}" not in self.makers:
-            raise Refused(
-                f"it asks for '{shown(f'{module}.{name}')}', which is not among the {len(self.makers)} names that may "
-                "be read; nothing of it was run"
-            )
+            asked, known = shown(f"{module}.{name}", NAME), f"the {len(self.makers)} names that may be read"
+            raise Refused(f"it asks for '{asked}', which is not among {known}; nothing of it was run")
         self.stack.append(Name(f"{module}.{name}"))
 
     def call(self, _: Any) -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from where2edit.core.registry import nearest
-from where2edit.files.regular import shown
+from where2edit.files.regular import NAME, shown
 from where2edit.files.tensor_checks import FLOATS, checked
 
 PREFIX = "module."  # of every name where the network was wrapped for several GPUs
@@ -72,7 +72,9 @@ class ConversionTable:
             raise ValueError(self._lacks(missing, unknown, origin))
         if unknown:
             some = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
-            raise ValueError(f"{shown(origin)} holds '{shown(unknown[0])}'{some}, which {self.what} does not have")
+            raise ValueError(
+                f"{shown(origin)} holds '{shown(unknown[0], NAME)}'{some}, which {self.what} does not have"
+            )
         for rule in self.take:
             self._check(rule, state[rule.source], origin)
         shaped = {r.target: state[r.source].reshape(r.shape if r.result is None else r.result) for r in self.take}
@@ -81,7 +83,7 @@ class ConversionTable:
     def _lacks(self, missing: list[Take], unknown: list[str], origin: str) -> str:
         """The sentence on what a file lacks, and what it holds in its place."""
         some = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-        instead = f"; it holds '{shown(unknown[0])}', which no rule takes" if unknown else ""
+        instead = f"; it holds '{shown(unknown[0], NAME)}', which no rule takes" if unknown else ""
         first = f"'{missing[0].source}' {list(missing[0].shape)}{some}"
         return f"{shown(origin)} lacks {first}, which {self.what} needs{instead}"
 
@@ -131,7 +133,9 @@ def unwrapped(state: Mapping[str, Any], origin: str) -> dict[str, Any]:
     wrapped = [str(name).startswith(PREFIX) for name in state]
     if any(wrapped) and not all(wrapped):
         bare = next(name for name in state if not str(name).startswith(PREFIX))
-        raise ValueError(f"{shown(origin)} holds '{shown(bare)}' without the prefix '{PREFIX}' that other names have")
+        raise ValueError(
+            f"{shown(origin)} holds '{shown(bare, NAME)}' without the prefix '{PREFIX}' that other names have"
+        )
     return {name.removeprefix(PREFIX): value for name, value in state_dict(state, origin).items()}
 
 
@@ -143,8 +147,8 @@ def section(tree: Any, name: str, origin: str, dropped: Iterable[str] = ()) -> d
     patterns = (name, *dropped, *TRAINING_STATE)
     for key in tree:
         if not any(fnmatchcase(key, pattern) for pattern in patterns):
-            known = nearest(shown(key), patterns)
-            raise ValueError(f"{shown(origin)} holds '{shown(key)}' beside '{name}', which is not known; {known}")
+            known = nearest(shown(key, NAME), patterns)
+            raise ValueError(f"{shown(origin)} holds '{shown(key, NAME)}' beside '{name}', which is not known; {known}")
     return state_dict(tree[name], origin)
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from where2edit.files.fingerprints import BLOCK
-from where2edit.files.regular import shown
+from where2edit.files.regular import NAME, shown
 
 MAGIC = b"PK\x03\x04"  # begins an archive that has members
 LONGEST_DIRECTORY = 1 << 22  # bytes of the table of members
@@ -65,7 +65,7 @@ def _check(members: list[zipfile.ZipInfo], size: int) -> None:
             f"it has {len(members)} members, of which {MOST_MEMBERS} with names of their own are read"
         )
     for member in members:
-        name = shown(member.filename)
+        name = shown(member.filename, NAME)
         if member.flag_bits & 1:
             raise zipfile.BadZipFile(f"its member {name} is encrypted")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -82,7 +82,7 @@ def _check(members: list[zipfile.ZipInfo], size: int) -> None:
 def small_member(archive: zipfile.ZipFile, name: str) -> bytes:
     """A member that describes the others. Raises BadZipFile for a large one."""
     if archive.getinfo(name).file_size > LARGEST_SMALL:
-        raise zipfile.BadZipFile(f"its member {shown(name)} has {archive.getinfo(name).file_size} bytes")
+        raise zipfile.BadZipFile(f"its member {shown(name, NAME)} has {archive.getinfo(name).file_size} bytes")
     return archive.read(name)
 
 
@@ -101,5 +101,5 @@ def member_bytes(archive: zipfile.ZipFile, name: str, mapped: mmap.mmap) -> memo
     begin = member.header_offset + LOCAL_HEADER + sum(lengths)
     content = memoryview(mapped)[begin : begin + member.file_size]
     if len(content) < member.file_size or zlib.crc32(content) != member.CRC:
-        raise zipfile.BadZipFile(f"its member {shown(name)} does not have its checksum")
+        raise zipfile.BadZipFile(f"its member {shown(name, NAME)} does not have its checksum")
     return content if begin % ALIGNED == 0 else memoryview(bytearray(content))
