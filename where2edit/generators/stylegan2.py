@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from where2edit.files import formats, tensorfile
-from where2edit.files.formats.stylegan2 import MAPPING_LAYERS, MEAN_SAMPLES, channels
+from where2edit.files.formats.stylegan2 import MAPPING_LAYERS, MEAN_SAMPLES, MOST_MAPPING, channels
 from where2edit.files.regular import shown
 from where2edit.files.tensor_checks import fitted
 from where2edit.generators import GENERATORS
@@ -35,7 +35,7 @@ SKIP_PADDING = (2, 1, 2, 1)  # of the blur that doubles the RGB skip
 MAPPING_LR = 0.01
 KIND = "stylegan2"  # of the safetensors
 # What the metadata of a file must say, and the values that there are.
-SIZES = {"resolution": RESOLUTIONS, "channel_multiplier": (1, 2), "mapping_layers": tuple(range(1, 17))}
+SIZES = {"resolution": RESOLUTIONS, "channel_multiplier": (1, 2), "mapping_layers": tuple(range(1, MOST_MAPPING + 1))}
 
 
 def reach(kernel: int, before: int, up: int, low: int = 0, high: int = 0) -> tuple[int, int]:

@@ -26,6 +26,7 @@ from where2edit.files.tensor_checks import checked
 
 MEAN_SAMPLES = 4096  # mapped samples behind w_mean where a file has none, and in random networks
 LATENT = 512  # numbers in z and in w
+MOST_MAPPING = 16  # layers of a mapping network
 MAPPING_LAYERS = 8  # of the published networks; small ones of stylegan2-ada-pytorch have 2
 MOST_CHANNELS, LAST_WIDE = 512, 32  # every layer up to 32 px has 512 channels
 CHANNEL_BASE = 16384  # above that: this number over the resolution, times the multiplier
@@ -167,7 +168,7 @@ def convert_nvidia(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]
 
 def _depth(layers: int) -> int:
     """The layers of a mapping network; 8, those of the published ones, where the file names none."""
-    return layers if layers > 0 else MAPPING_LAYERS
+    return min(layers, MOST_MAPPING) if layers > 0 else MAPPING_LAYERS
 
 
 def _resolution(resolution: int, path: str | Path) -> int:
