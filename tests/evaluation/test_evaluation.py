@@ -195,6 +195,9 @@ def test_a_damaged_file_is_measured_again(toy, tmp_path, finished):
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     victim = next((tmp_path / "samples" / "small").glob("ours-*/all-000002.safetensors"))
     victim.write_bytes(victim.read_bytes()[:100])
+    flipped = victim.with_name("all-000000.safetensors")
+    data = flipped.read_bytes()
+    flipped.write_bytes(data[:-1] + bytes([data[-1] ^ 4]))
     run(toy, tmp_path)
     assert contents(tmp_path) == contents(finished)
 

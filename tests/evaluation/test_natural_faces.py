@@ -67,12 +67,13 @@ def test_processes_share_the_faces(tmp_path):
     assert files(tmp_path / "two") == files(tmp_path / "one") and len(files(tmp_path / "one")) == 3
 
 
-def test_a_damaged_file_is_made_again(tmp_path):
+@pytest.mark.parametrize("damage", [lambda data: data[:50], lambda data: data[:-1] + bytes([data[-1] ^ 4])])
+def test_a_damaged_file_is_made_again(damage, tmp_path):
     kept = store(tmp_path)
     kept.make()
     before = files(tmp_path)
     victim = next(tmp_path.rglob("*.safetensors"))
-    victim.write_bytes(victim.read_bytes()[:50])
+    victim.write_bytes(damage(victim.read_bytes()))
     kept.read()
     assert files(tmp_path) == before
 

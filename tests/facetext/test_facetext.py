@@ -23,10 +23,11 @@ from where2edit.facetext.report import Verdict
 from where2edit.facetext.start import teach_words
 from where2edit.facetext.trainer import EncoderTrainer
 from where2edit.facetext.validation_photos import ValidationPhotos
-from where2edit.files import assets
+from where2edit.files import assets, tensorfile
 from where2edit.text_image import TEXT_IMAGE
 from where2edit.text_image.facetext import TextHead, Towers
 from where2edit.text_image.toy import Toy
+from where2edit.training.state import STATE
 
 REPLAY = "tests/replay/facetext.safetensors"
 
@@ -254,6 +255,31 @@ def test_resuming_restores_everything_to_the_bit(tmp_path):
     logs = [(tmp_path / name / "train.jsonl").read_text().splitlines() for name in ("whole", "stopped")]
     losses = [[(line["step"], line["loss"]) for line in map(json.loads, lines)] for lines in logs]
     assert losses[0] == losses[1] and [step for step, _ in losses[0]] == list(range(1, 11))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: t.pop("extra.average.head.bias"),
+        lambda t: t.update({"extra.average.head.bias": torch.zeros(1)}),
+        lambda t: t.update({"extra.average.strange": torch.zeros(1)}),
+        lambda t: t.pop("extra.rates"),
+        lambda t: t.update({"extra.rates": torch.zeros(1, dtype=torch.float64)}),
+        lambda t: t.update({"extra.balance.counts": torch.full_like(t["extra.balance.counts"], float("nan"))}),
+        lambda t: t.update({"extra.balance.steps": torch.tensor(1.0)}),
+        lambda t: t.update({"extra.before.head.bias": torch.zeros(1)}),
+    ],
+)
+def test_the_state_of_another_run_is_refused(change, tmp_path):
+    tiny_run(tmp_path, steps=3).run()
+    tensors, metadata = tensorfile.read(tmp_path / STATE)
+    change(tensors)
+    for described in (metadata, {key: value for key, value in metadata.items() if key != "layout"}):
+        tensorfile.write(tmp_path / STATE, tensors, "training", described)
+        with pytest.raises(
+            ValueError, match="state.safetensors .*; (delete it to start over|get or make the file again)"
+        ):
+            tiny_run(tmp_path, steps=3).run()
 
 
 def test_the_log_holds_the_report_every_so_often(tmp_path):
