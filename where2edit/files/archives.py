@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import lzma
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -10,6 +12,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from where2edit.files.downloads import CHUNK, SourceError, storage
+
+# What a broken archive leads to; RuntimeError: it is encrypted, or compressed in a way that is not known.
+DAMAGE = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, struct.error, EOFError)
+DAMAGE += (RuntimeError, OverflowError, UnicodeDecodeError)
 
 
 def extract(archive: Path, member: str, path: Path, limit: int | None) -> None:
@@ -21,7 +27,7 @@ def extract(archive: Path, member: str, path: Path, limit: int | None) -> None:
     reader = _from_zip if zipfile.is_zipfile(archive) else _from_tar
     try:
         reader(archive, member, path, limit)
-    except (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError):
+    except DAMAGE:
         raise SourceError(f"archive {archive.name} is broken") from None
 
 

@@ -13,7 +13,7 @@ from torch import nn
 from where2edit.core.config import as_dict
 from where2edit.files.regular import regular_file
 
-MOST_BYTES = 1 << 36  # of a file that is hashed
+MOST_BYTES = 1 << 33  # of a file that is hashed
 BLOCK = 1 << 20  # bytes of a file that are read at once
 DIGITS = 12  # hex digits of a digest: short enough for a file name, long enough for all configs that anyone will write
 

@@ -13,7 +13,6 @@ MOST_STEPS = 1_000_000  # operations of a file, and items that its calls read; t
 DEEPEST = 100  # containers within containers
 LONGEST_KEY = 16  # items of a tuple that is a key
 LARGEST_KEY = 1 << 60  # of an integer; far larger ones can be made to meet in one place of a dictionary
-MISSING = object()
 
 
 class Refused(ValueError):
@@ -55,7 +54,7 @@ class Name:
 class Pending(ABC):
     """A value that is complete only when its state has come, later in the file."""
 
-    made: Any = MISSING  # what it became
+    made: Any = None  # what it became; None until then
 
     @abstractmethod
     def build(self, state: Any) -> Any:

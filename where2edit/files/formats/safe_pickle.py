@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from where2edit.files.formats.pickled_values import MISSING, Budget, Name, Pending, Refused, Unread, check_nesting, key
+from where2edit.files.formats.pickled_values import Budget, Name, Pending, Refused, Unread, check_nesting, key
 from where2edit.files.regular import NAME, regular_file, shown
 
 Maker = Callable[..., Any]  # from the plain values that a pickle gives to a plain value
@@ -111,7 +111,7 @@ class Walk:
 
     def recall(self, index: int) -> None:
         value = self.memo[index]
-        made = isinstance(value, Pending) and value.made is not MISSING
+        made = isinstance(value, Pending) and value.made is not None
         self.stack.append(value.made if made else value)
 
     def append(self, items: list) -> None:
