@@ -13,7 +13,7 @@ KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-SHOWN, NAME = 100, 50  # characters of a path and of a name that an error's sentence shows
+SHOWN, NAME = 100, 80  # characters of a path and of a name that an error's sentence shows
 
 
 def regular_file(path: str | Path, what: str, most_bytes: int, advice: str = "give the path of a file") -> Path:
