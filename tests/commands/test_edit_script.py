@@ -276,7 +276,7 @@ MISTAKES = {
     ),
     "text as latent": (["--prompt", "a beard", "--latent", "text.png"], "text.png is not a safetensors file"),
     "latent name": (["--prompt", "a beard", "--latent", "z.safetensors"], "must hold one tensor 'w' of"),
-    "latent shape": (["--prompt", "a beard", "--latent", "short.safetensors"], "must hold one tensor 'w' of"),
+    "latent shape": (["--prompt", "a beard", "--latent", "short.safetensors"], "w must be [B,8,512]"),
     "latent nan": (["--prompt", "a beard", "--latent", "nan.safetensors"], "holds values that are not finite"),
     "long, prompt": (["--long", "a beard", "--prompt", "a beard"], "--long and --prompt exclude each other"),
     "empty long": (["--long", " , . "], "no attribute is left of the description"),

@@ -105,13 +105,17 @@ def read_faces(path):
     return vars(packed.load(path))
 
 
+def read_latent(path):
+    return {"w": load_latent(path, toy.generator(32))}
+
+
 # What writes a good file, what reads one, and what kind it is.
 LOADERS = {
     "regions": (write_regions, read_regions, "regions"),
     "calibration": (write_calibration, lambda path: {"e": CosineCalibration.read(path).embeddings}, "calibration"),
     "preview head": (write_preview, lambda path: dict(preview_head.load(path).state_dict()), "preview"),
     "editor": (write_editor, read_editor, "editor"),
-    "latent": (lambda path: save_latent(random(1, 8, 512), path), lambda path: {"w": load_latent(path)}, "latent"),
+    "latent": (lambda path: save_latent(random(1, 8, 512), path), read_latent, "latent"),
     "training state": (write_state, read_state, "training"),
     "faces": (write_faces, read_faces, "faces"),
 }

@@ -82,9 +82,7 @@ def build_parser(help_text: str) -> ArgumentParser:
     source = parser.add_argument_group("source")
     source.add_argument("--seed", type=int, help="one face (default: 0)")
     add_seeds(source, None, "several faces in place of --seed")
-    source.add_argument(
-        "--latent", help="face of a file (safetensors, .pt, .npy, .npz) with w [512], [L,512] or W+ [18,512]"
-    )
+    source.add_argument("--latent", help="face of a safetensors, .pt, .npy or .npz: w [512], [L,512] or W+ [18,512]")
     how = parser.add_argument_group("how")
     words = (
         "auto (natural strength), or the paper's alpha, -1 to 1; negative reverses the edit (default: auto where the"

@@ -1,6 +1,6 @@
 """Latents on disk: the w of a face, in whatever file people have it, and as every edit leaves it.
 
-Legend: L w codes.
+Legend: L w codes of W = 512 numbers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from where2edit.files import tensorfile
 from where2edit.files.formats.tensor_files import read_tensors
 from where2edit.files.regular import shown
 from where2edit.files.tensor_checks import FLOATS, checked
-from where2edit.generators.base import LATENT, Generator
+from where2edit.generators.base import Generator
 
 NAMES = ("w", "latent", "latents", "w_plus", "projected_w", "dlatents", "latent_codes")  # that a latent may have
 ADVICE = "save one tensor 'w' of [512] or [L,512] as safetensors, .pt, .npy or .npz"
@@ -24,24 +24,30 @@ LARGEST = 1000.0  # number in a latent; those of faces are below 50
 DEEPEST = 3  # mappings within mappings
 
 
-def load_latent(path: str | Path) -> Tensor:
-    """The latent of one face in a file, [512] or [L,512] with or without a first axis of 1, as [1,512] or [1,L,512].
+def load_latent(path: str | Path, generator: Generator | None = None) -> Tensor:
+    """The latent of one face in a file, [W] or [L,W] with or without a first axis of 1, as [1,W] or [1,L,W].
 
     The file is a safetensors, .pt, .npy or .npz that holds one tensor, or several of which one has a name among NAMES.
-    Raises ValueError for anything else (a `z` is no w), and for numbers that no face has.
+    Raises ValueError for anything else (a `z` is no w), for numbers that no face has, and for one that the `generator`
+    cannot read.
     """
     w = _only_tensor(read_tensors(path, "latent", ADVICE), path)
     shape = list(w.shape)
-    if w.dtype not in FLOATS or w.ndim not in (1, 2, 3) or shape[-1] != LATENT or w.numel() == 0:
-        raise ValueError(
-            f"{shown(path)} must hold one tensor 'w' of [512] or [L,512], got {w.dtype} {shape[:6]}; {ADVICE}"
-        )
+    if w.dtype not in FLOATS or w.ndim not in (1, 2, 3) or w.numel() == 0:
+        got = f"got {w.dtype} {shape[:6]}"
+        raise ValueError(f"{shown(path)} must hold one tensor 'w' of [512] or [L,512], {got}; {ADVICE}")
     if w.ndim == 3 and len(w) != 1:
         raise ValueError(f"{shown(path)} holds the latents of {len(w)} faces, {shape}; save one of them")
     w = checked(w, "w", path).float()
     if w.abs().max() > LARGEST:
         raise ValueError(f"{shown(path)} holds numbers up to {w.abs().max():.3g}; no face can be made of that latent")
-    return w.reshape(1, LATENT) if w.numel() == LATENT else w.reshape(1, shape[-2], LATENT)
+    w = w.reshape(1, shape[-1]) if w.numel() == shape[-1] else w.reshape(1, *shape[-2:])
+    try:
+        if generator is not None:
+            generator.check_w(generator.from_w_plus(w))
+    except ValueError as error:
+        raise ValueError(f"{shown(path)} does not fit: {error}; {ADVICE}") from None
+    return w
 
 
 def _only_tensor(tree: Any, path: str | Path, depth: int = 0) -> Tensor:

@@ -21,7 +21,9 @@ from where2edit.files import pictures
 
 def source_of(editor: Editor, recipe: Recipe) -> Source:
     """The source of a recipe: a seed's face or that of a saved latent."""
-    return editor.source(recipe.seed) if recipe.latent is None else editor.source(w=load_latent(recipe.latent))
+    if recipe.latent is None:
+        return editor.source(recipe.seed)
+    return editor.source(w=load_latent(recipe.latent, editor.frozen.generator))
 
 
 def run_recipe(editor: Editor, recipe: Recipe, folder: Path) -> tuple[list[Path], list[Result]]:

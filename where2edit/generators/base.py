@@ -173,10 +173,14 @@ class Generator(nn.Module, ABC):
         """Whether w [B,.,512] is W+ of StyleGAN2 at this resolution, and this generator has another number of codes."""
         return w.ndim == 3 and w.shape[1] == 2 * int(math.log2(self.resolution)) - 2 != self.num_w
 
-    def styles(self, w: Tensor) -> dict[str, Tensor]:
-        """w [B,L,512] -> styles {site: [B,width]} of every site (StyleSpace). Raises ValueError for another shape."""
+    def check_w(self, w: Tensor) -> None:
+        """Raise ValueError unless w is [B,L,512]."""
         if w.ndim != 3 or w.shape[1] != self.num_w or w.shape[2] != self.w_dim:
             raise ValueError(f"w must be [B,{self.num_w},{self.w_dim}] for '{self.name}', got {list(w.shape)}")
+
+    def styles(self, w: Tensor) -> dict[str, Tensor]:
+        """w [B,L,512] -> styles {site: [B,width]} of every site (StyleSpace). Raises ValueError for another shape."""
+        self.check_w(w)
         return {site.name: self.affine(site, w[:, self.w_index(site)]) for site in self.sites}
 
     def source(self, w: Tensor, upto: str | None = None) -> Source:
