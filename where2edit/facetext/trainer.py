@@ -93,10 +93,13 @@ class EncoderTrainer(TrainingLoop):
         def part(prefix: str) -> dict[str, Tensor]:
             return {name.removeprefix(prefix): value for name, value in extra.items() if name.startswith(prefix)}
 
-        before, own = part("before."), self.extra_state()  # this run has no weights from before its refining yet
+        before = part("before.")
         if before:
             before = fitted(before, self.average.state_dict(), self.state_path, "this run", ADVICE)
-        rest = {name: value for name, value in extra.items() if not name.startswith("before.")}
+        own, rest = (
+            {name: value for name, value in state.items() if not name.startswith("before.")}
+            for state in (self.extra_state(), extra)
+        )
         extra = fitted(rest, own, self.state_path, "this run", ADVICE)
         self.average.load_state_dict(part("average."))
         self.before = {name: value.to(self.device) for name, value in before.items()} or None
