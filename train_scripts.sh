@@ -35,14 +35,15 @@ spread scripts/train.py --config "$CONFIG" --out "$OUT/train" "${DEVICE[@]}" ${S
 
 echo "4. a brief evaluation into $OUT/evaluation"
 "$PY" scripts/evaluate.py --config "$CONFIG" --weights "$EDITOR" --table editor --n 4 --natural-faces 0 \
-    --out "$OUT/evaluation" "${DEVICE[@]}"
+    --out "$OUT/evaluation" --overwrite "${DEVICE[@]}"
 
 echo "5. ten prompts on four faces into $OUT/edits"
-"$PY" scripts/contact_sheet.py --config "$CONFIG" --weights "$EDITOR" --seeds 0-3 --masks --out "$OUT/edits/sheet.png" "${DEVICE[@]}" \
+"$PY" scripts/contact_sheet.py --config "$CONFIG" --weights "$EDITOR" --seeds 0-3 --masks --out "$OUT/edits/sheet.png" \
+    --overwrite "${DEVICE[@]}" \
     --prompt "blond hair" --prompt "grey hair" --prompt "bangs" --prompt "a big smile" --prompt "lipstick" \
     --prompt "bushy eyebrows" --prompt "eyeglasses" --prompt "a beard" --prompt "old" --prompt "rosy cheeks"
 "$PY" scripts/edit.py --config "$CONFIG" --weights "$EDITOR" --prompt "a big smile" --seed 3 --assert-local --out "$OUT/edits" \
-    "${DEVICE[@]}"
+    --overwrite "${DEVICE[@]}"
 cat <<END
 done:
   $EDITOR                  the editor; scripts/edit.py --weights takes it

@@ -1,6 +1,6 @@
 """Draw the paper's applications: sequential editing, regional style transfer and two-prompt editing.
 
-python scripts/application_sheets.py --out docs    # sequence.jpg, references.jpg and two_prompts.jpg (Figs. 10 to 12)
+python scripts/application_sheets.py --out out/sheets   # sequence.jpg, references.jpg, two_prompts.jpg (Figs. 10 to 12)
 """
 
 from where2edit.commands.application_sheets import main

@@ -1,6 +1,6 @@
 """Calibrate natural strength for a profile: how much each prompt's cosine varies over faces that nobody has edited.
 
-python scripts/calibrate.py --config configs/mobile.yaml     # 140 faces, half a minute on two CPU cores
+python scripts/calibrate.py --overwrite        # the shipped one anew: 140 faces, half a minute on two CPU cores
 python scripts/calibrate.py --out out/calibration.safetensors natural_strength.faces=500
 """
 

@@ -1,6 +1,6 @@
 """Draw a sheet of faces by prompts: the sources in the first column, one edit of each for every prompt.
 
-python scripts/contact_sheet.py --out docs/edits.jpg                       # seeds 0-5, the prompts of the README
+python scripts/contact_sheet.py --out docs/edits.jpg --overwrite           # seeds 0-5, the prompts of the README
 python scripts/contact_sheet.py --masks --prompt "blond hair" --seeds 0-9  # another choice, masks below the edits
 """
 

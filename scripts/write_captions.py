@@ -1,6 +1,6 @@
 """Write the sample caption corpus of celeba-caption/.
 
-python scripts/write_captions.py --out celeba-caption
+python scripts/write_captions.py --out celeba-caption --overwrite
 """
 
 from where2edit.commands.cli import run_command

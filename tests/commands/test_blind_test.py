@@ -52,7 +52,7 @@ def test_a_test_is_written_and_what_is_missing_is_said(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--pairs", "0"], "--pairs, --faces and --size must be at least 1, got 0"),
+        (["--pairs", "0"], "--pairs is 0; allowed: 1 to 1,024"),
         (["--prompt", "a big smil"], "did you mean 'a big smile'"),
         (["--prompt", "bald", "--faces", "2"], "none of 2 generated faces has by nature what a prompt asks for"),
     ],

@@ -98,12 +98,12 @@ CALIBRATED = ("natural_strength.calibration=calibration.safetensors",)
 
 # Options, file names of the pictures, and what must be true of the first recipe's first step.
 OPTIONS = {
-    "several prompts": (["--prompt", "a beard", "--prompt", "a big smile"], ["seed0000-a-beard-step1", "-step2"], {}),
-    "where": (["--prompt", "purple", "--where", "hair"], ["seed0000-purple-step1"], {"where": "hair"}),
+    "several prompts": (["--prompt", "a beard", "--prompt", "a big smile"], ["seed0000-a-beard-", "-step2"], {}),
+    "where": (["--prompt", "purple", "--where", "hair"], ["seed0000-purple-"], {"where": "hair"}),
     "reference": (
         ["--reference", "reference.png", "--where", "hair"],
-        ["seed0000-hair-step1"],
-        {"reference": "reference.png", "where": "hair"},
+        ["seed0000-hair-"],
+        {"reference": "../reference.png", "where": "hair"},
     ),
     "long": (
         ["--long", "She has blond hair, and a big smile."],
@@ -112,38 +112,35 @@ OPTIONS = {
     ),
     "seeds": (["--prompt", "a beard", "--seeds", "1,4-5"], ["seed0001-", "seed0004-", "seed0005-"], {}),
     "latent": (["--prompt", "a beard", "--latent", "face.safetensors"], ["face-a-beard-step1"], {}),
-    "negative": (["--prompt", "a beard", "--strength", "-0.1"], ["seed0000-a-beard-step1"], {"strength": -0.1}),
+    "negative": (["--prompt", "a beard", "--strength", "-0.1"], ["seed0000-a-beard-"], {"strength": -0.1}),
     "more": (
         ["--prompt", "a beard", *CALIBRATED, "--more", "--more"],
-        ["a-beard-step1"],
+        ["a-beard-"],
         {"more": 2, "strength": None},
     ),
     "less": (
         ["--prompt", "a beard", *CALIBRATED, "--strength", "auto", "--less"],
-        ["a-beard-step1"],
+        ["a-beard-"],
         {"more": -1, "strength": "auto"},
     ),
-    "threshold": (["--prompt", "a beard", "--threshold", "0.85"], ["seed0000-a-beard-step1"], {"threshold": 0.85}),
-    "coverage": (["--prompt", "a beard", "--coverage", "0.6"], ["seed0000-a-beard-step1"], {"threshold": 0.85}),
-    "mask": (["--prompt", "a beard", "--mask", "mask.png"], ["seed0000-a-beard-step1"], {"mask": "mask.png"}),
+    "threshold": (["--prompt", "a beard", "--threshold", "0.85"], ["seed0000-a-beard-"], {"threshold": 0.85}),
+    "coverage": (["--prompt", "a beard", "--coverage", "0.6"], ["seed0000-a-beard-"], {"threshold": 0.85}),
+    "mask": (["--prompt", "a beard", "--mask", "mask.png"], ["seed0000-a-beard-"], {"mask": "../mask.png"}),
     "multiply": (
         ["--prompt", "a beard", "--mask", "mask.png", "--mask-mode", "multiply", "--coverage", "1"],
-        ["seed0000-a-beard-step1"],
+        ["seed0000-a-beard-"],
         {"mask_mode": "multiply", "threshold": 0.75},
     ),
     "sweep": (["--prompt", "a beard", "--sweep"], [f"-sweep{i + 1}" for i in range(len(SWEEP))], {}),
-    "override": (["--prompt", "a beard", "--seed", "0", "method.strength=0.2"], ["seed0000-a-beard-step1"], {}),
-    "force": (["--prompt", "asdf", "--force"], ["seed0000-asdf-step1"], {"force": True}),
+    "override": (["--prompt", "a beard", "--seed", "0", "method.strength=0.2"], ["seed0000-a-beard-"], {}),
+    "overwrite": (["--prompt", "a beard", "--overwrite"], ["seed0000-a-beard-step1"], {}),
+    "force": (["--prompt", "asdf", "--force"], ["seed0000-asdf-"], {"force": True}),
     "denial": (["--prompt", "no beard"], ["seed0000-no-beard-step1"], {}),
-    "several statements": (
-        ["--prompt", "blond hair without bangs"],
-        ["seed0000-blond-hair-step1", "seed0000-blond-hair-step2"],
-        {},
-    ),
+    "several statements": (["--prompt", "blond hair without bangs"], ["-step1", "-step2"], {}),
     "assert local": (["--prompt", "a beard", "--assert-local"], ["seed0000-a-beard-step1"], {}),
     "full": (
         ["--prompt", "a beard", "--mask", "white.png", "--assert-local", "--allow-full"],
-        ["seed0000-a-beard-step1"],
+        ["seed0000-a-beard-"],
         {"mask": "white.png"},
     ),
 }
@@ -266,7 +263,7 @@ MISTAKES = {
     "multiply": (["--prompt", "a beard", "--mask-mode", "multiply"], "give one with --mask"),
     "allow full": (["--prompt", "a beard", "--allow-full"], "--allow-full is for --assert-local"),
     "mask, where": (["--prompt", "a", "--mask", "mask.png", "--where", "hair"], "--mask alone says where to edit"),
-    "seed": (["--prompt", "a beard", "--seed", "-1"], "seeds '-1' are not understood"),
+    "seed": (["--prompt", "a beard", "--seed", "-1"], "--seed is -1; allowed: 0 to 4,294,967,295"),
     "seeds": (["--prompt", "a beard", "--seeds", "1-a"], "seeds '1-a' are not understood"),
     "empty seeds": (["--prompt", "a beard", "--seeds", ""], "seeds '' are not understood"),
     "two sources": (["--prompt", "a beard", "--seed", "0", "--seeds", "1"], "give one of --seed, --seeds and --latent"),
@@ -284,8 +281,8 @@ MISTAKES = {
     "sweep, strength": (["--prompt", "a", "--sweep", "--strength", "0"], "--sweep goes through strengths of its own"),
     "key": (["--prompt", "a beard", "--seed", "0", "method.strenth=1"], "unknown key 'method.strenth'; did you mean"),
     "value": (["--prompt", "a beard", "--seed", "0", "method.strength=much"], "method.strength must be float, got str"),
-    "no recipe": (["--replay", "absent.json"], "cannot read the recipe absent.json: No such file"),
-    "no JSON": (["--replay", "text.png"], "text.png is not an edit recipe"),
+    "no recipe": (["--replay", "absent.json"], "no recipe at absent.json"),
+    "no JSON": (["--replay", "text.png"], "text.png is not a recipe: it is no JSON"),
     "other JSON": (["--replay", "other.json"], "other.json is not an edit recipe (unknown key 'recipe.hello'"),
     "replay, prompt": (["--replay", "x.json", "--prompt", "a"], "everything from the recipe; leave out prompt"),
     "replay, seed 0": (["--replay", "x.json", "--seed", "0"], "leave out seed"),
@@ -340,12 +337,10 @@ def test_a_wrong_file_is_one_sentence(options, sentence, run, tmp_path):
 def test_a_replay_needs_the_weights_and_pictures_that_made_the_recipe(run, tmp_path):
     inputs(tmp_path)
     run("--prompt", "a beard", "--mask", "mask.png")
-    assert (
-        "here are none; give the right file with --weights"
-        in run("--replay", "out/seed0000-a-beard.json", weights=None, out="again")[2]
-    )
+    (path,) = (tmp_path / "out").glob("seed0000-a-beard-*.json")
+    assert "here are none; give the right file with --weights" in run("--replay", path, weights=None, out="again")[2]
     Image.new("L", (32, 32)).save(tmp_path / "mask.png")
-    code, _, error = run("--replay", "out/seed0000-a-beard.json", out="again")
+    code, _, error = run("--replay", path, out="again")
     assert code == 2 and "mask.png has changed since the recipe was made; put the old file back" in error
     assert not (tmp_path / "again").exists()
 

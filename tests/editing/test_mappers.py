@@ -158,7 +158,7 @@ def test_without_shifts_of_their_own_all_sites_move_together():
         shift = net(toy.sources((0, 1)), toy.condition(n=2, per_source=1))[1]
     assert net.per_site is None and torch.equal(shift, shift[:, :1].expand_as(shift)) and (shift > 0).all()
     with pytest.raises(
-        ValueError, match=r"options.per_site_weight is 2.0; allowed: 0 \(all sites move together\) to 1"
+        ValueError, match=r"options.per_site_weight is 2; allowed: 0 to 1 \(0: all sites move together\)"
     ):
         MapperConfig("w_principal", {"per_site_weight": 2})
 
@@ -186,7 +186,7 @@ def test_more_components_than_w_has_numbers_are_refused():
 
 @pytest.mark.parametrize("name", ["samples", "hidden"])
 def test_sizes_of_nothing_are_refused(name):
-    with pytest.raises(ValueError, match=f"method.mapper.options.{name} is 0; give at least 1"):
+    with pytest.raises(ValueError, match=f"method.mapper.options.{name} is 0; allowed: 1 to"):
         MapperConfig("w_principal", {name: 0})
 
 

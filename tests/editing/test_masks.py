@@ -64,7 +64,7 @@ def test_resize_is_nearest():
         ({"threshold": float("nan")}, "allowed: 0 to 1"),
         ({"blur": 4}, "odd"),
         ({"blur": 0}, "odd"),
-        ({"sigma": 0.0}, "positive"),
+        ({"sigma": 0.0}, "allowed: above 0"),
     ],
 )
 def test_config_errors_teach(values, message):

@@ -92,7 +92,7 @@ def test_a_constant_step_vanishes_without_screening_and_fades_with_it():
 
 
 def test_what_is_not_allowed_is_refused():
-    with pytest.raises(ValueError, match="blending.seam.options.screening is -1.0; give 0"):
+    with pytest.raises(ValueError, match="blending.seam.options.screening is -1.0; allowed: 0 to"):
         SeamConfig("screened", {"screening": -1.0})
     with pytest.raises(ValueError, match="unknown key 'blending.seam.options.strength'"):
         SeamConfig("none", {"strength": 1.0})

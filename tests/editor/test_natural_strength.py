@@ -85,15 +85,15 @@ def test_the_ladder_has_strengths_between_its_rungs():
     "change, sentence",
     [
         ({"ladder": ()}, "ladder is \\[\\]; give rising numbers above 0, up to 1"),
-        ({"ladder": (0.0, 0.1)}, "ladder is"),
+        ({"ladder": (0.0, 0.1)}, r"ladder\[0\] is 0.0; allowed: above 0, up to 1"),
         ({"ladder": (0.2, 0.1)}, "ladder is"),
-        ({"ladder": (0.2, 1.1)}, "ladder is"),
-        ({"faces": 1}, "faces is 1 and fades 1; give at least 2 faces and 0 fades"),
-        ({"fades": -1}, "fades -1"),
-        ({"rise": 0.0}, "rise is 0.0, share 0.75 and examples 0.5; give a rise above 0, a share and examples above 0,"),
-        ({"share": 1.5}, "share 1.5"),
-        ({"examples": 0.0}, "examples 0.0"),
-        ({"examples": 1.1}, "examples 1.1"),
+        ({"ladder": (0.2, 1.1)}, r"ladder\[1\] is 1.1"),
+        ({"faces": 1}, "natural_strength.faces is 1; allowed: 2 to"),
+        ({"fades": -1}, "fades is -1; allowed: 0 to 16"),
+        ({"rise": 0.0}, "rise is 0.0; allowed: above 0, up to 100"),
+        ({"share": 1.5}, "share is 1.5"),
+        ({"examples": 0.0}, "examples is 0.0"),
+        ({"examples": 1.1}, "examples is 1.1; allowed: above 0, up to 1"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(change, sentence):
@@ -101,9 +101,16 @@ def test_options_that_make_no_sense_are_refused(change, sentence):
         replace(CONFIG, **change)
 
 
-@pytest.mark.parametrize("change", [{"rise": 0.0}, {"examples": 0.0}, {"scale": 1.5}])
-def test_options_of_reversed_edits_that_make_no_sense_are_refused(change):
-    with pytest.raises(ValueError, match="natural_strength.reverse has rise .* give numbers above 0"):
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"rise": 0.0}, "reverse.rise is 0.0; allowed: above 0, up to 100"),
+        ({"examples": 0.0}, "reverse.examples is 0.0; allowed: above 0, up to 1"),
+        ({"scale": 1.5}, "reverse.scale is 1.5; allowed: above 0, up to 1"),
+    ],
+)
+def test_options_of_reversed_edits_that_make_no_sense_are_refused(change, sentence):
+    with pytest.raises(ValueError, match=f"natural_strength.{sentence}"):
         ReverseConfig(**change)
 
 

@@ -75,7 +75,7 @@ def test_prompts_and_numbers_are_checked():
     assert len(chosen_prompts(known, ["bald", "bald"])) == 1
     with pytest.raises(ValueError, match="no attribute is known for the prompt 'eyeglases'; did you mean 'eyeglasses'"):
         chosen_prompts(known, ["eyeglases"])
-    with pytest.raises(ValueError, match="must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="blind_test.each is 0; allowed: 1 to"):
         BlindPlan(each=0)
-    with pytest.raises(ValueError, match="--seed must be from 0 to"):
+    with pytest.raises(ValueError, match="seed is -1; allowed: 0 to"):
         BlindPlan(seed=-1)

@@ -30,15 +30,17 @@ def test_declares_its_facts(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_split_batches_equal_one_batch(name):
-    whole = measured(name, [make_batch(6, networks=NETWORKS)])
-    split = measured(name, [make_batch(2, networks=NETWORKS), make_batch(4, networks=NETWORKS, start=2)])
+    count = max(6, METRICS.get(name).fewest)
+    whole = measured(name, [make_batch(count, networks=NETWORKS)])
+    split = measured(name, [make_batch(2, networks=NETWORKS), make_batch(count - 2, networks=NETWORKS, start=2)])
     assert math.isfinite(whole.compute())
     assert split.compute() == pytest.approx(whole.compute(), rel=1e-4, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_merge_of_halves_is_the_whole_bit_for_bit(name):
-    first, second = make_batch(3, networks=NETWORKS), make_batch(3, networks=NETWORKS, start=3)
+    half = max(3, METRICS.get(name).fewest // 2)
+    first, second = make_batch(half, networks=NETWORKS), make_batch(half, networks=NETWORKS, start=half)
     whole = measured(name, [first, second])
     halves = measured(name, [second])
     halves.merge(measured(name, [first]))
@@ -50,7 +52,7 @@ def test_merge_of_halves_is_the_whole_bit_for_bit(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_state_restores(name):
-    metric = measured(name, [make_batch(6, networks=NETWORKS)])
+    metric = measured(name, [make_batch(max(6, METRICS.get(name).fewest), networks=NETWORKS)])
     restored = METRICS.get(name)(NETWORKS)
     restored.insert(**metric.state())
     assert restored.compute() == metric.compute()

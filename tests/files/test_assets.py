@@ -323,8 +323,8 @@ def test_registry_without_project_file_or_answer(server, cache, registry, monkey
 
 def test_sources_are_tried_in_order(server, cache, registry, declare):
     entry = registry({"nets/w.bin": CONTENT})
-    archives = {"nets": {"file": "nets-1.0-py3-none-any.whl", "size": 1}}
-    archives["nets"]["sha256"] = digest(server.files["/files/nets-1.0-py3-none-any.whl"])
+    whole = server.files["/files/nets-1.0-py3-none-any.whl"]
+    archives = {"nets": {"file": "nets-1.0-py3-none-any.whl", "size": len(whole), "sha256": digest(whole)}}
     server.files["/w.bin"] = b"wrong"
     entry["sources"].insert(0, {"url": f"{server.url}/w.bin"})
     declare(entry["sources"], archives=archives)

@@ -11,7 +11,8 @@ import time
 
 import torch
 
-from where2edit.commands.options import add_config, add_overrides, new_parser
+from where2edit.commands.options import add_config, add_number, add_overrides, new_parser
+from where2edit.core.bounds import Few
 from where2edit.editing.regions import collect
 from where2edit.editor.build import build_generator
 from where2edit.editor.profile import Profile, load_profile
@@ -21,7 +22,7 @@ from where2edit.ops.kmeans import kmeans
 def main(help_text: str) -> None:
     """Measure one implementation in this process, or both in processes of their own; print a JSON line for each."""
     parser = new_parser(help_text)
-    parser.add_argument("--threads", type=int, default=1, help="threads of each measurement (default: %(default)s)")
+    add_number(parser, "--threads", Few, 1, "threads of each measurement")
     words = "measure this implementation only, in this process (default: both, one after the other)"
     parser.add_argument("--impl", choices=["fast", "reference"], help=words)
     add_config(parser)
@@ -40,8 +41,10 @@ def measure_apart(impl: str, threads: int) -> dict:
     """Run this command again for one implementation, in a process of its own, and read the figures that it prints."""
     command = [sys.executable, *sys.argv, "--impl", impl]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    out = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
-    figures = json.loads(out.splitlines()[-1])
+    answer = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+    if answer.returncode:
+        raise ValueError(f"the measurement of '{impl}' ended with code {answer.returncode}; its message stands above")
+    figures = json.loads(answer.stdout.splitlines()[-1])
     print(json.dumps(figures), flush=True)
     return figures
 

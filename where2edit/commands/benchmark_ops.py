@@ -15,7 +15,9 @@ import torch
 from where2edit.commands.benchmarks.leaks import BLEND_SITE, MASKS, leak_rows
 from where2edit.commands.benchmarks.operations import operation_rows, region_row
 from where2edit.commands.benchmarks.syntheses import synthesis_rows
-from where2edit.commands.options import add_device, add_out, new_parser
+from where2edit.commands.options import add_device, add_number, add_out, new_parser
+from where2edit.commands.outputs import MARKDOWN, new_file
+from where2edit.core.bounds import Pixels
 from where2edit.core.devices import resolve_device
 from where2edit.files.atomic import write_text
 from where2edit.generators.stylegan2 import create
@@ -28,10 +30,11 @@ def main(help_text: str) -> None:
     """Measure, print the section and put it into the file."""
     parser = new_parser(help_text)
     add_device(parser)
-    words = "pixels of the generator, 128 to 1024 (default: %(default)s)"
-    parser.add_argument("--resolution", type=int, default=1024, help=words)
+    words = "pixels of the generator, 128 to 1024"
+    add_number(parser, "--resolution", Pixels, 1024, words)
     add_out(parser, "docs/benchmarks.md", "Markdown file with the section; its other sections stay")
     options = parser.parse_args()
+    new_file(options.out, MARKDOWN, overwrite=True)
     text = report(options.device, options.resolution)
     print(text)
     write_section(options.out, text)

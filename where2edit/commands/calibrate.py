@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from where2edit.commands.options import add_config, add_device, add_overrides, new_parser
+from where2edit.commands.options import add_config, add_device, add_overrides, add_overwrite, new_parser
+from where2edit.commands.outputs import SAFETENSORS, new_file
 from where2edit.core.devices import resolve_device
 from where2edit.editing import cosine_calibration
 from where2edit.editor.build import build_encoder, build_frozen
@@ -19,6 +20,7 @@ def main(help_text: str) -> None:
     parser.add_argument("--out", type=Path, help=words)
     add_config(parser)
     add_device(parser)
+    add_overwrite(parser)
     add_overrides(parser, "natural_strength.faces=500")
     options = parser.parse_args()
     profile = load_profile(options.config, options.overrides)
@@ -30,6 +32,7 @@ def main(help_text: str) -> None:
         )
     wanted = Path(config.calibration or "")
     path = options.out or assets.shipped(str(wanted.parent)) / wanted.name
+    new_file(path, SAFETENSORS, options.overwrite)
     encoder = build_encoder(profile, device)
     frozen = build_frozen(profile, encoder, device)
     preview = frozen.preview(frozen.preview_head is not None)

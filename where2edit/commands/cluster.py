@@ -8,10 +8,12 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from where2edit.commands.options import add_config, add_device, add_overrides, new_parser
+from where2edit.commands.options import add_config, add_device, add_overrides, add_overwrite, new_parser, number
+from where2edit.commands.outputs import PNG, new_file, writable
 from where2edit.core.devices import resolve_device
+from where2edit.core.sentences import figure
 from where2edit.editing import region_shares, regions
-from where2edit.editing.regions import Regions
+from where2edit.editing.regions import RegionCount, Regions
 from where2edit.editor.build import build_generator
 from where2edit.editor.profile import Profile, load_profile
 from where2edit.files import assets, pictures
@@ -23,30 +25,60 @@ SHEET_SEEDS = range(1000, 1006)  # faces of the sheet; none of them takes part i
 def main(help_text: str) -> None:
     """Fit the regions, or load those that were fitted before; draw them where --sheet is given."""
     parser = new_parser(help_text)
-    parser.add_argument("--k", type=int, nargs="+", help="numbers of regions (default: the profile's)")
+    parser.add_argument("--k", type=number(RegionCount), nargs="+", help="numbers of regions (default: the profile's)")
     words = "folder of the files of regions (default: pretrained_models, where the profile looks for them)"
     parser.add_argument("--out", type=Path, help=words)
     parser.add_argument("--sheet", type=Path, help="picture of the regions over faces, for example out/regions.png")
     add_config(parser)
     add_device(parser)
+    add_overwrite(parser)
     add_overrides(parser, "regions.samples=50")
     options = parser.parse_args()
     profile = load_profile(options.config, options.overrides)
-    generator = build_generator(profile, resolve_device(options.device))
+    if options.sheet:
+        new_file(options.sheet, PNG, options.overwrite, "--sheet")
     folder = options.out or assets.shipped("pretrained_models")
-    fitted = [fit(generator, profile, k, folder) for k in options.k or [profile.regions.k]]
+    profiles = {folder / Path(each.regions_file).name: each for each in variants(profile, options.k)}
+    generator = build_generator(profile, resolve_device(options.device))
+    missing = [path for path, each in profiles.items() if not known(each, generator, path, options.overwrite)]
+    if missing:
+        writable(folder)
+    fitted = [fit(generator, each, path, options.overwrite or path in missing) for path, each in profiles.items()]
     if options.sheet:
         print(pictures.save_png(draw(generator, profile, fitted), options.sheet))
 
 
-def fit(generator: Generator, profile: Profile, k: int, folder: Path) -> Regions:
-    """The profile's regions with another k, from their file in `folder` or fitted and written there."""
-    changed = replace(profile, regions=replace(profile.regions, k=k))
-    path = folder / Path(changed.regions_file).name
-    fitted = regions.fit_or_load(generator, changed.regions, profile.generator.blend_site, path)
-    if profile.reads_region_shares:
+def variants(profile: Profile, numbers: list[int] | None) -> list[Profile]:
+    """The profile with each number of regions, or as it is where none is given."""
+    return [replace(profile, regions=replace(profile.regions, k=k)) for k in numbers or [profile.regions.k]]
+
+
+def known(profile: Profile, generator: Generator, path: Path, overwrite: bool) -> bool:
+    """Whether the profile's regions are at `path` already. Raises ValueError for others, which are not overwritten."""
+    if not path.is_file():
+        return False
+    found = Regions.load(path)
+    try:
+        found.check_fitted(generator.name, profile.generator.blend_site, profile.regions)
+    except ValueError as error:
+        if not overwrite:
+            advice = "give these a name (name=mine), another --out, or --overwrite"
+            raise ValueError(f"{path} holds other regions: {error}; {advice}") from None
+        return False
+    return True
+
+
+def fit(generator: Generator, profile: Profile, path: Path, write: bool) -> Regions:
+    """The profile's regions, from their file or fitted and written there.
+
+    `write`: where training asks for it, parts of a face are measured and added to the file.
+    """
+    fitted = regions.fit_or_load(generator, profile.regions, profile.generator.blend_site, path)
+    if profile.reads_region_shares and write:
         region_shares.measure_and_save(generator, fitted, path)
-    print(f"{path}: {k} regions, inertia {fitted.inertia:.6g}")
+    elif profile.reads_region_shares and fitted.shares is None:
+        print(f"{path} does not say which parts of a face it shows, which training reads; --overwrite measures it")
+    print(f"{path}: {profile.regions.k} regions, inertia {figure(fitted.inertia, '.6g')}")
     return fitted
 
 

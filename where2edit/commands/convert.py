@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from where2edit.commands.options import new_parser
+from pathlib import Path
+
+from where2edit.commands.options import add_overwrite, new_parser
+from where2edit.commands.outputs import SAFETENSORS, new_file
 from where2edit.files import formats, tensorfile
 from where2edit.files.downloads import readable
 from where2edit.files.manifest import entry, format_assets
@@ -15,12 +18,15 @@ def main(help_text: str) -> None:
     parser.add_argument("source", nargs="?", help="the official file")
     parser.add_argument("target", nargs="?", help="safetensors to write")
     parser.add_argument("--list", action="store_true", help="print the formats and do nothing else")
+    add_overwrite(parser)
     options = parser.parse_args()
     if options.list:
         print(listing())
         return
     if not options.target:
         raise ValueError("give a format, the official file and the safetensors to write; --list prints the formats")
+    formats.get(options.kind)  # refuses an unknown one
+    new_file(Path(options.target), SAFETENSORS, options.overwrite, "the target")
     path = formats.convert(options.kind, options.source, options.target)
     tensors, metadata = tensorfile.read(path)
     numbers = sum(tensor.numel() for tensor in tensors.values())

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
 from where2edit.commands.options import new_parser
+from where2edit.core.sentences import one_sentence
 from where2edit.files import assets, manifest
 from where2edit.files.downloads import readable
 
@@ -22,14 +25,17 @@ def main(help_text: str) -> None:
         return
     if options.offline and assets.missing(names):
         raise ValueError(assets.missing(names))
-    failures = []
+    failures = {}
     for name in names:
         try:
             print(f"{name}: {assets.fetch(name, offline=options.offline, verify=options.verify)}", flush=True)
         except assets.AssetError as error:
-            failures.append(str(error))
+            failures[name] = str(error)
+    if len(failures) > 1:  # a line for each, then one for all
+        print("\n".join(f"error: {one_sentence(said)}" for said in failures.values()), file=sys.stderr)
+        raise ValueError(f"{len(failures)} of {len(names)} weights could not be fetched: {', '.join(failures)}")
     if failures:
-        raise ValueError("\n".join(failures))
+        raise ValueError(failures.popitem()[1])
 
 
 def table(names: list[str]) -> str:

@@ -7,26 +7,33 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
 
-from where2edit.commands.cli import writable
+import torch
+
 from where2edit.commands.options import (
     add_config,
     add_device,
     add_force,
+    add_number,
     add_out,
     add_overrides,
+    add_overwrite,
     add_seeds,
     add_weights,
     new_parser,
 )
+from where2edit.commands.outputs import writable
 from where2edit.commands.seeds import parse_seeds
 from where2edit.core import config as configs
+from where2edit.core.bounds import Seed, Share
+from where2edit.core.sentences import figure
 from where2edit.editor.descriptions import large_areas_first, split_denials, split_description
 from where2edit.editor.editor import Editor, Result, Step
 from where2edit.editor.latents import read_as
 from where2edit.editor.natural_strength import AUTO
 from where2edit.editor.profile import Profile, load_profile
-from where2edit.editor.recipes import SWEEP, Recipe, RecipeStep, input_digests, read_recipe
-from where2edit.editor.results import run_recipe, source_of
+from where2edit.editor.recipes import SWEEP, MadeWith, Recipe, RecipeStep, input_digests, read_recipe
+from where2edit.editor.replays import Replay
+from where2edit.editor.results import check_unclaimed, run_recipe, source_of
 from where2edit.editor.weights import editor_sha256
 
 # Options that say what the edit is, all of which --replay reads from the recipe.
@@ -42,25 +49,42 @@ def main(help_text: str) -> int:
         recipes = [read_recipe(options.replay)]
         profile = configs.build(Profile, recipes[0].config)
         check_inputs(recipes[0], profile, options.weights)
+        if recipes[0].made_with is not None:
+            torch.set_num_threads(recipes[0].made_with.threads)
     else:
         profile = load_profile(options.config, options.overrides)
         recipes = requested(options, profile)
     writable(options.out)
+    if not (options.overwrite or options.long):  # the order of a long description is not known yet
+        for recipe in recipes:
+            check_unclaimed(recipe, options.out)
     if not (options.weights or profile.method.weights):
         print("warning: no trained editor (--weights): these are the edits of an untrained one", file=sys.stderr)
     editor = Editor(profile, options.device, options.weights)
     if recipes[0].latent is not None and (note := read_as(editor.frozen.generator, recipes[0].latent)):
         print(note)
-    leaked = False
-    for recipe in recipes:
-        if options.replay is None and options.long:
-            steps = large_areas_first(editor, source_of(editor, recipe), recipe.steps)
-            recipe = replace(recipe, steps=steps)
-        paths, results = run_recipe(editor, recipe, options.out)
-        print("\n".join([*(sentence(result) for result in results), f"  {paths[-2]}", f"  {paths[-1]}"]))
-        certificates = [result.edit.certificate[0] for result in results]
-        leaked |= any(not each.local or (each.whole and not options.allow_full) for each in certificates)
-    return int(leaked and options.assert_local)
+    results = [result for recipe in recipes for result in make(editor, recipe, options)]
+    return int(options.assert_local and not all(local(result, options.allow_full) for result in results))
+
+
+def make(editor: Editor, recipe: Recipe, options: Namespace) -> list[Result]:
+    """Make the edits of one recipe and say what they did."""
+    replay = None if options.replay is None else Replay(options.replay, recipe)
+    if options.long:
+        recipe = replace(recipe, steps=large_areas_first(editor, source_of(editor, recipe), recipe.steps))
+        if not options.overwrite:
+            check_unclaimed(recipe, options.out)
+    paths, results = run_recipe(editor, recipe, options.out)
+    print("\n".join([*(sentence(result) for result in results), f"  {paths[-2]}", f"  {paths[-1]}"]))
+    for said in replay.differences(paths, MadeWith.here(editor.device)) if replay else ():
+        print(f"warning: {said}", file=sys.stderr)
+    return results
+
+
+def local(result: Result, allow_full: bool) -> bool:
+    """Whether nothing leaked and, unless `allow_full`, the mask left something outside."""
+    certificate = result.edit.certificate[0]
+    return certificate.local and (allow_full or not certificate.whole)
 
 
 def build_parser(help_text: str) -> ArgumentParser:
@@ -77,17 +101,24 @@ def build_parser(help_text: str) -> ArgumentParser:
     where.add_argument("--mask", help="your own mask, a square picture: white, or what is painted, is edited")
     words = "use --mask instead of the attention, or times the attention (default: %(default)s)"
     where.add_argument("--mask-mode", choices=("replace", "multiply"), default="replace", help=words)
-    where.add_argument("--threshold", type=float, help="attention below it is not edited (default: the profile's, 0.8)")
-    where.add_argument("--coverage", type=float, help="0 to 1, larger edits more: threshold 1 - coverage/4")
+    add_number(where, "--threshold", Share, None, "attention below it is not edited (default: the profile's, 0.8)")
+    add_number(where, "--coverage", Share, None, "0 to 1, larger edits more: threshold 1 - coverage/4")
     source = parser.add_argument_group("source")
-    source.add_argument("--seed", type=int, help="one face (default: 0)")
+    add_number(source, "--seed", Seed, None, "one face (default: 0)")
     add_seeds(source, None, "several faces in place of --seed")
     source.add_argument("--latent", help="face of a safetensors, .pt, .npy or .npz: w [512], [L,512] or W+ [18,512]")
+    add_how(parser)
+    add_overrides(parser)
+    return parser
+
+
+def add_how(parser: ArgumentParser) -> None:
+    """The group of options that say how strongly, with what and whereto."""
     how = parser.add_argument_group("how")
     words = (
         "auto (natural strength), or the paper's alpha, -1 to 1; negative reverses the edit (default: auto where the"
+        " profile has a calibration, else its method.strength)"
     )
-    words += " profile has a calibration, else its method.strength)"
     how.add_argument("--strength", type=strength, help=words)
     words = "natural strength times 1.5; may be given several times"
     how.add_argument("--more", action="count", help=words)
@@ -101,8 +132,7 @@ def build_parser(help_text: str) -> ArgumentParser:
     add_weights(how)
     add_device(how)
     add_out(how, "out/edit", "folder of pictures, sheet and recipe")
-    add_overrides(parser)
-    return parser
+    add_overwrite(how)
 
 
 def requested(options: Namespace, profile: Profile) -> list[Recipe]:
@@ -128,7 +158,7 @@ def requested(options: Namespace, profile: Profile) -> list[Recipe]:
         )
         for prompt in prompts
     )
-    seeds = parse_seeds(options.seeds if options.seeds is not None else str(options.seed or 0))
+    seeds = dict.fromkeys(parse_seeds(options.seeds if options.seeds is not None else str(options.seed or 0)))
     base = {
         "config": configs.as_dict(profile),
         "weights_sha256": editor_sha256(profile, options.weights),
@@ -137,6 +167,7 @@ def requested(options: Namespace, profile: Profile) -> list[Recipe]:
             {"reference picture": options.reference, "mask": options.mask, "latent": options.latent}
         ),
         "sweep": SWEEP if options.sweep else (),
+        "overrides": tuple(options.overrides),
     }
     return [Recipe(**base, latent=options.latent)] if options.latent else [Recipe(**base, seed=seed) for seed in seeds]
 
@@ -177,14 +208,12 @@ def strength(text: str) -> float | str:
 def threshold(options: Namespace) -> float | None:
     """The threshold of the mask: --threshold, or 1 - c/4 for --coverage c, as in the released demo; None: neither.
 
-    Raises ValueError for both together and for a coverage outside [0,1].
+    Raises ValueError for both together.
     """
     if options.coverage is None:
         return options.threshold
     if options.threshold is not None:
         raise ValueError("--coverage and --threshold say the same thing; give one of them")
-    if not 0 <= options.coverage <= 1:
-        raise ValueError(f"--coverage is {options.coverage}; allowed: 0 to 1 (default 0.8, larger edits more)")
     return 1 - options.coverage / 4
 
 
@@ -205,7 +234,7 @@ def check_inputs(recipe: Recipe, profile: Profile, weights: str | None) -> None:
 def sentence(result: Result) -> str:
     """What a result did, in one line for people."""
     certificate = result.edit.certificate[0]
-    cosines = f"cosine {result.before:.3f} -> {result.after:.3f}"
+    cosines = f"cosine {figure(result.before, '.3f')} -> {figure(result.after, '.3f')}"
     text = (
         f"{result.said}: {cosines} at strength {result.strength:.3g}, mask "
         f"{certificate.mask_area:.1%}, {certificate.changed:.1%} of the pixels changed, leak {certificate.leak_max:g}"

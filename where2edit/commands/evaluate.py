@@ -6,8 +6,17 @@ from argparse import ArgumentParser
 from dataclasses import fields, replace
 from pathlib import Path
 
-from where2edit.commands.cli import writable
-from where2edit.commands.options import add_config, add_device, add_overrides, add_weights, new_parser
+from where2edit.commands.options import (
+    add_config,
+    add_device,
+    add_number,
+    add_overrides,
+    add_overwrite,
+    add_weights,
+    new_parser,
+)
+from where2edit.commands.outputs import writable
+from where2edit.core.bounds import Count, CountOrNone, Few, Seed
 from where2edit.editor.profile import load_profile
 from where2edit.evaluation import protocols
 from where2edit.evaluation.evaluate import evaluate_profile
@@ -35,8 +44,8 @@ def build_parser(help_text: str) -> ArgumentParser:
     tables = f"1 to 4, all (every table but editor and editor_strength), or one of: {known}; may be repeated"
     parser.add_argument("--table", action="append", required=True, help=tables)
     parser.add_argument("--row", action="append", default=[], help="only this row of the tables; may be repeated")
-    parser.add_argument(
-        "--n", type=int, help="samples of every row, or sources of a crossed table (default: the protocol's)"
+    add_number(
+        parser, "--n", Count, None, "samples of every row, or sources of a crossed table (default: the protocol's)"
     )
     parser.add_argument(
         "--paper", action="store_true", help="the paper's number of samples, and every prompt on each source"
@@ -46,21 +55,18 @@ def build_parser(help_text: str) -> ArgumentParser:
     words = (
         "unedited faces among which kid_vs_natural and overshoot look for natural examples; kept for every later run"
     )
-    words += ", 0 leaves those metrics out (default: %(default)s)"
-    parser.add_argument("--natural-faces", type=int, default=EvaluationOptions.natural_faces, help=words)
+    words += ", 0 leaves those metrics out"
+    add_number(parser, "--natural-faces", CountOrNone, EvaluationOptions.natural_faces, words)
     parser.add_argument("--real", type=Path, help="folder of real photos, for fid_vs_real")
-    parser.add_argument(
-        "--batch", type=int, default=EvaluationOptions.batch, help="sources edited together (default: %(default)s)"
+    add_number(parser, "--batch", Few, EvaluationOptions.batch, "sources edited together")
+    add_number(
+        parser, "--processes", Few, None, "processes on a CPU (default: one for each core that has 5 GB of memory)"
     )
-    parser.add_argument(
-        "--processes", type=int, help="processes on a CPU (default: one for each core that has 5 GB of memory)"
-    )
-    parser.add_argument(
-        "--seed", type=int, default=EvaluationOptions.seed, help="seed of the first source (default: %(default)s)"
-    )
+    add_number(parser, "--seed", Seed, EvaluationOptions.seed, "seed of the first source")
     add_config(parser)
     add_weights(parser)
     add_device(parser)
     parser.add_argument("--out", type=Path, help="folder of the report (default: results/ and the profile's name)")
+    add_overwrite(parser)
     add_overrides(parser)
     return parser

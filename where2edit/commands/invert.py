@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 
 from where2edit.backbones.e4e import E4E
-from where2edit.commands.cli import writable
-from where2edit.commands.options import add_device, new_parser
+from where2edit.commands.options import add_device, add_out, add_overwrite, new_parser
+from where2edit.commands.outputs import SAFETENSORS, new_file
 from where2edit.core.devices import resolve_device
 from where2edit.editor.latents import save_latent
 from where2edit.files.picture_reading import NAMES
@@ -21,12 +19,13 @@ def main(help_text: str) -> None:
     """Invert one photo and write its latents."""
     parser = new_parser(help_text)
     parser.add_argument("photo", help=f"{NAMES}; framed like FFHQ, since no face is looked for")
-    parser.add_argument("--out", type=Path, required=True, help="safetensors to write: the codes w [L,512]")
+    add_out(parser, None, "safetensors to write: the codes w [L,512]")
     parser.add_argument("--weights", help="e4e as published or converted (default: the asset e4e-ffhq)")
     add_device(parser)
+    add_overwrite(parser)
     options = parser.parse_args()
+    new_file(options.out, SAFETENSORS, options.overwrite)
     photo = load_image(options.photo, PHOTO_SIZE)
-    writable(options.out.parent)
     device = resolve_device(options.device)
     encoder = E4E.load(options.weights).to(device)
     with torch.no_grad():

@@ -6,8 +6,10 @@ from argparse import Namespace
 from pathlib import Path
 
 from where2edit.backbones.face_parsing import FaceParser
-from where2edit.commands.options import add_device, add_seeds, new_parser
+from where2edit.commands.options import add_device, add_number, add_out, add_overwrite, add_seeds, new_parser
+from where2edit.commands.outputs import SAFETENSORS, new_file
 from where2edit.commands.seeds import parse_seeds
+from where2edit.core.bounds import Count, Few, Pixels
 from where2edit.core.devices import resolve_device
 from where2edit.facetext import celeba, packed
 from where2edit.facetext.packed import Faces
@@ -19,6 +21,7 @@ def main(help_text: str) -> None:
     """Make the faces that were asked for and write them packed."""
     options = parse_options(help_text)
     seeds = parse_seeds(options.seeds) if options.seeds else []
+    new_file(options.out, SAFETENSORS, options.overwrite)
     device = resolve_device(options.device)
     parser = FaceParser.load(options.parser_size, options.parser_weights).to(device)
     if seeds:
@@ -26,7 +29,6 @@ def main(help_text: str) -> None:
         faces = generate(generator, parser, seeds, options.size, options.batch)
     else:
         faces = photos(parser, options.data, options.attributes, options.limit, options.batch)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
     packed.save(options.out, faces, {"seeds": str(options.seeds), "size": str(faces.images.shape[-1])})
     print(f"{len(faces)} faces in {options.out} ({options.out.stat().st_size / 1e6:.1f} MB)")
 
@@ -34,18 +36,19 @@ def main(help_text: str) -> None:
 def parse_options(help_text: str) -> Namespace:
     """The options of the command line. Raises ValueError unless it asks for either seeds or photos."""
     parser = new_parser(help_text)
-    parser.add_argument("--out", type=Path, required=True, help="safetensors to write")
+    add_out(parser, None, "safetensors to write")
     add_seeds(parser, None, "faces to generate")
     parser.add_argument("--data", type=Path, help="folder of the aligned CelebA pictures, in place of --seeds")
     parser.add_argument("--attributes", type=Path, help="CelebA's attribute table, a CSV")
-    parser.add_argument("--limit", type=int, help="parse only this many training photos, evenly spread (default: all)")
-    parser.add_argument("--size", type=int, default=112, help="pixels of a generated face (default: %(default)s)")
-    words = "pixels at which faces are parsed; 256 is 4 times faster (default: %(default)s)"
-    parser.add_argument("--parser-size", type=int, default=512, help=words)
-    parser.add_argument("--batch", type=int, default=8, help="faces at a time (default: %(default)s)")
+    add_number(parser, "--limit", Count, None, "parse only this many training photos, evenly spread (default: all)")
+    add_number(parser, "--size", Pixels, 112, "pixels of a generated face")
+    words = "pixels at which faces are parsed; 256 is 4 times faster"
+    add_number(parser, "--parser-size", Pixels, 512, words)
+    add_number(parser, "--batch", Few, 8, "faces at a time")
     weights = "(default: the asset, downloaded and checked)"
     parser.add_argument("--generator-weights", type=Path, help=f"weights of MobileStyleGAN {weights}")
     parser.add_argument("--parser-weights", type=Path, help=f"weights of the face parser {weights}")
+    add_overwrite(parser)
     add_device(parser)
     options = parser.parse_args()
     if bool(options.seeds) == bool(options.data) or bool(options.data) != bool(options.attributes):

@@ -7,6 +7,7 @@ import time
 import torch
 
 from where2edit.commands.celeba_options import report_parser
+from where2edit.commands.outputs import MARKDOWN, new_file
 from where2edit.facetext import report as writing
 from where2edit.facetext import report_page
 from where2edit.facetext.material import validation_material
@@ -21,6 +22,7 @@ from where2edit.text_image.facetext import WEIGHTS, facetext
 def main(help_text: str) -> None:
     """Measure facetext and write the page, a JSON line per figure beside it, and the retrieval sheet."""
     options = report_parser(help_text, "facetext").parse_args()
+    new_file(options.report, MARKDOWN, overwrite=True, option="--report")
     weights = options.weights or shipped(WEIGHTS)
     begin = time.perf_counter()
     encoder = facetext(TextImageConfig(weights=str(weights)))

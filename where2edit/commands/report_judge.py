@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from where2edit.backbones.judge import WEIGHTS, Judge
 from where2edit.commands.celeba_options import report_parser
+from where2edit.commands.outputs import MARKDOWN, new_file
 from where2edit.facetext import report_page
 from where2edit.facetext.altered_faces import judge_table
 from where2edit.facetext.material import validation_material
@@ -15,6 +16,7 @@ from where2edit.files.fingerprints import file_sha256
 def main(help_text: str) -> None:
     """Measure the judge and write the page."""
     options = report_parser(help_text, "judge").parse_args()
+    new_file(options.report, MARKDOWN, overwrite=True, option="--report")
     weights = options.weights or shipped(WEIGHTS)
     judge = Judge.load(weights)
     about, _, photos, values, faces = validation_material(weights, options.data, options.attributes, options.out)

@@ -6,9 +6,21 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from where2edit.commands.options import add_config, add_device, add_out, add_overrides, add_seeds, new_parser
+from where2edit.commands.options import (
+    add_config,
+    add_device,
+    add_number,
+    add_out,
+    add_overrides,
+    add_overwrite,
+    add_seeds,
+    new_parser,
+)
+from where2edit.commands.outputs import PNG, check_sheet, new_file
 from where2edit.commands.seeds import parse_seeds
+from where2edit.core.bounds import Cell, Few, Truncation
 from where2edit.core.devices import resolve_device
+from where2edit.core.memory import require_memory
 from where2edit.editor.build import build_generator
 from where2edit.editor.profile import load_profile
 from where2edit.files import pictures
@@ -20,16 +32,19 @@ def main(help_text: str) -> None:
     parser = new_parser(help_text)
     add_seeds(parser, "0-7", "faces, in reading order")
     words = "1 leaves w as it is, 0 is the mean face (default: the profile's)"
-    parser.add_argument("--truncation", type=float, help=words)
-    parser.add_argument("--columns", type=int, default=4, help="faces in one row of the sheet (default: %(default)s)")
-    parser.add_argument("--cell", type=int, default=384, help="pixels of one face in the sheet (default: %(default)s)")
+    add_number(parser, "--truncation", Truncation, None, words)
+    add_number(parser, "--columns", Few, 4, "faces in one row of the sheet")
+    add_number(parser, "--cell", Cell, 384, "pixels of one face in the sheet")
     add_config(parser)
     add_device(parser)
     add_out(parser, "out/faces.png", "sheet, .png")
+    add_overwrite(parser)
     add_overrides(parser)
     options = parser.parse_args()
     seeds = parse_seeds(options.seeds)
     profile = load_profile(options.config, options.overrides)
+    check_sheet(-(-len(seeds) // options.columns), options.columns, options.cell)
+    new_file(options.out, PNG, options.overwrite)
     generator = build_generator(profile, resolve_device(options.device))
     truncation = profile.generator.truncation if options.truncation is None else options.truncation
     faces = sample(generator, seeds, truncation)
@@ -40,6 +55,7 @@ def main(help_text: str) -> None:
 @torch.no_grad()
 def sample(generator: Generator, seeds: list[int], truncation: float) -> list[Tensor]:
     """The face [3,R,R] of each seed, in [-1,1]."""
+    require_memory(len(seeds) * 12 * generator.resolution**2, f"{len(seeds):,} faces")
     faces = []
     for seed in tqdm(seeds, desc="faces"):
         w = generator.w(generator.sample_z([seed]), truncation)

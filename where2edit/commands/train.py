@@ -7,29 +7,30 @@ from pathlib import Path
 import torch
 import yaml
 
-from where2edit.commands.cli import writable
 from where2edit.commands.options import add_config, add_device, add_out, add_overrides, new_parser
+from where2edit.commands.outputs import writable
 from where2edit.core import config as configs
 from where2edit.core import distributed
 from where2edit.editing.conditions import Conditions
 from where2edit.editor.build import build_conditions, build_encoder, build_frozen, build_method
 from where2edit.editor.profile import Profile, load_profile
-from where2edit.editor.weights import publish_editor
+from where2edit.editor.weights import find_weights, publish_editor
 from where2edit.files import pictures
 from where2edit.files.atomic import write_text
-from where2edit.files.fingerprints import config_digest
+from where2edit.files.fingerprints import digest, file_sha256
 from where2edit.methods.base import Method
 from where2edit.text_image.base import TextImage
 from where2edit.training.colour_fitting import fit_colours
 from where2edit.training.losses.base import build_loss
 from where2edit.training.prompts import PromptSampler, read_phrases
+from where2edit.training.run_folder import run_folder
 from where2edit.training.semantic_directions import fit_semantic_directions
-from where2edit.training.state import STATE, stored_step
 from where2edit.training.trainer import EditorTrainer
 
 # Prompts and faces of the progress sheets; the same in every run, so that runs can be compared by eye.
 SHEET_PROMPTS = ("blond hair", "purple hair", "a big smile", "red lipstick", "eyeglasses", "a beard", "an old person")
 SHEET_SEEDS = (0, 1, 2)
+EDITOR = "editor.safetensors"  # what a run ends with
 
 
 def main(help_text: str) -> None:
@@ -48,14 +49,31 @@ def train(config: str | Path, overrides: list[str], out: Path, device: str = "au
     """Train an editor as the config says, or go on; returns one line on where it lies. torchrun starts many processes.
 
     The folder `out` holds config.yaml, state.safetensors (to resume), train.jsonl, sheets and, in the end,
-    editor.safetensors. init: a trained editor to start from. Raises ValueError for what cannot train and for a folder
-    that holds the run of another config.
+    editor.safetensors. init: a trained editor to start from. A run that has ended goes on where more steps are asked
+    for. Raises ValueError for what cannot train, and for a folder that another run works in or that holds the run of
+    another config.
     """
     profile = load_profile(config, overrides)
-    # The run of another config is refused before anything is built or written.
-    begun = stored_step(writable(out) / STATE, config_digest(profile)) > 0
-    # What is trained.
+    named = profile.training_digest
+    fingerprint = digest([named, file_sha256(find_weights(init))]) if init else named
     device = distributed.start_processes(device)
+    # The run of another config is refused before anything is built or written.
+    with run_folder(writable(out), fingerprint, profile.training.steps, EDITOR) as begun:
+        trainer = build_trainer(profile, out, fingerprint, device, init, fresh=not (begun or init))
+        if distributed.rank() == 0:
+            write_text(out / "config.yaml", yaml.safe_dump(configs.as_dict(profile), sort_keys=False))
+        trainer.run()
+        if distributed.rank() == 0:
+            publish_editor(trainer.method, profile, out / EDITOR)
+    distributed.leave()
+    return f"{out / EDITOR} after {trainer.step} steps; sheets and train.jsonl beside it"
+
+
+def build_trainer(
+    profile: Profile, out: Path, fingerprint: str, device: str, init: str | None, fresh: bool
+) -> EditorTrainer:
+    """The trainer of a run with everything that it needs; `fresh`: what a new mapper starts with is fitted."""
+    # What is trained.
     encoder = build_encoder(profile, device)
     frozen = build_frozen(profile, encoder, device)
     method = build_method(profile, frozen, init)
@@ -71,19 +89,12 @@ def train(config: str | Path, overrides: list[str], out: Path, device: str = "au
         losses,
         out,
         profile.method.strength,
-        config_digest(profile),
+        fingerprint,
         lambda path: progress_sheet(method, conditions, profile, path),
     )
-    # What is fitted before the first step, the steps themselves, and the result.
-    if not (begun or init):
+    if fresh:
         prepare(method, encoder, profile)
-    if distributed.rank() == 0:
-        write_text(out / "config.yaml", yaml.safe_dump(configs.as_dict(profile), sort_keys=False))
-    trainer.run()
-    if distributed.rank() == 0:
-        publish_editor(method, profile, out / "editor.safetensors")
-    distributed.leave()
-    return f"{out / 'editor.safetensors'} after {trainer.step} steps; sheets and train.jsonl beside it"
+    return trainer
 
 
 def prepare(method: Method, encoder: TextImage, profile: Profile) -> None:

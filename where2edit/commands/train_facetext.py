@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 
 from torch import nn
 
 from where2edit.commands.celeba_options import training_parser
+from where2edit.commands.outputs import writable
 from where2edit.core.config import load
 from where2edit.core.distributed import start_processes
 from where2edit.facetext import celeba
@@ -20,11 +22,14 @@ from where2edit.facetext.measures import mean_auc
 from where2edit.facetext.objectives import CaptionLoss
 from where2edit.facetext.publishing import publish
 from where2edit.facetext.start import prepared_towers
-from where2edit.facetext.trainer import EncoderTrainer
+from where2edit.facetext.trainer import EncoderTrainer, fingerprint
+from where2edit.files.manifest import found
 from where2edit.text_image.facetext import TEXT_LAYERS
 from where2edit.text_image.minilm import MiniLM
+from where2edit.training.run_folder import run_folder
 
 REPORT_EVERY = 200  # steps
+RESULT = "facetext.safetensors"
 
 
 def main(help_text: str) -> None:
@@ -32,9 +37,14 @@ def main(help_text: str) -> None:
     parser = training_parser(help_text, "facetext")
     parser.add_argument("--weights", type=Path, help="trained weights: run the refining steps alone, from them")
     options = parser.parse_args()
-    config = load(EncoderConfig, options.config, options.overrides)
+    config = load(EncoderConfig, found(options.config), options.overrides)
     device = start_processes(options.device)
-    options.out.mkdir(parents=True, exist_ok=True)
+    with run_folder(writable(options.out), fingerprint(config), config.schedule.steps, RESULT):
+        train(options, config, device)
+
+
+def train(options: Namespace, config: EncoderConfig, device: str) -> None:
+    """The training itself, in a folder that is held; `options`: those of the command line."""
     photos, table = celeba.read_photos(options.data, options.attributes, config.material.size)
     parsed, generated = training_material(config.material, options.data, table, options.out, device)
     captions = singles() + composites(config.composites, config.schedule.seed)
@@ -54,5 +64,5 @@ def main(help_text: str) -> None:
     if options.weights:
         trainer.skip_to(config.schedule.refine.start)
     trainer.run()
-    publish(trainer.result(), options.out / "facetext.safetensors", config, "facetext")
-    print(f"weights in {options.out / 'facetext.safetensors'}")
+    publish(trainer.result(), options.out / RESULT, config, "facetext")
+    print(f"weights in {options.out / RESULT}")

@@ -10,57 +10,23 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 import sys
 import types
 import typing
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
+from where2edit.core.bounds import Bounds
 from where2edit.core.registry import Registry, nearest
+from where2edit.core.sentences import quoted
+from where2edit.core.yaml_files import MOST_DEPTH, parse_yaml, read_yaml
 
 T = TypeVar("T")
 Convert = Callable[[dict, dict], dict]
-
-
-class _Loader(yaml.SafeLoader):
-    """SafeLoader that refuses a key written twice in one mapping."""
-
-
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
-    """One mapping of the file. Raises ValueError with the line for a key that stands twice."""
-    keys = [loader.construct_object(key) for key, _ in node.value]
-    for key in keys:
-        if keys.count(key) > 1:
-            raise ValueError(f"key {key!r} stands twice (line {node.start_mark.line + 1}); keep one of them")
-    return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
-
-
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-# YAML 1.1 reads 1e-3 as a string because it has no dot; everyone who writes it means a number.
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
-
-
-def read_yaml(path: str | Path) -> dict:
-    """The mapping in a YAML file. Raises ValueError naming the file for anything that is not one."""
-    path = Path(path)
-    if not path.is_file():
-        known = [p.name for p in path.parent.glob("[!.]*.yaml")] if path.parent.is_dir() else []
-        raise ValueError(f"no config file at {path}; {nearest(path.name, known)}")
-    try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not valid YAML: {str(error).replace(chr(10), ' ')}") from None
-    if tree is None:
-        return {}
-    if not isinstance(tree, dict):
-        raise ValueError(f"{path} holds a {type(tree).__name__}; a config is a mapping of section: values")
-    return tree
 
 
 def merge(base: dict, changes: dict) -> dict:
@@ -82,7 +48,7 @@ def read_tree(path: str | Path, convert: Convert | None = None, _seen: tuple[Pat
 
     `convert(tree, base)` returns the tree of one file with today's keys; `base` is what it is laid over.
     """
-    path = Path(path).resolve()
+    path = Path(os.path.realpath(path))
     if path in _seen:
         raise ValueError(f"{path} names itself as its base through {' -> '.join(p.name for p in _seen)}")
     tree = read_yaml(path)
@@ -98,14 +64,14 @@ def override(tree: dict, assignments: list[str] | tuple[str, ...]) -> dict:
     """
     for assignment in assignments:
         key, sign, value = assignment.partition("=")
-        if not sign or not key.strip():
-            raise ValueError(f"override {assignment!r} is not key=value; write for example training.steps=200")
+        parts = key.strip().split(".")
+        if not sign or not key.strip() or len(parts) > MOST_DEPTH:
+            raise ValueError(f"override {quoted(assignment)} is not key=value; write for example training.steps=200")
         try:
-            leaf: Any = yaml.load(value, _Loader)
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            reason = str(error).replace("\n", " ")
-            raise ValueError(f"override {assignment!r}: {value!r} is not a YAML value ({reason})") from None
-        for part in reversed(key.strip().split(".")):
+            leaf: Any = parse_yaml(value)
+        except ValueError as error:
+            raise ValueError(f"override {quoted(assignment)}: what it gives is not a YAML value ({error})") from None
+        for part in reversed(parts):
             leaf = {part: leaf}
         tree = merge(tree, leaf)
     return tree
@@ -118,12 +84,12 @@ def build(kind: type[T], tree: Any, where: str = "") -> T:
     missing key and a value of the wrong type.
     """
     if not isinstance(tree, dict):
-        raise ValueError(f"{where or 'config'} must be a mapping, got {tree!r}")
-    hints = {n: h for n, h in typing.get_type_hints(kind).items() if typing.get_origin(h) is not typing.ClassVar}
+        raise ValueError(f"{where or 'config'} must be a mapping, got {quoted(tree)}")
+    hints = _hints(typing.cast(Any, kind))
     for key in tree:
         if key not in hints:
             name = f"{where}.{key}" if where else str(key)
-            raise ValueError(f"unknown key {name!r}; {nearest(str(key), hints)}")
+            raise ValueError(f"unknown key {quoted(name)}; {nearest(str(key), hints)}")
     values = {key: _convert(hints[key], value, f"{where}.{key}".strip(".")) for key, value in tree.items()}
     missing = [
         f.name
@@ -135,28 +101,59 @@ def build(kind: type[T], tree: Any, where: str = "") -> T:
     return kind(**values)
 
 
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    """The annotations of a dataclass, with bounds, by field."""
+    hints = typing.get_type_hints(kind, include_extras=True)
+    return {name: hint for name, hint in hints.items() if typing.get_origin(hint) is not typing.ClassVar}
+
+
+def check_values(config: Any, where: str) -> None:
+    """Raise ValueError for a value of a config that its annotation does not allow; `where` is the key of its section.
+
+    `build` sees to it by itself: this is for dataclasses that are made in another way too, in their `__post_init__`.
+    """
+    for name, hint in _hints(typing.cast(Any, type(config))).items():
+        _convert(hint, getattr(config, name), f"{where}.{name}".strip("."))
+
+
+def check_name(name: str, where: str) -> None:
+    """Raise ValueError for a name that could not be part of a file's name: it must not lead to another folder."""
+    if not re.fullmatch(r"[\w+-][\w.+-]{0,63}", name):
+        raise ValueError(f"{where} is {quoted(name)}; give a name of letters, digits, '_', '-' and '.', not a path")
+
+
 def _convert(hint: Any, value: Any, where: str) -> Any:
     """`value` as the annotated type: dataclass, X | Y | None, tuple[X, ...], dict[str, X], Literal, Any or a scalar."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return value
     if dataclasses.is_dataclass(hint):
-        return build(typing.cast(type, hint), value, where)
+        return value if isinstance(value, typing.cast(type, hint)) else build(typing.cast(type, hint), value, where)
+    if origin is typing.Annotated:
+        bounds = args[1]
+        assert isinstance(bounds, Bounds), f"{where}: numbers are annotated by their bounds and nothing else"
+        if isinstance(value, int | float) and not isinstance(value, bool) and not bounds.holds(value):
+            raise ValueError(f"{where} {bounds.says(value)}")
+        return _convert(args[0], value, where)
     if origin in (types.UnionType, typing.Union):
         return None if value is None else _convert_union([a for a in args if a is not type(None)], value, where)
     if origin is typing.Literal:
+        if not isinstance(args[0], str) and type(value) is not type(args[0]):
+            return _scalar(type(args[0]), value, where)
         if value not in args:
-            raise ValueError(f"{where} is {value!r}; {nearest(str(value), map(str, args))}")
+            got = value if isinstance(value, str) else quoted(value)
+            raise ValueError(f"{where} is {quoted(value)}; {nearest(got, map(str, args))}")
         return value
     if origin is tuple:
         if not isinstance(value, list | tuple):
-            raise ValueError(f"{where} must be a list, got {value!r}")
+            raise ValueError(f"{where} must be a list, got {quoted(value)}")
         if args[-1] is not Ellipsis and len(value) != len(args):
-            raise ValueError(f"{where} must have {len(args)} values, got {len(value)}: {value!r}")
+            raise ValueError(f"{where} must have {len(args)} values, got {len(value)}: {quoted(value)}")
         return tuple(_convert(args[0], item, f"{where}[{i}]") for i, item in enumerate(value))
     if origin is dict:
         if not isinstance(value, dict):
-            raise ValueError(f"{where} must be a mapping, got {value!r}")
+            raise ValueError(f"{where} must be a mapping, got {quoted(value)}")
         return {str(key): _convert(args[1], item, f"{where}.{key}") for key, item in value.items()}
     return _scalar(hint, value, where)
 
@@ -176,11 +173,11 @@ def _scalar(hint: Any, value: Any, where: str) -> Any:
     """`value` as str, int, float or bool; an int is taken for a float, a bool never for a number."""
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         if not -sys.float_info.max <= value <= sys.float_info.max:
-            raise ValueError(f"{where} is {value}; give a finite number")
+            raise ValueError(f"{where} is {quoted(value)}; give a finite number")
         return float(value)
     if isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
-    raise ValueError(f"{where} must be {hint.__name__}, got {type(value).__name__} {value!r}")
+    raise ValueError(f"{where} must be {hint.__name__}, got {type(value).__name__} {quoted(value)}")
 
 
 def load(

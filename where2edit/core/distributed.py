@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from where2edit.core.devices import resolve_device
+from where2edit.core.bounds import Bounds
+from where2edit.core.devices import environment_number, resolve_device
 
+JOIN_SECONDS = 180  # that processes wait for each other at the start, in which slow machines import everything
+MOST_PROCESSES = 1024
+TORCHRUN = ("RANK", "MASTER_ADDR", "MASTER_PORT")  # what it gives each of several processes
 SEED_STRIDE = 1_000_003  # a prime above every number of steps, so that two runs with neighbouring seeds share no step
 
 
@@ -58,11 +63,34 @@ def gather(x: Tensor, dim: int = 0) -> Tensor:
 
 
 def start_processes(device: str = "auto") -> str:
-    """Join torchrun's process group where there is one, and name this process's device (see `resolve_device`)."""
+    """Join torchrun's process group where there is one, and name this process's device (see `resolve_device`).
+
+    Raises ValueError for numbers of processes that make no sense, and where the others do not come.
+    """
     device = resolve_device(device)
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not active():
-        dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    count = environment_number("WORLD_SIZE", 1, Bounds(1, MOST_PROCESSES))
+    if count > 1 and not active():
+        if missing := [name for name in TORCHRUN if not os.environ.get(name)]:
+            said = f"WORLD_SIZE is {count}, but {' and '.join(missing)} not set"
+            raise ValueError(f"{said}; start the command with torchrun, or leave WORLD_SIZE out for one process")
+        _join(environment_number("RANK", 0, Bounds(0, count - 1)), count, "gloo" if device == "cpu" else "nccl")
     return device
+
+
+def _join(number: int, count: int, backend: str) -> None:
+    """Meet the other processes, for JOIN_SECONDS at most, and make one group of them."""
+    wait = timedelta(seconds=JOIN_SECONDS)
+    try:
+        store, *_ = next(dist.rendezvous("env://", number, count, timeout=wait))
+        store.set(f"joined/{number}", "yes")
+        store.wait([f"joined/{other}" for other in range(count)], wait)
+    except (RuntimeError, ValueError, OSError):  # what cannot be reached, and what does not come
+        raise ValueError(
+            f"WORLD_SIZE is {count}, but not all {count} processes have joined within {JOIN_SECONDS} seconds; start "
+            "all of them with torchrun, or leave WORLD_SIZE out for one process"
+        ) from None
+    store.set_timeout(timedelta(minutes=30))  # of what comes later: one process may work while the others wait
+    dist.init_process_group(backend, store=dist.PrefixStore("joined", store), rank=number, world_size=count)
 
 
 def sum_over_processes(x: Tensor) -> Tensor:

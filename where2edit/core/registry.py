@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from where2edit.core.sentences import QUOTED
+
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of an error's sentence: the known name closest to `name`, then all of them."""
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    close = difflib.get_close_matches(name[:QUOTED], known, n=1, cutoff=0.4)
     hint = f"did you mean '{close[0]}'? " if close else ""
     return f"{hint}Known: {', '.join(known) or 'none'}"
 

@@ -23,7 +23,7 @@ from where2edit.core.records import Source
 from where2edit.editing.blended_walk import Blended, blended_sites, tail
 from where2edit.editing.preview_head import Preview, source_seen
 from where2edit.editing.tail_layers import layered_preview
-from where2edit.files import assets, tensorfile
+from where2edit.files import manifest, tensorfile
 from where2edit.files.fingerprints import network_sha256
 from where2edit.files.regular import shown
 from where2edit.files.tensor_checks import fitted
@@ -106,7 +106,7 @@ class CosineCalibration:
 
 def calibration_file(calibration: str) -> Path:
     """The file that a config names as its calibration: a path as it stands, or else one of the project."""
-    return Path(calibration) if Path(calibration).is_file() else assets.shipped(calibration)
+    return manifest.found(calibration)
 
 
 def networks_of(generator: Generator, encoder: TextImage, preview: Preview | None) -> dict[str, str]:

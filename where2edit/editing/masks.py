@@ -6,11 +6,14 @@ Legend: B batch, r blend resolution, H x W cells or pixels. Attention and masks 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from where2edit.core.bounds import Bounds
+from where2edit.core.config import check_values
 from where2edit.editing.seams.base import SeamConfig
 
 
@@ -18,20 +21,19 @@ from where2edit.editing.seams.base import SeamConfig
 class BlendingConfig:
     """The `blending` section: how attention becomes a mask; the defaults are the released settings."""
 
-    threshold: float = 0.8  # attention below becomes 0; 0 keeps all of it
+    # Attention below becomes 0; 0 keeps all of it.
+    threshold: Annotated[float, Bounds(0, 1, note="0.8 in the released code")] = 0.8
     straight_through: bool = True  # the threshold passes the gradient as if it were not there
     binary: bool = False  # True: attention at or above the threshold becomes 1 instead of keeping its value
-    blur: int = 5  # width of the Gaussian in mask cells, odd; 1 means none
-    sigma: float = 1.1  # its standard deviation in mask cells
+    # Width of the Gaussian in mask cells, odd; 1 means none.
+    blur: Annotated[int, Bounds(1, 511, note="odd, 1 for no blur")] = 5
+    sigma: Annotated[float, Bounds(0, 1000, above=True)] = 1.1  # its standard deviation in mask cells
     seam: SeamConfig = field(default_factory=SeamConfig)  # how the edited canvas meets the source's at the mask's rim
 
     def __post_init__(self):
-        if not 0 <= self.threshold <= 1:
-            raise ValueError(f"blending.threshold is {self.threshold}; allowed: 0 to 1 (0.8 in the released code)")
-        if self.blur < 1 or self.blur % 2 == 0:
+        check_values(self, "blending")
+        if self.blur % 2 == 0:
             raise ValueError(f"blending.blur is {self.blur}; give an odd number of cells, 1 for no blur")
-        if self.sigma <= 0:
-            raise ValueError(f"blending.sigma is {self.sigma}; give a positive number of cells")
 
 
 def make_mask(attention: Tensor, config: BlendingConfig, threshold: float | None = None) -> Tensor:

@@ -11,14 +11,18 @@ The released "layer 13" is the site "64.conv1" (docs/architecture.md, Vocabulary
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Annotated, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from where2edit.core.config import build
+from where2edit.core.bounds import Bounds, Seed, Truncation
+from where2edit.core.config import build, check_values
+from where2edit.core.memory import require_memory
 from where2edit.editing.face_parts import PARTS
 from where2edit.editing.part_classifier import PartClassifier
 from where2edit.files import tensorfile
@@ -29,6 +33,7 @@ from where2edit.ops.extension import Impl, check_impl
 from where2edit.ops.kmeans import kmeans
 
 FORMAT = "regions"  # of a file of fitted centres
+RegionCount: TypeAlias = Annotated[int, Bounds(1, 1000)]
 BATCH = 4  # images walked at a time while the features are collected
 
 
@@ -36,20 +41,18 @@ BATCH = 4  # images walked at a time while the features are collected
 class RegionConfig:
     """How regions are fitted; the defaults are the released recipe."""
 
-    k: int = 20  # 10 or 20 in the paper (Fig. 2)
-    samples: int = 100  # generated images
-    truncation: float = 0.7
-    seed: int = 42  # of the k-means; the images take the seeds seed, seed + 1, ...
-    upsample: int = 2  # factor by which the features are enlarged (bilinearly) before the fit
-    n_init: int = 10  # k-means++ restarts
+    k: RegionCount = 20  # 10 or 20 in the paper (Fig. 2)
+    samples: Annotated[int, Bounds(1, 100_000)] = 100  # generated images
+    truncation: Truncation = 0.7
+    seed: Seed = 42  # of the k-means; the images take the seeds seed, seed + 1, ...
+    upsample: Annotated[int, Bounds(1, 16)] = 2  # factor by which the features are enlarged (bilinearly) before the fit
+    n_init: Annotated[int, Bounds(1, 1000)] = 10  # k-means++ restarts
     positions: bool = True  # cluster features with their coordinates (released); False: activations alone, as printed
     impl: Impl = "auto"  # reference: scikit-learn
     by_parts: bool = False  # divide each region by the part of a face that a cell shows (part_classifier.py); ours
 
     def __post_init__(self):
-        for name in ("k", "samples", "upsample", "n_init"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"regions.{name} is {getattr(self, name)}; give at least 1")
+        check_values(self, "regions")
         check_impl(self.impl)
 
 
@@ -79,6 +82,8 @@ def collect(generator: Generator, config: RegionConfig, blend_site: str) -> Tens
         features = ", ".join(s.name for s in generator.sites if not s.rgb)
         raise ValueError(f"generator.blend_site '{site.name}' writes RGB; regions need features: {features}")
     dim = site.channels + (2 * (site.channels // 16) if config.positions else 0)
+    size = 4 * config.samples * dim * site.resolution**2  # of float32
+    require_memory(size, f"regions.samples is {config.samples}; features of so many faces")
     cells = generator.w_mean.new_empty(config.samples, site.resolution, site.resolution, dim)
     for start in tqdm(range(0, config.samples, BATCH), desc="features", unit="batch", leave=False):
         seeds = range(config.seed + start, config.seed + min(start + BATCH, config.samples))
@@ -104,7 +109,8 @@ def fit_or_load(generator: Generator, config: RegionConfig, blend_site: str, pat
     """The regions at `path` where they were fitted with this config, on this generator and site; else fit and save."""
     if Path(path).is_file():
         regions = Regions.load(path)
-        if (regions.config, regions.generator, regions.site) == (config, generator.name, blend_site):
+        with suppress(ValueError):
+            regions.check_fitted(generator.name, blend_site, config)
             return regions.to(generator.w_mean.device)
     regions = fit(generator, config, blend_site)
     regions.save(path)
@@ -168,6 +174,20 @@ class Regions(nn.Module):
         nearest = scores.argmin(1).view(len(features), *features.shape[2:])
         return nearest if self.classifier is None else nearest * len(PARTS) + self.classifier(features)
 
+    def check_fitted(self, generator: str | None, blend_site: str | None, config: RegionConfig | None = None) -> None:
+        """Raise ValueError unless these regions were fitted on that generator and site, with that config; None: any.
+
+        Which implementation fitted them does not matter.
+        """
+        if generator is not None and self.generator != generator:
+            raise ValueError(f"it was fitted on generator '{self.generator}', not '{generator}'")
+        if blend_site is not None and self.site != blend_site:
+            raise ValueError(f"it was fitted on site '{self.site}', not '{blend_site}'")
+        for each in fields(RegionConfig) if config is not None else ():
+            asked, fitted = getattr(config, each.name), getattr(self.config, each.name)
+            if asked != fitted and each.name != "impl":
+                raise ValueError(f"regions.{each.name} is {asked}, and it was fitted with {fitted}")
+
     def save(self, path: str | Path) -> Path:
         """Write centres, parts and what they were fitted on as safetensors, whole or not at all."""
         metadata = {
@@ -179,22 +199,27 @@ class Regions(nn.Module):
         return tensorfile.write(path, self.state_dict(), FORMAT, metadata)
 
     @classmethod
-    def load(cls, path: str | Path, generator: Generator | None = None, blend_site: str | None = None) -> Regions:
+    def load(
+        cls,
+        path: str | Path,
+        generator: Generator | None = None,
+        blend_site: str | None = None,
+        config: RegionConfig | None = None,
+    ) -> Regions:
         """Read saved regions; with `generator`, onto its device.
 
-        Raises ValueError for a file that is missing or no regions, and for regions of another generator or site than
-        those given.
+        Raises ValueError for a file that is missing or no regions, and for regions of another generator, site or config
+        than those given.
         """
         if not Path(path).exists():
             raise ValueError(f"{shown(path)} does not exist; fit regions with scripts/cluster.py")
         tensors, metadata = tensorfile.read(path, FORMAT, "it holds no regions; fit them with scripts/cluster.py")
         regions = cls._from_file(tensors, metadata, path)
-        here = {"generator": generator and generator.name, "site": blend_site}
-        for what, wanted in here.items():
-            if wanted is not None and (fitted := getattr(regions, what)) != wanted:
-                raise ValueError(
-                    f"{path} was fitted on {what} '{fitted}', not '{wanted}'; fit it again with scripts/cluster.py"
-                )
+        try:
+            regions.check_fitted(generator and generator.name, blend_site, config)
+        except ValueError as error:
+            advice = "fit others with scripts/cluster.py and the same options, under another name (name=mine)"
+            raise ValueError(f"{shown(path)}: {error}; {advice}") from None
         return regions if generator is None else regions.to(generator.w_mean.device)
 
     @classmethod

@@ -55,7 +55,7 @@ def build_frozen(profile: Profile, encoder: TextImage, device: torch.device | st
         text_dim=encoder.dim,
         blend_site=site,
         blending=profile.blending,
-        regions=Regions.load(regions_file, generator, site) if regions_file.is_file() else None,
+        regions=Regions.load(regions_file, generator, site, profile.regions) if regions_file.is_file() else None,
         preview_head=head,
         preview_site=profile.preview_head.site,
     )

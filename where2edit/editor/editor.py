@@ -18,6 +18,7 @@ from torch import Tensor
 
 from where2edit.core.devices import resolve_device
 from where2edit.core.records import Condition, Edit, Source
+from where2edit.core.sentences import quoted
 from where2edit.editing.certificate import certify, halo
 from where2edit.editing.sequences import EarlierEdit, combine_with_earlier, next_source
 from where2edit.editor import denials
@@ -37,6 +38,7 @@ from where2edit.files import pictures
 from where2edit.files.mask_reading import mask_of
 
 MAX_WORDS, MAX_LETTERS = 60, 600  # of one prompt; longer descriptions are split and applied one by one
+MASK_MODES = ("replace", "multiply")  # in place of the attention's mask, or times it
 NOISE_GAIN = 0.01  # encoding an image again can raise its cosine by as much without any edit
 
 
@@ -57,6 +59,10 @@ class Step:
     mask_mode: Literal["replace", "multiply"] = "replace"  # in place of the attention's mask, or times it
     force: bool = False  # edit also where the words are not understood (editor/understanding.py)
     more: int = 0  # steps up from the natural strength, or down where it is negative; not with a number as strength
+
+    def __post_init__(self):
+        if self.mask_mode not in MASK_MODES:
+            raise ValueError(f"mask_mode is {quoted(self.mask_mode)}; allowed: {' and '.join(MASK_MODES)}")
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Annotated, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from where2edit.core.bounds import Bounds, PositiveShare
+from where2edit.core.config import check_values
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.editing.cosine_calibration import CosineCalibration, canvas_picture
 from where2edit.editing.sequences import EarlierEdit, combine_with_earlier
@@ -35,20 +38,20 @@ AUTO = "auto"  # the strength that means natural strength
 LEAST = 0.3  # standard deviations that are asked even of a face that has it already, so that the edit shows
 STEP = 1.5  # factor of one step more, and divisor of one step less
 MOST_STEPS = 4  # up or down
+Rise: TypeAlias = Annotated[float, Bounds(0, 100, above=True)]  # in standard deviations over unedited faces
 
 
 @dataclass(frozen=True)
 class ReverseConfig:
     """The `natural_strength.reverse` section: what differs in edits that are reversed, as denials are."""
 
-    examples: float = 0.2  # share of the unedited faces, those that fit the prompt least, which edits are to come up to
-    rise: float = 4.0  # asked at most; more than of other edits, for what is to go was there for certain
-    scale: float = 0.5  # of the ladder: far against a direction faces fall apart sooner than along it
+    # Share of the unedited faces, those that fit the prompt least, which edits are to come up to.
+    examples: PositiveShare = 0.2
+    rise: Rise = 4.0  # asked at most; more than of other edits, for what is to go was there for certain
+    scale: PositiveShare = 0.5  # of the ladder: far against a direction faces fall apart sooner than along it
 
     def __post_init__(self):
-        if self.rise <= 0 or not (0 < self.examples <= 1 and 0 < self.scale <= 1):
-            got = f"natural_strength.reverse has rise {self.rise}, examples {self.examples} and scale {self.scale}"
-            raise ValueError(f"{got}; give numbers above 0, examples and scale up to 1")
+        check_values(self, "natural_strength.reverse")
 
 
 @dataclass(frozen=True)
@@ -56,24 +59,22 @@ class NaturalStrengthConfig:
     """The `natural_strength` section."""
 
     calibration: str | None = None  # file of scripts/calibrate.py; None: without a number, method.strength is used
-    faces: int = 140  # unedited faces behind a new calibration
-    examples: float = 0.1  # share of the unedited faces, those that fit the prompt best, which edits are to come up to
-    rise: float = 2.1  # of the cosine, in standard deviations over unedited faces, that is asked of an edit at most
-    share: float = 0.75  # of the largest rise on the ladder: asked of prompts that cannot rise that much
-    ladder: tuple[float, ...] = (0.06, 0.12, 0.18)  # strengths at which an edit is looked at, rising
-    fades: int = 2  # cross-faded pictures between two rungs, and between the unedited face and the first
+    faces: Annotated[int, Bounds(2, 1_000_000)] = 140  # unedited faces behind a new calibration
+    # Share of the unedited faces, those that fit the prompt best, which edits are to come up to.
+    examples: PositiveShare = 0.1
+    # Of the cosine, in standard deviations over unedited faces, that is asked of an edit at most.
+    rise: Rise = 2.1
+    share: PositiveShare = 0.75  # of the largest rise on the ladder: asked of prompts that cannot rise that much
+    ladder: tuple[PositiveShare, ...] = (0.06, 0.12, 0.18)  # strengths at which an edit is looked at, rising
+    # Cross-faded pictures between two rungs, and between the unedited face and the first.
+    fades: Annotated[int, Bounds(0, 16)] = 2
     reverse: ReverseConfig = field(default_factory=ReverseConfig)
 
     def __post_init__(self):
+        check_values(self, "natural_strength")
         rising = all(low < high for low, high in zip((0.0, *self.ladder), self.ladder, strict=False))
-        if not self.ladder or not rising or self.ladder[-1] > 1:
+        if not self.ladder or not rising:
             raise ValueError(f"natural_strength.ladder is {list(self.ladder)}; give rising numbers above 0, up to 1")
-        if self.faces < 2 or self.fades < 0:
-            got = f"natural_strength.faces is {self.faces} and fades {self.fades}"
-            raise ValueError(f"{got}; give at least 2 faces and 0 fades")
-        if self.rise <= 0 or not (0 < self.share <= 1 and 0 < self.examples <= 1):
-            got = f"natural_strength.rise is {self.rise}, share {self.share} and examples {self.examples}"
-            raise ValueError(f"{got}; give a rise above 0, a share and examples above 0, up to 1")
 
     def strengths(self) -> tuple[float, ...]:
         """The P strengths at which cosines are known: the rungs and what is faded between them, rising."""

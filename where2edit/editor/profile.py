@@ -11,15 +11,23 @@ from where2edit.editing.preview_head import PreviewHeadConfig
 from where2edit.editing.regions import RegionConfig
 from where2edit.editor.migration import current_config
 from where2edit.editor.natural_strength import NaturalStrengthConfig
-from where2edit.files import assets
+from where2edit.files import assets, manifest
+from where2edit.files.fingerprints import config_digest
+from where2edit.generators import GENERATORS
 from where2edit.generators.base import GeneratorConfig
+from where2edit.methods import METHODS
 from where2edit.methods.base import MethodConfig
+from where2edit.text_image import TEXT_IMAGE
 from where2edit.text_image.base import TextImageConfig
 from where2edit.training.losses import LOSSES
 from where2edit.training.losses.base import LossConfig
 from where2edit.training.preview_fit import PreviewFitConfig
 from where2edit.training.prompts import DataConfig
 from where2edit.training.trainer import TrainingConfig
+
+# What a training of an editor does not read, what it only writes, and its length.
+NOT_TRAINED: tuple[str, ...] = ("training.steps", "training.snapshot_every", "training.sheet_every")
+NOT_TRAINED += ("training.tensorboard", "method.weights", "natural_strength", "preview_fit")
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,15 @@ class Profile:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     data: DataConfig = field(default_factory=DataConfig)
 
+    def __post_init__(self):
+        config.check_name(self.name, "the name of a profile")
+        # Whatever is chosen by name is refused here, before anything is built; mapper, attention and seam see to it.
+        config.build_options(GENERATORS, self.generator.name, self.generator.options, "generator.options")
+        config.build_options(TEXT_IMAGE, self.text_image.name, self.text_image.options, "text_image.options")
+        METHODS.get(self.method.name)
+        for name, entry in self.losses.items():
+            config.build_options(LOSSES, name, entry.options, f"losses.{name}.options")
+
     @property
     def regions_file(self) -> str:
         """The file of this profile's fitted regions, relative to the project."""
@@ -51,6 +68,11 @@ class Profile:
         return folder if folder.is_dir() else assets.shipped(self.data.captions)
 
     @property
+    def training_digest(self) -> str:
+        """What names the training of an editor: all that changes its numbers, but for its length, which may grow."""
+        return config_digest(self, without=NOT_TRAINED)
+
+    @property
     def reads_region_shares(self) -> bool:
         """Whether training needs to know which parts of a face the regions show."""
         used = [name for name, entry in self.losses.items() if entry.weight > 0]
@@ -59,8 +81,10 @@ class Profile:
 
 
 def load_profile(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Profile:
-    """The profile in a YAML file, with `key=value` overrides. Raises ValueError for whatever does not fit.
+    """The profile in a YAML file (see `manifest.found`), with `key=value` overrides.
+
+    Raises ValueError for whatever does not fit.
 
     Files with the keys of earlier versions are read too (editor/migration.py).
     """
-    return config.load(Profile, path, overrides, current_config)
+    return config.load(Profile, manifest.found(path), overrides, current_config)

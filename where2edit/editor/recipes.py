@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+import torch
 
 from where2edit.core import config
+from where2edit.core.bounds import Bounds, Few, Seed, Share, Strength
 from where2edit.editor.editor import Step
 from where2edit.editor.migration import current_config
+from where2edit.editor.natural_strength import MOST_STEPS
 from where2edit.files.atomic import write_text
 from where2edit.files.fingerprints import file_sha256
+from where2edit.files.json_files import read_json
 from where2edit.files.mask_reading import read_mask
 from where2edit.files.picture_reading import MOST_BYTES, read_picture
 from where2edit.files.regular import regular_file
 
 SWEEP = (-0.1, -0.05, 0.0, 0.05, 0.1, 0.15, 0.2)  # strengths side by side, from reversed to strong
+MOST_INPUT = 1 << 30  # bytes of a picture or a latent that a recipe names
 
 
 @dataclass(frozen=True)
@@ -26,12 +34,12 @@ class RecipeStep:
 
     prompt: str
     where: str | None = None
-    strength: float | Literal["auto"] | None = None
-    threshold: float | None = None
+    strength: Strength | Literal["auto"] | None = None
+    threshold: Share | None = None
     reference: str | None = None
     mask: str | None = None
     mask_mode: Literal["replace", "multiply"] = "replace"
-    more: int = 0
+    more: Annotated[int, Bounds(-MOST_STEPS, MOST_STEPS)] = 0
     force: bool = False
 
     def load(self, size: int) -> Step:
@@ -46,22 +54,68 @@ class RecipeStep:
 
 
 @dataclass(frozen=True)
+class MadeWith:
+    """What the bytes of a picture depend on besides its recipe."""
+
+    torch: str  # version
+    threads: Few
+    device: str
+
+    @classmethod
+    def here(cls, device: object) -> MadeWith:
+        """What they depend on in this process, on a torch device."""
+        return cls(str(torch.__version__), torch.get_num_threads(), str(device))
+
+    def __str__(self) -> str:
+        return f"torch {self.torch}, {self.threads} threads, {self.device}"
+
+
+@dataclass(frozen=True)
 class Recipe:
-    """Everything that is needed to make an edit again: the steps, and the source as a seed or a latent."""
+    """Everything that is needed to make an edit again: the steps, and the source as a seed or a latent.
+
+    Paths are kept relative to the recipe's own folder; here they are as the working folder sees them.
+    """
 
     config: dict  # the resolved profile
     weights_sha256: str  # of the editor's file; "" for an untrained one
     steps: tuple[RecipeStep, ...]
-    seed: int | None = None
+    seed: Seed | None = None
     latent: str | None = None  # path of a latent (editor/latents.py)
-    sweep: tuple[float, ...] = ()  # strengths of the only step, side by side
+    sweep: tuple[Strength, ...] = ()  # strengths of the only step, side by side
     inputs: dict[str, str] = field(default_factory=dict)  # sha256 of the pictures and latents that the steps name
-    # What each step did (results.describe), for the reader; a replay takes only the strengths that were chosen from it.
+    overrides: tuple[str, ...] = ()  # changes of the profile on the command line; `config` has them already
+    made_with: MadeWith | None = None  # None: before an edit, and for recipes of earlier versions
+    # What each step did (results.describe), for the reader; a replay takes only the strengths that were chosen from it,
+    # and compares its pictures with the sha256 of the first ones.
     results: tuple[dict, ...] = ()
 
     def __post_init__(self):
         if not self.steps or (self.seed is None) == (self.latent is None):
             raise ValueError("a recipe has one step or more, and either a seed or a latent")
+        if self.sweep and len(self.steps) > 1:
+            raise ValueError(f"a sweep shows the strengths of one step, and the recipe has {len(self.steps)}")
+        if unknown := self.paths() - self.inputs.keys():
+            raise ValueError(f"its inputs lack the sha256 of {sorted(unknown)[0]}")
+
+    def paths(self) -> set[str]:
+        """The files that the recipe names."""
+        named = [self.latent, *(path for step in self.steps for path in (step.reference, step.mask))]
+        return {path for path in named if path is not None}
+
+    def with_paths(self, change: Callable[[str], str]) -> Recipe:
+        """The recipe with every path changed."""
+
+        def changed(path: str | None) -> str | None:
+            return None if path is None else change(path)
+
+        steps = (replace(s, reference=changed(s.reference), mask=changed(s.mask)) for s in self.steps)
+        inputs = {change(path): digest for path, digest in self.inputs.items()}
+        return replace(self, steps=tuple(steps), latent=changed(self.latent), inputs=inputs)
+
+    def asked(self) -> Recipe:
+        """What was asked for alone, with the content of files in place of their paths: equal for equal edits."""
+        return replace(self.with_paths(lambda path: self.inputs.get(path, path)), made_with=None, results=())
 
     def chosen(self) -> list[float] | None:
         """The strengths of the results, one for each step; None before an edit, and for recipes of earlier versions."""
@@ -70,20 +124,27 @@ class Recipe:
         return numbers if len(numbers) == len(self.results) == len(self.steps) else None
 
     def write(self, path: Path) -> None:
-        """Write as JSON, whole or not at all."""
-        write_text(path, json.dumps(asdict(self), indent=2) + "\n")
+        """Write as JSON, whole or not at all, with paths relative to its folder."""
+        kept = self.with_paths(lambda each: os.path.relpath(each, path.parent))
+        write_text(path, json.dumps(asdict(kept), indent=2) + "\n")
 
 
 def read_recipe(path: str | Path) -> Recipe:
-    """A recipe from its JSON; config keys of earlier versions are renamed. Raises ValueError for another file."""
+    """A recipe from its JSON; config keys of earlier versions are renamed. Raises ValueError for another file.
+
+    Paths are relative to the recipe; those of earlier versions, where there is no such file, to the working folder.
+    """
+    tree = read_json(path, "recipe")
     try:
-        tree = json.loads(Path(path).read_text(encoding="utf-8"))
         recipe = config.build(Recipe, tree, "recipe")
-    except OSError as error:
-        raise ValueError(f"cannot read the recipe {path}: {error.strerror}") from None
     except ValueError as error:
         raise ValueError(f"{path} is not an edit recipe ({error}); give a .json that scripts/edit.py wrote") from None
-    return replace(recipe, config=current_config(recipe.config))
+
+    def beside(name: str) -> str:
+        there = os.path.normpath(Path(path).parent / name)
+        return there if os.path.lexists(there) else name
+
+    return replace(recipe.with_paths(beside), config=current_config(recipe.config))
 
 
 def input_digests(paths: dict[str, str | None]) -> dict[str, str]:

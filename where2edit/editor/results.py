@@ -5,6 +5,7 @@ Legend: R output resolution.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,8 +16,11 @@ from torch import Tensor
 from where2edit.core.records import Source
 from where2edit.editor.editor import Editor, Result
 from where2edit.editor.latents import load_latent, save_latent
-from where2edit.editor.recipes import Recipe
+from where2edit.editor.recipes import MadeWith, Recipe, RecipeStep, read_recipe
 from where2edit.files import pictures
+from where2edit.files.fingerprints import digest, file_sha256
+
+DIGITS = 6  # of the digest in the name of an edit
 
 
 def source_of(editor: Editor, recipe: Recipe) -> Source:
@@ -26,23 +30,62 @@ def source_of(editor: Editor, recipe: Recipe) -> Source:
     return editor.source(w=load_latent(recipe.latent, editor.frozen.generator))
 
 
+def stem_of(recipe: Recipe) -> str:
+    """What the files of a recipe are called: the source, the first prompt, and a short digest of all that differs.
+
+    An edit by a plain prompt and nothing else needs no digest. Everything else does: a strength, further steps, prompts
+    that a file name cannot spell.
+    """
+    first, asked = recipe.steps[0], recipe.asked()
+    source = f"seed{recipe.seed:04d}" if recipe.latent is None else Path(recipe.latent).stem[:60]
+    stem = f"{source}-{slug(first.prompt)}"
+    plain = recipe.steps == (RecipeStep(first.prompt),) and slug(first.prompt).replace("-", " ") == first.prompt
+    if plain and not (recipe.sweep or recipe.overrides):
+        return stem
+    return f"{stem}-{digest([[asdict(step) for step in asked.steps], asked.sweep, asked.overrides])[:DIGITS]}"
+
+
+def picture_names(recipe: Recipe, stem: str) -> list[str]:
+    """The names of a recipe's pictures, one for each result."""
+    kind, count = ("sweep", len(recipe.sweep)) if recipe.sweep else ("step", len(recipe.steps))
+    return [f"{stem}-{kind}{number + 1}.png" for number in range(count)]
+
+
+def check_unclaimed(recipe: Recipe, folder: Path) -> None:
+    """Raise ValueError where the folder holds another edit of the same name; the same edit may be made again."""
+    path = folder / f"{stem_of(recipe)}.json"
+    if not os.path.lexists(path):
+        return
+    try:
+        same = read_recipe(path).asked() == recipe.asked()
+    except ValueError:
+        same = False
+    if not same:
+        raise ValueError(f"{path} is another edit; give another folder with --out, or --overwrite to replace it")
+
+
 def run_recipe(editor: Editor, recipe: Recipe, folder: Path) -> tuple[list[Path], list[Result]]:
     """Make the edits of a recipe and write pictures, sheet and recipe into `folder`; returns what was written."""
-    source, steps = source_of(editor, recipe), [step.load(editor.resolution) for step in recipe.steps]
+    steps = [step.load(editor.resolution) for step in recipe.steps]
+    for step in steps:
+        editor.condition(step)  # what makes no sense is refused before the face is made
+    source = source_of(editor, recipe)
     if recipe.sweep:
         results = [editor.edit(source, replace(steps[0], strength=value)) for value in recipe.sweep]
     else:
         results = editor.sequence(source, steps, recipe.chosen())
-    stem = f"seed{recipe.seed:04d}" if recipe.latent is None else Path(recipe.latent).stem
-    stem = f"{stem}-{slug(results[0].step.prompt)}"
-    paths = [folder / f"{stem}-{'sweep' if recipe.sweep else 'step'}{i + 1}.png" for i in range(len(results))]
+    stem = stem_of(recipe)
+    paths = [folder / name for name in picture_names(recipe, stem)]
     for result, path in zip(results, paths, strict=True):
         pictures.save_png(result.image[0], path)
+    digests = [file_sha256(path) for path in paths]
     assert source.image is not None  # the editor walks its sources to the end
     sheet = result_sheet(source.image[0], results, bool(recipe.sweep))
     paths.append(pictures.save_png(sheet, folder / f"{stem}-sheet.png"))
     save_latent(source.w, folder / f"{stem}-w.safetensors")
-    replace(recipe, results=tuple(describe(result) for result in results)).write(folder / f"{stem}.json")
+    described = [describe(result) | {"sha256": sha256} for result, sha256 in zip(results, digests, strict=True)]
+    made = replace(recipe, results=tuple(described), made_with=MadeWith.here(editor.device))
+    made.write(folder / f"{stem}.json")
     return [*paths, folder / f"{stem}.json"], results
 
 

@@ -27,10 +27,11 @@ PROMPTS: tuple[str, ...] = (
 )
 PROMPTS += ("bushy eyebrows", "eyeglasses", "a beard", "old")
 QUALITY = 90  # of a JPEG
+CELL = 256  # pixels of one picture
 
 
 def contact_sheet(
-    editor: Editor, seeds: list[int], prompts: list[str], cell: int = 256, masks: bool = False, force: bool = False
+    editor: Editor, seeds: list[int], prompts: list[str], cell: int = CELL, masks: bool = False, force: bool = False
 ) -> Image.Image:
     """Each seed's face, then one edit of it for every prompt; with `masks` a second line shows what was edited.
 
@@ -51,7 +52,7 @@ def contact_sheet(
     return pictures.sheet(rows, labels, ("source", *prompts), cell)
 
 
-def sequence_sheet(editor: Editor, seeds: list[int], prompts: list[str], cell: int = 256) -> Image.Image:
+def sequence_sheet(editor: Editor, seeds: list[int], prompts: list[str], cell: int = CELL) -> Image.Image:
     """Each seed's face, then what becomes of it when the prompts are applied one after another (Fig. 10)."""
     rows = []
     for seed in seeds:
@@ -62,7 +63,7 @@ def sequence_sheet(editor: Editor, seeds: list[int], prompts: list[str], cell: i
 
 
 def reference_sheet(
-    editor: Editor, seed: int, references: list[int], wheres: list[str], cell: int = 256
+    editor: Editor, seed: int, references: list[int], wheres: list[str], cell: int = CELL
 ) -> Image.Image:
     """Regional style transfer (Fig. 11): the target, the generated faces that it follows, one row for each region.
 
@@ -80,7 +81,7 @@ def reference_sheet(
     return pictures.sheet(rows, ("", *wheres), labels, cell)
 
 
-def two_prompt_sheet(editor: Editor, seeds: list[int], pairs: list[tuple[str, str]], cell: int = 256) -> Image.Image:
+def two_prompt_sheet(editor: Editor, seeds: list[int], pairs: list[tuple[str, str]], cell: int = CELL) -> Image.Image:
     """Two-prompt editing (Fig. 12): one column for each pair of prompts, what appears and where."""
     rows = []
     for seed in seeds:

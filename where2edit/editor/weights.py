@@ -12,7 +12,7 @@ from where2edit.core import config
 from where2edit.core.registry import Registry, nearest
 from where2edit.editor.migration import current_config, current_name
 from where2edit.editor.profile import Profile
-from where2edit.files import assets, formats, manifest, tensorfile
+from where2edit.files import formats, manifest, tensorfile
 from where2edit.files.fingerprints import config_digest, file_sha256
 from where2edit.files.regular import shown
 from where2edit.files.tensor_checks import fitted
@@ -33,12 +33,12 @@ def find_weights(weights: str) -> Path:
     """
     if weights in manifest.entries():
         return formats.located(weights)
-    found = next((p for p in (Path(weights), assets.shipped(weights)) if p.is_file()), None)
-    if found is None:
+    path = manifest.found(weights)
+    if not path.is_file():
         raise ValueError(
             f"no weights at {weights}: neither a file nor an asset; {nearest(weights, manifest.entries())}"
         )
-    return found
+    return path
 
 
 def load_editor(method: Method, path: Path, profile: Profile | None = None) -> None:

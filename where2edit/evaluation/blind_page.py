@@ -17,6 +17,7 @@ from where2edit.files.atomic import write_text
 ON_A_SHEET = 6  # pairs
 QUALITY = 95  # of the JPEGs inside the page
 
+INDEX = "index.html"  # the page
 # The answers stand in the page in base64: not to be read in passing. The interval is Wilson's, of 95 %.
 PAGE = Template("""<!doctype html>
 <html lang="en">
@@ -93,7 +94,7 @@ def write_test(folder: Path, pairs: list[Pair], cell: int) -> list[Path]:
     ]
     answers = base64.b64encode(json.dumps([pair.edited_is for pair in pairs]).encode()).decode()
     page = PAGE.substitute(pairs=json.dumps(shown).replace("<", "\\u003c"), answers=answers)
-    written = [write_text(folder / "index.html", page)]
+    written = [write_text(folder / INDEX, page)]
     for start in range(0, len(pairs), ON_A_SHEET):
         part = pairs[start : start + ON_A_SHEET]
         labels = [f"{start + i + 1}: {pair.prompt}" for i, pair in enumerate(part)]

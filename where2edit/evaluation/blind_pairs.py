@@ -15,6 +15,8 @@ from tqdm import tqdm
 
 from where2edit.backbones.judge import Judge
 from where2edit.backbones.preprocess import resize
+from where2edit.core.bounds import Count, Few, Pixels, Seed
+from where2edit.core.config import check_values
 from where2edit.core.records import Source
 from where2edit.core.registry import nearest
 from where2edit.editor.editor import Editor, Step
@@ -47,16 +49,13 @@ class Pair:
 class BlindPlan:
     """How many pairs are asked for, and among how many faces they are looked for."""
 
-    each: int = 2  # pairs of a prompt
-    faces: int = 1000  # natural faces that are looked at, at most
-    seed: int = 200_000  # of the first face that is edited, of the natural ones, and of the order
-    size: int = 512  # s
+    each: Few = 2  # pairs of a prompt
+    faces: Count = 1000  # natural faces that are looked at, at most
+    seed: Seed = 200_000  # of the first face that is edited, of the natural ones, and of the order
+    size: Pixels = 512  # s
 
     def __post_init__(self):
-        if min(self.each, self.faces, self.size) < 1:
-            raise ValueError(
-                f"--pairs, --faces and --size must be at least 1, got {self.each}, {self.faces} and {self.size}"
-            )
+        check_values(self, "blind_test")
         if not 0 <= self.seed < FIRST_SEED - self.faces:
             raise ValueError(f"--seed must be from 0 to {FIRST_SEED - self.faces - 1}, got {self.seed}")
 

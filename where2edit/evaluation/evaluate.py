@@ -14,6 +14,7 @@ from where2edit.editor.build import build_conditions, build_encoder, build_froze
 from where2edit.editor.profile import Profile
 from where2edit.editor.weights import editor_sha256
 from where2edit.evaluation import report, workers
+from where2edit.evaluation.earlier_report import check_earlier_report
 from where2edit.evaluation.figures import finished_table
 from where2edit.evaluation.metrics import METRICS
 from where2edit.evaluation.natural_faces import NaturalFaceStore, check_seeds
@@ -25,6 +26,7 @@ from where2edit.evaluation.runner import ProtocolRunner
 from where2edit.evaluation.samples import SamplingPlan
 from where2edit.evaluation.table import PlannedTable
 from where2edit.files.assets import cache_folder
+from where2edit.files.atomic import sweep
 from where2edit.files.fingerprints import commit, config_digest
 from where2edit.text_image.base import TextImage
 
@@ -38,10 +40,14 @@ def evaluate_profile(
 ) -> list[Path]:
     """Run the protocols on a profile and write the report into `folder`; returns its pages.
 
-    Where torchrun started several processes they share the work, and all but the first return no page.
+    Where torchrun started several processes they share the work, and all but the first return no page. Raises
+    ValueError for a folder with the report of another evaluation, unless it is to be overwritten.
     """
     options = options or EvaluationOptions()
     device = distributed.start_processes(device)
+    if not options.overwrite:
+        check_earlier_report(folder, protocols, provenance_of(profile, options.heldout), options.seed)
+    sweep(folder / "samples", below=True)
     if device == "cpu":
         torch.set_num_threads(1)  # also for what is built before the work is shared
     encoder = build_encoder(profile, device)

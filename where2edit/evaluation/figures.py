@@ -64,9 +64,9 @@ def by_prompt(metric: Metric, protocol: Protocol) -> dict[str, Metric]:
 
 
 def interval(metric: Metric) -> Interval | None:
-    """The figure with its bootstrap interval; None where no sample counts."""
+    """The figure with its bootstrap interval; None where no sample counts, or fewer than the metric needs."""
     count = len(metric.valid_values())
-    if not count:
+    if count < metric.fewest:
         return None
     return metric.interval(FEW_REPLICATES if metric.of_set and count > LARGE_SET else REPLICATES)
 
@@ -82,7 +82,7 @@ def average(parts: list[Interval | None]) -> Interval | None:
 
     Prompts count as independent: the two halves of the interval are roots of summed squares.
     """
-    known = [part for part in parts if part is not None]
+    known = [part for part in parts if part is not None and math.isfinite(part.value)]
     if not known:
         return None
     value = sum(part.value for part in known) / len(known)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from where2edit.core.sentences import figure
 from where2edit.evaluation.metrics.intervals import Interval
 from where2edit.evaluation.protocols import Goal, Protocol
 from where2edit.evaluation.table import Table
@@ -55,9 +56,7 @@ def goal_table(table: Table) -> list[str]:
     """One line for each goal: what was measured, whether it is met, and which prompts alone miss the bound."""
     lines = ["| asked | measured | met | prompts that miss it by themselves |", "|---|---|---|---|"]
     for found in outcomes(table):
-        value = "–" if found.measured is None else f"{found.measured:.4g}"
-        if found.goal.share is not None and found.measured is not None:
-            value = f"{found.measured:.0%}"
+        value = figure(found.measured, ".4g" if found.goal.share is None else ".0%")
         missing = ", ".join(found.below) or "none"
         if found.unknown:
             missing += f" (no image counts: {', '.join(found.unknown)})"

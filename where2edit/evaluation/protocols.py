@@ -9,9 +9,10 @@ from typing import Literal
 
 from where2edit.backbones.face_parsing import class_ids
 from where2edit.core import config as configs
+from where2edit.core.bounds import Count, Figure, Share, Strength
 from where2edit.core.registry import nearest
 from where2edit.evaluation.metrics import METRICS
-from where2edit.files import assets
+from where2edit.files import assets, manifest
 
 FOLDER = "configs/protocols"
 METHOD = "method"  # the row of the profile's own method
@@ -37,7 +38,7 @@ class Row:
     weights: str | None = None  # asset or path, in which {profile} is the profile's name; None: the profile's own
     trained_with: tuple[str, ...] = ()  # overrides with which scripts/train.py makes such weights
     # With which it edits where the protocol names none; None: "auto" where the profile has a calibration, else its own.
-    strength: float | Literal["auto"] | None = None
+    strength: Strength | Literal["auto"] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,10 @@ class Goal:
     """
 
     metric: str
-    at_least: float | None = None
-    at_most: float | None = None
+    at_least: Figure | None = None
+    at_most: Figure | None = None
     tag: str | None = None  # only prompts with this tag count; None: all
-    share: float | None = None  # 0 to 1
+    share: Share | None = None
 
     def holds(self, value: float) -> bool:
         """Whether one figure keeps the bound."""
@@ -74,17 +75,18 @@ class Protocol:
     rows: tuple[Row, ...]
     metrics: tuple[str, ...]
     kind: Literal["edits", "masks", "strength", "sequential", "time"] = "edits"
-    n: int = 64
+    n: Count = 64
     crossed: bool = False  # then figures are means over prompts, and each prompt has figures of its own
     in_all: bool = True  # whether --table all runs it
-    paper_n: int = 10000  # per prompt, with --paper: every prompt on every source
-    strengths: tuple[float, ...] = ()  # of kind "strength": each edit is made with all of them
+    paper_n: Count = 10000  # per prompt, with --paper: every prompt on every source
+    strengths: tuple[Strength, ...] = ()  # of kind "strength": each edit is made with all of them
     tests: tuple[str, ...] = ()  # metrics by which the last row is tested (one-sided) against the others
-    paper: dict[str, dict[str, float]] = field(default_factory=dict)  # row or method of the paper -> metric -> number
+    paper: dict[str, dict[str, Figure]] = field(default_factory=dict)  # row or method of the paper -> metric -> number
     goals: tuple[Goal, ...] = ()  # only of a crossed protocol
     notes: tuple[str, ...] = ()  # what the table cannot tell
 
     def __post_init__(self):
+        configs.check_name(self.name, "the name of a protocol")
         for name in (*self.metrics, *self.tests, *(goal.metric for goal in self.goals)):
             METRICS.get(name)
         for prompt in self.prompts:
@@ -118,7 +120,7 @@ def load(name: str | Path) -> Protocol:
         if stem not in known:
             raise ValueError(f"unknown table '{name}'; {nearest(stem, known)}")
         path = assets.shipped(FOLDER) / f"{stem}.yaml"
-    return configs.load(Protocol, path)
+    return configs.load(Protocol, manifest.found(path))
 
 
 def select(tables: list[str]) -> list[Protocol]:

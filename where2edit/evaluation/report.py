@@ -7,6 +7,7 @@ have a page of their own, times.md, with times.jsonl.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from where2edit.evaluation.table import Table
 from where2edit.evaluation.tables import main_table, prompt_table, strength_table
 from where2edit.files.atomic import write_text
 
+FIGURES, TIMES = "figures.jsonl", "times.jsonl"  # beside report.md and times.md
 LACKING = {
     "heldout_encoder": "name a text-image encoder that no training saw with `--heldout`",
     "real_features": "give a folder of real photos with `--real`",
@@ -48,7 +50,7 @@ def write(folder: Path, runner: ProtocolRunner, tables: list[Table], provenance:
     timed = [table for table in tables if table.protocol.kind == "time"]
     others = [table for table in tables if table.protocol.kind != "time"]
     written = []
-    for page, lines, chosen in (("report.md", "figures.jsonl", others), ("times.md", "times.jsonl", timed)):
+    for page, lines, chosen in (("report.md", FIGURES, others), ("times.md", TIMES, timed)):
         if chosen:
             parts = [heading(provenance), *(section(folder, runner, table) for table in chosen)]
             write_text(folder / page, "\n".join(parts))
@@ -121,12 +123,15 @@ def natural_sentence(runner: ProtocolRunner, protocol: Protocol) -> list[str]:
 
 
 def prompts_without_figure(table: Table) -> list[str]:
-    """One line for each metric that the last row lacks for some prompts."""
+    """One line for each metric that the last row lacks for some prompts, or altogether for want of samples."""
     last, found = table.rows[-1].label, {}
     for f in table.figures:
         if f.row == last and f.prompt is not None and f.interval is None:
             found.setdefault(f.metric, {})[f.prompt] = None
-    return [f"- `{name}` leaves out {', '.join(p)}: {METRICS.get(name).absent}." for name, p in found.items()]
+    few = {f.metric for f in table.figures if f.row == last and f.prompt is None and f.interval is None}
+    needs = [(name, METRICS.get(name).fewest) for name in sorted(few) if METRICS.get(name).fewest > 1]
+    lines = [f"- `{name}` needs at least {fewest} samples." for name, fewest in needs]
+    return lines + [f"- `{name}` leaves out {', '.join(p)}: {METRICS.get(name).absent}." for name, p in found.items()]
 
 
 def records(table: Table, provenance: Provenance) -> list[dict]:
@@ -134,7 +139,7 @@ def records(table: Table, provenance: Provenance) -> list[dict]:
     lines = []
     for f in table.figures:
         value = {key: getattr(f.interval, key, None) for key in ("value", "low", "high", "n")}
-        value = {key: v if v == v else None for key, v in value.items()}  # JSON has no not-a-number
+        value = {key: v if v is not None and math.isfinite(v) else None for key, v in value.items()}  # JSON has no nan
         identity = {"protocol": table.protocol.name, "row": f.row, "metric": f.metric, "prompt": f.prompt}
         lines.append(identity | {"strength": f.strength, "seed": table.plan.seed, **value, **vars(provenance)})
     return lines

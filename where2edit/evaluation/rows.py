@@ -52,8 +52,9 @@ class RowBuilder:
         """The method of a row with its weights. Raises ValueError when it cannot be built."""
         profile = self.profile
         changed = configs.build(Profile, configs.override(configs.as_dict(profile), row.overrides))
-        if changed.generator != profile.generator or changed.text_image != profile.text_image:
-            raise ValueError("it changes the generator or the encoder; evaluate it as a profile of its own")
+        shared = ("generator", "text_image", "regions", "preview_head")  # built once, for all rows
+        if strange := [name for name in shared if getattr(changed, name) != getattr(profile, name)]:
+            raise ValueError(f"it changes {' and '.join(strange)}; evaluate it as a profile of its own")
         weights = changed.method.weights if row.weights is None else own_weights(profile, row)
         name = changed.method.name if row.method == METHOD else row.method
         changed = replace(changed, method=replace(changed.method, name=name, weights=None))
@@ -108,7 +109,7 @@ def has_parameters(method: Method) -> bool:
 def own_weights(profile: Profile, row: Row) -> str:
     """The weights that a row names for itself. Raises ValueError where they are neither an asset nor a file."""
     weights = row.weights.format(profile=profile.name)
-    if weights not in manifest.entries() and not any(p.is_file() for p in (Path(weights), assets.shipped(weights))):
+    if weights not in manifest.entries() and not manifest.found(weights).is_file():
         raise ValueError(f"its weights {weights} are not here")
     return weights
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from where2edit.core.sentences import figure
 from where2edit.evaluation.figures import read_metrics
 from where2edit.evaluation.metrics.base import Metric
 from where2edit.evaluation.metrics.intervals import better_than
@@ -28,7 +29,7 @@ def significance_sentences(runner: ProtocolRunner, table: PlannedTable) -> list[
 
 def _in_words(ours: Metric, theirs: Metric) -> str:
     try:
-        return f"p = {p_value(ours, theirs):.2g}"
+        return f"p = {figure(p_value(ours, theirs), '.2g')}"
     except ValueError:
         return "has too few samples"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from itertools import product
 
+from where2edit.core.sentences import figure
 from where2edit.evaluation.metrics import METRICS
 from where2edit.evaluation.metrics.intervals import Interval
 from where2edit.evaluation.table import Figure, Table
@@ -78,11 +79,9 @@ def _prompt_cell(figure: Figure, whole: int) -> str:
 
 def number(metric: str, value: float) -> str:
     """A figure in four significant digits, shares in per cent; a dash where it is not defined (nan)."""
-    if math.isnan(value):
-        return "–"
     if metric.startswith(IN_PER_CENT):
-        return f"{100 * value:.2f} %"
-    return f"{value:.4g}" if abs(value) > 5e-9 else "0"
+        return figure(100 * value, ".2f", " %")
+    return "0" if abs(value) <= 5e-9 else figure(value, ".4g")
 
 
 def with_interval(metric: str, interval: Interval | None) -> str:

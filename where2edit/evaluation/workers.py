@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable
 
 from where2edit.core import distributed
+from where2edit.core.memory import machine_memory
 
 MEMORY = 5 * 2**30  # bytes that one process may need for a chunk of two 1024 px sources
 KILL_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
@@ -35,8 +36,7 @@ def process_count(asked: int | None, device: str) -> int:
         raise ValueError(f"--processes must be at least 1, got {asked}")
     if distributed.active() or device != "cpu" or not sys.platform.startswith("linux"):
         return 1
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return asked or max(1, min(cores(), memory // MEMORY))
+    return asked or max(1, min(cores(), machine_memory() // MEMORY))
 
 
 def share(work: Callable[[int, int], None], processes: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from where2edit.core.sentences import figure
 from where2edit.facetext.phrases import EDITOR_PROMPTS
 from where2edit.facetext.report import verdicts
 
@@ -54,10 +55,10 @@ def judge_page(table: dict[str, dict], facts: dict) -> str:
     editor = [row["auc"] for name, row in table.items() if name in asked]
     intro = (
         f"Written by `{facts['command']}`. Mean AUC over the 40 "
-        f"attributes {sum(photos) / len(photos):.3f} on {facts['photos']}"
+        f"attributes {_number(sum(photos) / len(photos))} on {facts['photos']}"
         f" validation photos; over the {len(editor)} concepts that "
-        f"the editor's prompts name {sum(editor) / len(editor):.3f},"
-        f" lowest {min(editor):.3f}. Painted concepts are measured "
+        f"the editor's prompts name {_number(sum(editor) / len(editor))},"
+        f" lowest {_number(min(editor))}. Painted concepts are measured "
         f"on {facts['faces']} generated faces kept out of training,"
         f" against the same faces as they were. Weights sha256 {facts['weights'][:12]}, config {facts['config']}."
     )
@@ -77,7 +78,7 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 def _claims(figures: dict, facts: dict) -> str:
     """Every figure that has a threshold."""
     rows = [
-        [v.claim, f"{v.value:.3f}", f"{'< ' if v.under else ''}{v.asked:.2f}", "met" if v.met else "**missed**"]
+        [v.claim, _number(v.value), f"{'< ' if v.under else ''}{v.asked:.2f}", "met" if v.met else "**missed**"]
         for v in verdicts(figures, facts)
     ]
     return _table(["claim", "value", "asked", ""], rows)
@@ -111,7 +112,7 @@ def _attack(found: list[dict]) -> str:
 
 def _number(value: float) -> str:
     """A figure with three digits; a dash where there is none."""
-    return "-" if value != value else f"{value:.3f}"
+    return figure(value, ".3f")
 
 
 def _two(head: str, table: dict[str, float]) -> str:

@@ -36,6 +36,11 @@ SMALLEST_SIZE = 1e-3  # root mean square that a tensor is taken to have at least
 PictureLoss = Callable[[nn.Module, Tensor, Tensor, int], Tensor]  # (net, images, truth, step) -> scalar
 
 
+def fingerprint(config: EncoderConfig) -> str:
+    """What names the run of a config: all that changes its numbers, but for its length, which may grow."""
+    return config_digest(config, without=("schedule.steps", "schedule.save_every"))
+
+
 class EncoderTrainer(TrainingLoop):
     """Trains `net` with AdamW; its result is the running average of the weights.
 
@@ -68,7 +73,7 @@ class EncoderTrainer(TrainingLoop):
         schedule = config.schedule
         groups = parameter_groups(net, heads, slow, schedule)
         optimizer = torch.optim.AdamW(groups, lr=0.0, weight_decay=schedule.weight_decay)
-        super().__init__(self.net, optimizer, folder, Pace(schedule.steps, schedule.save_every), config_digest(config))
+        super().__init__(self.net, optimizer, folder, Pace(schedule.steps, schedule.save_every), fingerprint(config))
 
     def skip_to(self, step: int) -> None:
         """Begin at `step`, with trained weights; a run with a later snapshot goes on from that."""

@@ -67,8 +67,8 @@ def missing(names: list[str]) -> str:
     files = ", ".join(entry(name).file for name in absent)
     return (
         f"not here, and offline mode is on: {listed}; run 'python scripts/download.py {' '.join(absent)}' where there "
-        f"is a connection and copy its cache's weights folder to {cache_folder() / 'weights'}, or name a folder of "
-        f"yours that holds {files} in the environment variable WHERE2EDIT_WEIGHTS"
+        f"is a connection and copy its weights to {cache_folder() / 'weights'}, or set WHERE2EDIT_WEIGHTS to a folder "
+        f"that holds {files}"
     )
 
 
@@ -81,6 +81,8 @@ def _lock(name: str) -> Iterator[None]:
     lock = FileLock(cache_folder() / "downloads" / ".lock")
     with storage(cache_folder()):
         lock.acquire()
+        for left in (cache_folder() / "downloads").glob("*.member"):  # what a killed process was unpacking
+            left.unlink()
     try:
         yield
     finally:

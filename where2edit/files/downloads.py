@@ -9,15 +9,22 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
+
+from where2edit.files import atomic
+from where2edit.files.atomic import StorageError
 
 TIMEOUT = (5, 60)  # seconds to connect and to wait for bytes; short, so that a machine behind a mirror moves on
 ATTEMPTS = 3
 CHUNK = 1 << 20
+SLOWEST, WINDOW = 1024, 60  # bytes per second, over so many seconds, below which a server counts as silent
+TOLERANCE, LITTLE = 0.05, 1 << 16  # share of the expected size, and bytes, that more may come: some sizes are rounded
+GOES_ON = "the same command goes on from there"
 _unreachable: set[str] = set()  # hosts that did not answer this process; asking them again would only cost time
 
 
@@ -25,8 +32,8 @@ class SourceError(Exception):
     """One source cannot give the file; the next may. The text is a clause of the final sentence."""
 
 
-class StorageError(OSError):
-    """The cache cannot take the file, whatever the source: no space, or no right to write."""
+class _TooLong(SourceError):
+    """A server sends more than was expected: what came is of another file."""
 
 
 class _Lost(Exception):
@@ -36,15 +43,8 @@ class _Lost(Exception):
 @contextmanager
 def storage(folder: Path) -> Iterator[None]:
     """Turn what goes wrong while writing into `folder` into one sentence (StorageError)."""
-    try:
+    with atomic.storage(f"cache folder {folder}", "set WHERE2EDIT_CACHE to another folder"):
         yield
-    except StorageError:
-        raise
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise StorageError(
-            f"cache folder {folder} cannot be written ({reason}); set WHERE2EDIT_CACHE to another folder"
-        ) from None
 
 
 def require_space(folder: Path, size: int, what: str) -> None:
@@ -117,6 +117,21 @@ def registry_address() -> str:
     return address if address.startswith(("https://", "http://")) else PYPI_SIMPLE_ENDPOINT
 
 
+def reachable(url: str) -> bool:
+    """Whether a server answers at all, with whatever; it is asked once and not for long."""
+    import requests
+
+    host = urlsplit(url).hostname or ""
+    if host in _unreachable:
+        return False
+    try:
+        requests.head(url, timeout=TIMEOUT[0])
+    except requests.RequestException:
+        _unreachable.add(host)
+        return False
+    return True
+
+
 def _check_scheme(url: str) -> None:
     """Raises SourceError for an address without https; this machine itself is excepted, for tests and mirrors."""
     parts = urlsplit(url)
@@ -141,7 +156,7 @@ def _download(session: Any, url: str, path: Path, size: int | None, what: str) -
             if attempt == ATTEMPTS - 1:
                 raise SourceError(
                     f"the file from {host} is truncated: the connection broke after {part.stat().st_size} bytes of "
-                    f"{readable(size)}; the same command goes on from there"
+                    f"{readable(size)}; {GOES_ON}"
                 ) from None
         except requests.RequestException as error:
             _unreachable.add(host)
@@ -153,8 +168,9 @@ def _download(session: Any, url: str, path: Path, size: int | None, what: str) -
 
 def _stream(session: Any, url: str, part: Path, size: int | None, what: str) -> None:
     """One request: append to `part` what is still missing. Raises _Lost when the connection breaks before the end."""
-    from urllib3.exceptions import HTTPError
+    from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+    host = urlsplit(url).hostname
     have = part.stat().st_size if part.is_file() else 0
     # Without identity a server may compress on the way, and then neither lengths nor ranges mean the file's bytes.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
@@ -165,13 +181,36 @@ def _stream(session: Any, url: str, part: Path, size: int | None, what: str) -> 
                 _stream(session, url, part, size, what)
             return
         have, total = _check_answer(response, have)
+        most = None if size is None else int(size * (1 + TOLERANCE)) + LITTLE
+        if total is not None and most is not None and total > most:
+            raise SourceError(f"{host} sends {readable(total)}, expected {readable(size)}")
         require_space(part.parent, (total or size or 0) - have, what)
         try:
-            have += _append(response.raw.stream(CHUNK, decode_content=False), part, have, total or size, what)
+            have += _append(_received(response, most and most - have), part, have, total or size, what)
+        except _TooLong:
+            part.unlink(missing_ok=True)
+            raise
+        except ReadTimeoutError:
+            raise SourceError(f"{host} has sent nothing for {TIMEOUT[1]} seconds; {GOES_ON}") from None
         except HTTPError:
             raise _Lost from None
     if total is not None and have < total:
         raise _Lost
+
+
+def _received(response: Any, most: int | None) -> Iterator[bytes]:
+    """The bytes of an answer as they come. Raises SourceError for more than `most`, and for next to none in a while."""
+    host = urlsplit(response.url).hostname
+    came, recent, since = 0, 0, time.monotonic()
+    while block := response.raw.read1(CHUNK, decode_content=False):
+        came, recent = came + len(block), recent + len(block)
+        if most is not None and came > most:
+            raise _TooLong(f"{host} sends more than the {readable(most)} that were expected")
+        if (took := time.monotonic() - since) > WINDOW:
+            if recent < SLOWEST * took:
+                raise SourceError(f"{host} sends less than {readable(SLOWEST)} a second; {GOES_ON}")
+            recent, since = 0, time.monotonic()
+        yield block
 
 
 def _check_answer(response: Any, have: int) -> tuple[int, int | None]:
@@ -187,7 +226,7 @@ def _check_answer(response: Any, have: int) -> tuple[int, int | None]:
         raise SourceError(f"{host} sends a part of the file that was not asked for")
     have = have if resumed else 0
     length = response.headers.get("Content-Length", "")
-    return have, have + int(length) if length.isdigit() else None
+    return have, have + int(length) if length.isdigit() and len(length) < 16 else None
 
 
 def _append(blocks: Iterator[bytes], part: Path, have: int, total: int | None, what: str) -> int:
@@ -196,7 +235,10 @@ def _append(blocks: Iterator[bytes], part: Path, have: int, total: int | None, w
 
     came = 0
     with storage(part.parent):
-        file = part.open("ab" if have else "wb")
+        file = part.open("ab")
+    _hold(file)
+    with storage(part.parent):
+        file.truncate(have)
     bar = tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=what, disable=None, leave=False)
     with file, bar:
         for block in blocks:
@@ -206,3 +248,19 @@ def _append(blocks: Iterator[bytes], part: Path, have: int, total: int | None, w
             bar.update(len(block))
             came += len(block)
     return came
+
+
+def _hold(file: BinaryIO) -> None:
+    """Keep a part for this process while it is open: two that write one part, as when a lock was removed, lose it.
+
+    Raises SourceError where another process has it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # a system without such locks
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise SourceError("another process is fetching it at this moment; wait for it") from None

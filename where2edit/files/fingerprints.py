@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
+from collections.abc import Iterable
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +46,16 @@ def digest(tree: Any) -> str:
     return text_sha256(json.dumps(tree, sort_keys=True))[:DIGITS]
 
 
-def config_digest(config: Any) -> str:
-    """The digest of a config (a dataclass) with every resolved value; stands in reports and weights."""
-    return digest(as_dict(config))
+def config_digest(config: Any, without: Iterable[str] = ()) -> str:
+    """The digest of a config (a dataclass) with every resolved value; stands in reports and weights.
+
+    `without`: keys such as training.steps that are left out, since they do not tell one config from another there.
+    """
+    tree = as_dict(config)
+    for key in without:
+        *sections, last = key.split(".")
+        del reduce(lambda inner, section: inner[section], sections, tree)[last]
+    return digest(tree)
 
 
 def network_sha256(network: object) -> str:

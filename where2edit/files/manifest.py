@@ -70,6 +70,15 @@ def shipped(relative: str) -> Path:
     return checkout if checkout.exists() else here / relative
 
 
+def found(path: str | Path) -> Path:
+    """The file that a config or a command line names: as it stands, or else the one that comes with the project.
+
+    Where there is neither, the path as it stands.
+    """
+    path, ours = Path(path), shipped(str(path))
+    return ours if ours.is_file() and not path.is_file() else path
+
+
 def manifest_path() -> Path:
     """Where the manifest lies."""
     return shipped("pretrained_models/manifest.yaml")

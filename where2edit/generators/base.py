@@ -16,6 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from where2edit.core.bounds import Truncation
 from where2edit.core.records import Source
 from where2edit.core.registry import nearest
 
@@ -32,7 +33,7 @@ class GeneratorConfig:
     weights: str | None = None  # asset name or path of safetensors; None: the generator's own default, or random ones
     options: dict[str, Any] = field(default_factory=dict)  # checked against the generator's own options
     blend_site: str = "64.conv1"  # the site where an edit is blended in; the paper's "layer 13"
-    truncation: float = 0.7  # psi: 1 leaves w as it is, 0 gives the mean face
+    truncation: Truncation = 0.7  # psi: 1 leaves w as it is, 0 gives the mean face
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from where2edit.core.bounds import Seed
 from where2edit.files import formats, tensorfile
 from where2edit.files.formats.stylegan2 import MAPPING_LAYERS, MEAN_SAMPLES, MOST_MAPPING, channels
 from where2edit.files.regular import shown
@@ -71,9 +73,9 @@ def stylegan2_sites(resolution: int, channel_multiplier: int) -> tuple[Site, ...
 class StyleGAN2Options:
     """The `generator.options` of stylegan2."""
 
-    resolution: int = 1024  # one of RESOLUTIONS
-    channel_multiplier: int = 2  # 1: config E, 2: config F
-    seed: int = 0  # of random weights, where the config names none
+    resolution: Literal[8, 16, 32, 64, 128, 256, 512, 1024] = 1024
+    channel_multiplier: Literal[1, 2] = 2  # 1: config E, 2: config F
+    seed: Seed = 0  # of random weights, where the config names none
 
 
 @dataclass

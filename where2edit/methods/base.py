@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from where2edit.core.bounds import PositiveShare
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.editing.attention.base import AttentionConfig
 from where2edit.editing.blended_walk import render_blended
@@ -31,7 +32,8 @@ class MethodConfig:
 
     name: str = "where2edit"
     weights: str | None = None  # trained editor for editing: asset name or path; training starts from random weights
-    strength: float = 0.1  # the paper's alpha in training; in use the default of a profile without a calibration
+    # The paper's alpha in training; in use the default of a profile without a calibration.
+    strength: PositiveShare = 0.1
     mapper: MapperConfig = field(default_factory=MapperConfig)
     attention: AttentionConfig = field(default_factory=AttentionConfig)
 

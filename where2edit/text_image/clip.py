@@ -8,6 +8,8 @@ Legend: N prompts, B images of H x W pixels, D embedding width.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,7 +20,9 @@ from torch import Tensor, nn
 
 from where2edit.backbones.preprocess import Normalise, area_resize
 from where2edit.core.registry import nearest
+from where2edit.core.sentences import one_sentence
 from where2edit.files import assets, manifest, tensorfile
+from where2edit.files.downloads import reachable
 from where2edit.files.formats.readers import is_torchscript, read_network, read_torchscript
 from where2edit.files.regular import regular_file, shown
 from where2edit.files.tensor_checks import checked
@@ -160,19 +164,54 @@ def _architecture(model: str, tag: str | None = None) -> nn.Module:
     """An open_clip architecture, untrained or with the weights of a tag. Raises ValueError for an unknown name."""
     import open_clip
 
+    _check_model(model)
+    return open_clip.create_model(model, pretrained=tag)
+
+
+def _check_model(model: str) -> None:
+    """Raise ValueError for the name of an architecture that open_clip does not know."""
+    import open_clip
+
     if model not in open_clip.list_models():
         raise ValueError(f"unknown CLIP model '{model}'; {_closest(model, open_clip.list_models())}")
-    return open_clip.create_model(model, pretrained=tag)
 
 
 def _by_tag(model: str, tag: str) -> nn.Module:
     """A model with one of the pretrained weights that open_clip downloads."""
     import open_clip
 
+    _check_model(model)
     tags = open_clip.list_pretrained_tags_by_model(model)
-    if model in open_clip.list_models() and tag not in tags:
+    if tag not in tags:
         raise ValueError(f"unknown weights '{tag}' for CLIP model '{model}'; {nearest(tag, tags)}")
-    return _architecture(model, tag)
+    with _hub(model, tag):
+        return _architecture(model, tag)
+
+
+@contextmanager
+def _hub(model: str, tag: str) -> Iterator[None]:
+    """Let open_clip fetch weights where there is a connection, and look into its cache alone where there is none.
+
+    Without one, its own attempts would take a minute. Raises ValueError for weights that cannot be had.
+    """
+    import open_clip
+    from huggingface_hub import constants
+
+    where = open_clip.get_pretrained_cfg(model, tag)
+    offline = assets.offline_mode() or not reachable(constants.ENDPOINT if where.get("hf_hub") else where.get("url"))
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or offline
+    try:
+        if offline and not where.get("hf_hub"):
+            raise OSError("there is no connection")
+        yield
+    except (OSError, RuntimeError) as error:
+        advice = "get them where there is a connection, or give a file in their place"
+        raise ValueError(
+            f"weights '{tag}' of CLIP model '{model}' cannot be had: {one_sentence(str(error), 120)}; {advice}"
+        ) from None
+    finally:
+        constants.HF_HUB_OFFLINE = before
 
 
 def _closest(name: str, known: list[str]) -> str:

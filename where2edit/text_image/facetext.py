@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from where2edit.backbones.efficientnet_lite import MIDDLE_WIDTH, WIDTH, EfficientNetLite0
 from where2edit.backbones.preprocess import Normalise, load_strictly, resize
 from where2edit.core.registry import NoOptions
-from where2edit.files import assets, tensorfile
+from where2edit.files import manifest, tensorfile
 from where2edit.text_image import TEXT_IMAGE
 from where2edit.text_image.base import TextImage, TextImageConfig
 from where2edit.text_image.minilm import MAX_TOKENS, MiniLM
@@ -121,5 +121,5 @@ class Towers(nn.Module):
 @TEXT_IMAGE.register("facetext")
 def facetext(config: TextImageConfig = TextImageConfig(), options: NoOptions = NoOptions()) -> FaceText:
     """The frozen encoder: our shipped weights (or those at `config.weights`) on MiniLM from the assets."""
-    path = Path(config.weights) if config.weights else assets.shipped(WEIGHTS)
+    path = manifest.found(config.weights or WEIGHTS)
     return FaceText(Towers.load(path), MiniLM.load(TEXT_LAYERS))

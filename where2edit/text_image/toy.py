@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from where2edit.backbones.preprocess import resize
+from where2edit.core.bounds import Seed
 from where2edit.text_image import TEXT_IMAGE
 from where2edit.text_image.base import TextImage, TextImageConfig
 
@@ -23,7 +24,7 @@ SIZE = 32  # pixels that the image tower reads
 class ToyOptions:
     """The `text_image.options` of toy."""
 
-    seed: int = 0  # of the random weights
+    seed: Seed = 0  # of the random weights
 
 
 class Toy(TextImage):

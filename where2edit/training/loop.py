@@ -17,6 +17,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from where2edit.core import distributed
+from where2edit.core.sentences import figure
+from where2edit.training.interrupts import held_back
+from where2edit.training.run_folder import check_length
 from where2edit.training.run_log import RunLog
 from where2edit.training.state import STATE, load_state, save_state
 
@@ -86,8 +89,9 @@ class TrainingLoop(ABC):
         return distributed.rank() == 0
 
     def resume(self) -> None:
-        """Go back to the snapshot in the folder, where there is one. Raises ValueError for that of another config."""
+        """Go back to the snapshot in the folder, where there is one. Raises ValueError as `run` does."""
         step, extra = load_state(self.state_path, self.module, self.optimizer, self.fingerprint)
+        check_length(self.folder, step, self.pace.steps)
         if step:
             self.restore(extra)
         self.step = max(step, self.first_step)
@@ -100,7 +104,8 @@ class TrainingLoop(ABC):
     def run(self, until: int | None = None) -> None:
         """Train to the end, or to step `until`; writes train.jsonl, snapshots and sheets into the run's folder.
 
-        Raises ValueError for a folder that holds the run of another config.
+        A run that has ended goes on where more steps are asked for: rates and ramps follow the new length from there.
+        Ctrl-C ends the step and saves it. Raises ValueError for the run of another config and for a longer one.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         self.resume()
@@ -108,19 +113,31 @@ class TrainingLoop(ABC):
         log = RunLog(self.folder, self.step, self.pace.tensorboard) if self.first else None
         steps, total = range(self.step, last), self.pace.steps
         progress = tqdm(steps, initial=self.step, total=total, desc=self.title, disable=not self.first)
-        for _ in progress:
-            values = self.train_step()
-            self.step += 1
-            if log:
-                self._write(log, values)
-            progress.set_postfix({name: f"{value:.3f}" for name, value in values.items() if name in self.shown})
-            if self.step % self.pace.snapshot_every == 0 or self.step == last:
-                self.save()
-            if self.sheet and self.first and (self.step % self.pace.sheet_every == 0 or self.step == last):
-                self.module.eval()
-                self.sheet(self.folder / f"sheet-{self.step:06d}.png")
+        # Of many processes none may stop alone: there Ctrl-C ends the step at once, and the last snapshot counts.
+        with held_back(distributed.world() == 1) as pressed:
+            for _ in progress:
+                values = self.train_step()
+                self.step += 1
+                if log:
+                    self._write(log, values)
+                progress.set_postfix({name: figure(values[name], ".3f") for name in self.shown if name in values})
+                self._keep(self.step == last)
+                if pressed():
+                    self.save()
+                    raise KeyboardInterrupt
         if log:
             log.close()
+
+    def _keep(self, ended: bool) -> None:
+        """Draw the sheet and write the snapshot where they are due.
+
+        The sheet comes first: a run that is killed between the two makes the step again, and its sheet.
+        """
+        if self.sheet and self.first and (self.step % self.pace.sheet_every == 0 or ended):
+            self.module.eval()
+            self.sheet(self.folder / f"sheet-{self.step:06d}.png")
+        if self.step % self.pace.snapshot_every == 0 or ended:
+            self.save()
 
     def _write(self, log: RunLog, values: dict[str, float]) -> None:
         """Log the step that was just made, and print the warnings."""

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from where2edit.core.bounds import Bounds, Count, Few, Pixels, Rate, Seed
 from where2edit.editing.preview_head import PreviewHead
 from where2edit.generators.base import Canvas, Generator
 
@@ -29,12 +31,12 @@ LARGEST_GRADIENT = 0.1  # norm to which the gradient of a step is clipped
 class PreviewFitConfig:
     """The `preview_fit` section: the recipe of `scripts/train_preview.py`."""
 
-    canvases: int = 120  # full images behind the fit; the last tenth is held out
-    steps: int = 1500
-    batch: int = 4
-    crop: int = 48  # pixels of the preview site's resolution
-    lr: float = 0.0005
-    seed: int = 0
+    canvases: Annotated[int, Bounds(2, 100_000)] = 120  # full images behind the fit; the last tenth is held out
+    steps: Count = 1500
+    batch: Few = 4
+    crop: Pixels = 48  # pixels of the preview site's resolution
+    lr: Rate = 0.0005
+    seed: Seed = 0
 
 
 @torch.no_grad()

@@ -17,10 +17,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 
+from where2edit.core.bounds import Bounds
 from where2edit.editing.conditions import Conditions
 from where2edit.files.folders import visible_files
 from where2edit.files.texts import read_text
@@ -37,11 +39,8 @@ class DataConfig:
     """The `data` section."""
 
     captions: str = "celeba-caption"  # folder, relative to the project
-    distinct: float = 0.7  # cosine that the m prompts of one image stay below; 1: no check, as in the released code
-
-    def __post_init__(self):
-        if not 0 < self.distinct <= 1:
-            raise ValueError(f"data.distinct is {self.distinct}; allowed: above 0, up to 1 (any prompt)")
+    # Cosine that the m prompts of one image stay below; 1: no check, as in the released code.
+    distinct: Annotated[float, Bounds(0, 1, above=True, note="any prompt")] = 0.7
 
 
 def split_caption(caption: str) -> list[str]:

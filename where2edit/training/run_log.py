@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
+from itertools import takewhile
 from pathlib import Path
 
-from where2edit.files.atomic import atomic_write
+from where2edit.files.atomic import atomic_write, storage
 
 
 class RunLog:
     """The log of a run that goes on after `step`: train.jsonl in `folder`, and TensorBoard events where asked for.
 
-    Lines of later steps are removed.
-
-    A run that was killed has logged steps after its last snapshot; they are made again, and must not be logged twice.
+    Lines of later steps are removed: a run that was killed has logged steps after its last snapshot, which are made
+    again and must not be logged twice. So is all that follows a line that is none, as a kill or a power cut leaves it.
     """
 
     def __init__(self, folder: Path, step: int, tensorboard: bool):
@@ -23,8 +24,8 @@ class RunLog:
 
     def write(self, step: int, values: dict[str, float]) -> None:
         """Append the figures of one step; a dot in a name separates the sections of the config that it belongs to."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, **values}) + "\n")
+        with storage(str(self.path), "free some space, and the same command goes on"), self.path.open("ab") as file:
+            file.write(json.dumps({"step": step, **values}).encode() + b"\n")
         for name, value in values.items() if self.board else ():
             self.board.add_scalar(name.replace(".", "/"), value, step)
 
@@ -34,13 +35,26 @@ class RunLog:
             self.board.close()
 
     def _cut(self, step: int) -> None:
-        """Keep the lines up to `step`; a line that was cut short can only be the last one."""
+        """Keep the whole lines up to `step`, and say where some are missing."""
         if not self.path.is_file():
             return
-        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+        lines = self.path.read_bytes().splitlines(keepends=True)
+        whole = list(takewhile(lambda line: logged_step(line) is not None, lines))
+        kept = [line for line in whole if logged_step(line) <= step]
         with atomic_write(self.path) as file:
-            file.write_text("".join(kept), encoding="utf-8")
+            file.write_bytes(b"".join(kept))
+        if lines and (last := logged_step(kept[-1]) if kept else 0) < step:
+            print(
+                f"warning: {self.path} was damaged; the lines of steps {last + 1} to {step} are lost", file=sys.stderr
+            )
+
+
+def logged_step(line: bytes) -> int | None:
+    """The step of a line of the log; None for what is no whole line."""
+    try:
+        return int(json.loads(line)["step"]) if line.endswith(b"\n") else None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def board(folder: Path, step: int):

@@ -17,6 +17,8 @@ from pathlib import Path
 import torch
 
 from where2edit.core import distributed
+from where2edit.core.bounds import Count, Few, Rate, Seed, Share, Truncation
+from where2edit.core.config import check_values
 from where2edit.core.distributed import average_gradients, step_seed
 from where2edit.core.records import Condition, Source
 from where2edit.methods.base import Method
@@ -33,35 +35,28 @@ SETTLED = 0.3  # share of the run before the first check: by then the attention 
 class TrainingConfig:
     """The `training` section."""
 
-    steps: int = 10_000
-    sources: int = 1  # n
-    prompts: int = 8  # m
-    accumulate: int = 1  # backward passes that the n sources of a step are spread over, to save memory
-    lr: float = 0.01
-    warmup: float = 0.05  # share of the run with a linearly growing rate
-    decay: float = 0.25  # share of the run, at its end, with a cosine decay
+    steps: Count = 10_000
+    sources: Few = 1  # n
+    prompts: Few = 8  # m
+    accumulate: Few = 1  # backward passes that the n sources of a step are spread over, to save memory
+    lr: Rate = 0.01
+    warmup: Share = 0.05  # share of the run with a linearly growing rate
+    decay: Share = 0.25  # share of the run, at its end, with a cosine decay
     use_preview_head: bool = False  # losses read the preview head's picture instead of the full image
     amp: bool = False  # bfloat16 where autocast knows that it is safe
-    truncation: float = 0.7
-    seed: int = 200
-    snapshot_every: int = 1000
-    sheet_every: int = 1000
+    truncation: Truncation = 0.7
+    seed: Seed = 200
+    snapshot_every: Count = 1000
+    sheet_every: Count = 1000
     tensorboard: bool = True  # also log for TensorBoard, where it is installed
 
     def __post_init__(self):
-        for name in ("steps", "sources", "prompts", "accumulate", "snapshot_every", "sheet_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"training.{name} is {getattr(self, name)}; give at least 1")
+        check_values(self, "training")
         if self.sources % self.accumulate:
             raise ValueError(
                 f"training.sources={self.sources} cannot be spread over training.accumulate={self.accumulate} passes; "
                 "make sources a multiple of accumulate"
             )
-        for name in ("warmup", "decay"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"training.{name} is {getattr(self, name)}; give a share of the run from 0 to 1")
-        if not self.lr > 0:
-            raise ValueError(f"training.lr is {self.lr}; give a positive rate")
 
 
 def learning_rate(config: TrainingConfig, step: int) -> float:

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from where2edit.core.bounds import Bounds, ShareBelowOne
 from where2edit.editing.attention import ATTENTIONS
 from where2edit.editing.attention.base import Attention
 from where2edit.generators.base import CONSTANT, Generator
@@ -31,16 +32,13 @@ class AttentionOptions:
     """Options of the attention `modulated`; the defaults are those of the released code."""
 
     inputs: Literal["all", "trunk"] = "all"  # features of all sites; trunk: of those up to the blend site only
-    channels: int = 32  # O, per input
-    bias: float = 5.0  # added before the sigmoid: 5 makes the untrained attention about 0.995 everywhere
+    channels: Annotated[int, Bounds(1, 4096)] = 32  # O, per input
+    # Added before the sigmoid: 5 makes the untrained attention about 0.995 everywhere.
+    bias: Annotated[float, Bounds(-100, 100)] = 5.0
     noise: bool = False  # noise in training, as in the released code; there is none at inference
-    starts_at: float = 0.15  # share of the run before it is trained; its losses' ramps should begin at the same moment
+    # Share of the run before it is trained; its losses' ramps should begin at the same moment.
+    starts_at: ShareBelowOne = 0.15
     styled: bool = True  # False: Eq. 3 as printed, a = M(f, h) without bias, activation and constant input
-
-    def __post_init__(self):
-        if not 0 <= self.starts_at < 1:
-            got = f"method.attention.options.starts_at is {self.starts_at}"
-            raise ValueError(f"{got}; give a share of the run from 0, below 1")
 
 
 class ModulatedConv1x1(nn.Module):

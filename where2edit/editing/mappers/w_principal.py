@@ -11,11 +11,13 @@ W numbers of w.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from where2edit.core.bounds import Bounds, CountOrNone, Seed
 from where2edit.core.records import Condition, Source, TailLayer
 from where2edit.editing.mappers import MAPPERS
 from where2edit.editing.mappers.base import Mapper
@@ -31,22 +33,17 @@ SMALLEST_VARIANCE = 1e-12  # of a component: below it the generator does not var
 class PrincipalOptions:
     """Options of the mapper `w_principal`."""
 
-    components: int = 96  # K
-    hidden: int = 128  # width of the branches
-    per_site_weight: float = 0.25  # weight of each site's own shift beside the shared one; 0: all sites move together
-    direction_faces: int = 0  # faces behind the semantic directions (training/semantic_directions.py); 0: without them
-    direction_length: float = 35.0  # of the shift along the semantic direction at strength 1, in standard deviations
+    components: Annotated[int, Bounds(1, 512)] = 96  # K
+    hidden: Annotated[int, Bounds(1, 4096)] = 128  # width of the branches
+    # Weight of each site's own shift beside the shared one; 0: all sites move together.
+    per_site_weight: Annotated[float, Bounds(0, 1, note="0: all sites move together")] = 0.25
+    # Faces behind the semantic directions (training/semantic_directions.py); 0: without them.
+    direction_faces: CountOrNone = 0
+    # Of the shift along the semantic direction at strength 1, in standard deviations.
+    direction_length: Annotated[float, Bounds(0, 1000)] = 35.0
     colours: tuple[str, ...] = ()  # colours of training/colour_fitting.py that are fitted before training
-    samples: int = 50_000  # mapped z behind the principal directions
-    seed: int = 0  # of these z
-
-    def __post_init__(self):
-        for name in ("hidden", "samples"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"method.mapper.options.{name} is {getattr(self, name)}; give at least 1")
-        if not 0 <= self.per_site_weight <= 1:
-            got = f"method.mapper.options.per_site_weight is {self.per_site_weight}"
-            raise ValueError(f"{got}; allowed: 0 (all sites move together) to 1")
+    samples: Annotated[int, Bounds(1, 10_000_000)] = 50_000  # mapped z behind the principal directions
+    seed: Seed = 0  # of these z
 
 
 class ShiftBranch(nn.Module):

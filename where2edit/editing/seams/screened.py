@@ -15,11 +15,13 @@ Legend: B samples, C channels, r cells of a side, n cells inside the mask, p pai
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from where2edit.core.bounds import Bounds
 from where2edit.editing.seams import SEAMS
 from where2edit.editing.seams.base import Seam
 from where2edit.ops.extension import Impl, check_impl
@@ -31,12 +33,11 @@ NEIGHBOURS = ((0, 1, 0), (1, 0, 1), (0, 1, 0))
 class ScreenedOptions:
     """Options of the seam `screened`."""
 
-    screening: float = 0.15  # per cell; the correction falls to a third within 1/sqrt(screening) cells, about 2.6
+    # Per cell; the correction falls to a third within 1/sqrt(screening) cells, about 2.6.
+    screening: Annotated[float, Bounds(0, 1000, note="0: membrane")] = 0.15
     impl: Impl = "auto"  # fast: one sparse factorisation for all channels; reference: a dense system
 
     def __post_init__(self):
-        if not self.screening >= 0:
-            raise ValueError(f"blending.seam.options.screening is {self.screening}; give 0 (membrane) or more")
         check_impl(self.impl)
 
 

@@ -29,6 +29,7 @@ class Metric(ABC):
     width: int = 1  # K
     reads_regions: bool = False  # whether it needs the regions that the prompt names
     of_set: bool = False  # the figure is of the set as a whole (such as FID), not a mean; its bootstrap is centred
+    fewest: int = 1  # samples below which it means nothing
     absent: str = "no sample counts"  # why a prompt may have no figure
 
     def __init__(self, networks: MetricNetworks | None = None):
@@ -102,10 +103,13 @@ class Metric(ABC):
         return values[~values.isnan().any(1)]
 
     def compute(self) -> float:
-        """The figure so far. Raises ValueError before the first sample that counts."""
+        """The figure so far. Raises ValueError before the first sample that counts, and for fewer than `fewest`."""
         rows = self.valid_values()
         if not len(rows):
             raise ValueError(f"{type(self).__name__} has no sample that counts; update it with at least one batch")
+        if len(rows) < self.fewest:
+            got = f"{type(self).__name__} of {len(rows)} samples means nothing"
+            raise ValueError(f"{got}; give at least {self.fewest}")
         return self.figure(rows)
 
     def interval(self, replicates: int = 200, seed: int = 0, level: float = 0.95) -> Interval:

@@ -44,6 +44,7 @@ class FidVsUnedited(Metric):
     protocol = "FID between edited images and the same generated images unedited; TensorFlow Inception, PNG precision"
     width = 2 * WIDTH
     of_set = True
+    fewest = 2
 
     def measure(self, batch: EditBatch) -> Tensor:
         return torch.cat([batch.before.embedding("inception"), batch.after.embedding("inception")], 1)
@@ -61,6 +62,7 @@ class FidVsReal(Metric):
     protocol = "FID between edited images and a folder of real photos; TensorFlow Inception, PNG precision"
     width = WIDTH
     of_set = True
+    fewest = 2
 
     def measure(self, batch: EditBatch) -> Tensor:
         return batch.after.embedding("inception")

@@ -14,10 +14,10 @@ SPLITS = 10  # as Salimans et al. compute it
 
 @METRICS.register("inception_score")
 class InceptionScore(Metric):
-    """The score's mean over 10 splits in order of sample number (fewer than 10 samples: one split for each).
+    """The score's mean over 10 splits in order of sample number.
 
-    The paper describes it and prints no value. It measures how varied images are among ImageNet's classes, which says
-    little about faces.
+    Of a split of one picture it is always 1, so that there are at least two in each. The paper describes it and prints
+    no value. It measures how varied images are among ImageNet's classes, which says little about faces.
     """
 
     higher_is_better = True
@@ -25,12 +25,13 @@ class InceptionScore(Metric):
     protocol = "Inception Score of edited images, 10 splits; TensorFlow Inception logits without bias"
     width = 1008
     of_set = True
+    fewest = 2 * SPLITS
 
     def measure(self, batch: EditBatch) -> Tensor:
         return batch.after.networks["inception_logits"](batch.after.embedding("inception"))
 
     def figure(self, values: Tensor) -> float:
-        parts = values.log_softmax(1).tensor_split(min(SPLITS, len(values)))
+        parts = values.log_softmax(1).tensor_split(SPLITS)
         return float(torch.stack([_score(part) for part in parts]).mean())
 
 

@@ -61,6 +61,7 @@ class KidVsUnedited(Metric):
     protocol = "KID between edited images and the same generated images unedited; cubic kernel, U-statistic"
     width = 2 * WIDTH
     of_set = True
+    fewest = 2
 
     def measure(self, batch: EditBatch) -> Tensor:
         return torch.cat([batch.before.embedding("inception"), batch.after.embedding("inception")], 1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from where2edit.core.sentences import figure
 from where2edit.evaluation.concepts import Asked
 from where2edit.evaluation.metrics import METRICS
 from where2edit.evaluation.metrics.edit_batch import EditBatch
@@ -44,7 +45,7 @@ class Overshoot(AgainstNatural):
     def detail(self, values: Tensor) -> str:
         """The shares by the judge and by the encoder alone."""
         judge, cosine = self._above(values).double().mean(0).tolist()
-        return f"judge {judge:.0%}, cosine {cosine:.0%}"
+        return f"judge {figure(judge, '.0%')}, cosine {figure(cosine, '.0%')}"
 
     def _above(self, values: Tensor) -> Tensor:
         """Whether log-odds and cosine lie above those of natural examples: bool [N,2]."""

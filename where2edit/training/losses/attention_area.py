@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from where2edit.core.bounds import Weight
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.text_image.base import TextImage
 from where2edit.training.losses import LOSSES
@@ -19,7 +20,7 @@ from where2edit.training.losses.base import Loss
 class AttentionAreaOptions:
     """The `losses.attention_area.options`."""
 
-    smoothness: float = 1.0  # weight of the differences between neighbours; 0 leaves the area alone
+    smoothness: Weight = 1.0  # weight of the differences between neighbours; 0 leaves the area alone
 
 
 @LOSSES.register("attention_area", options=AttentionAreaOptions)

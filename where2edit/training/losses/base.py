@@ -9,7 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
-from where2edit.core.config import build_options
+from where2edit.core.bounds import Share, Weight
+from where2edit.core.config import build_options, check_values
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.text_image.base import TextImage
 from where2edit.training.losses import LOSSES
@@ -19,14 +20,15 @@ from where2edit.training.losses import LOSSES
 class LossConfig:
     """One entry of the `losses` section."""
 
-    weight: float
-    ramp: tuple[float, ...] = (0.0, 0.0)  # share of the run at which the weight starts to grow, and is full
+    weight: Weight
+    ramp: tuple[Share, ...] = (0.0, 0.0)  # share of the run at which the weight starts to grow, and is full
     options: dict[str, Any] = field(default_factory=dict)  # checked against the loss's own options
 
     def __post_init__(self):
         ends = self.ramp
         if len(ends) != 2 or not 0 <= ends[0] <= ends[1] <= 1:
             raise ValueError(f"a loss ramp is two shares of the run, from <= to, in [0,1]; got {list(ends)}")
+        check_values(self, "losses")
 
     def at(self, progress: float) -> float:
         """The weight at `progress` in [0,1] of the run."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from where2edit.core.bounds import Bounds, Weight
 from where2edit.core.distributed import gather, rank
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.editing.cosine_calibration import CosineCalibration, calibration_file
@@ -29,18 +31,17 @@ GUESSING = 0.97  # share of log(m), the loss of guessing among m prompts, above 
 class ClipContrastiveOptions:
     """The `losses.clip_contrastive.options`."""
 
-    temperature: float = 0.01  # tau
+    temperature: Annotated[float, Bounds(1e-6, 1000)] = 0.01  # tau
     relative: bool = False  # cosines of the edit minus those of its source; False is Eq. 4 as the released code runs it
-    direct: float = 0.0  # weight of the mean rise of the cosine to the edit's own prompt
-    ceiling: float = 1.0  # cosine above which the direct term rewards no further rise: photos that match reach no more
-    natural: float = 0.0  # rise above which none is rewarded, in standard deviations over unedited faces; 0: no limit
+    direct: Weight = 0.0  # weight of the mean rise of the cosine to the edit's own prompt
+    # Cosine above which the direct term rewards no further rise: photos that match reach no more.
+    ceiling: Annotated[float, Bounds(-1, 1)] = 1.0
+    # Rise above which none is rewarded, in standard deviations over unedited faces; 0: no limit.
+    natural: Annotated[float, Bounds(0, 100, note="standard deviations, 0 for no limit")] = 0.0
     calibration: str | None = None  # file of scripts/calibrate.py with these faces, which `natural` needs
-    views: int = 0  # random views of each image (views.py); 0: the image as it is
+    views: Annotated[int, Bounds(0, 64)] = 0  # random views of each image (views.py); 0: the image as it is
 
     def __post_init__(self):
-        if self.natural < 0:
-            got = f"losses.clip_contrastive.options.natural is {self.natural}"
-            raise ValueError(f"{got}; give a number of standard deviations, or 0 for no limit")
         if self.natural and self.calibration is None:
             raise ValueError(
                 "losses.clip_contrastive.options.natural needs a calibration; "

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from where2edit.core.bounds import Weight
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.editing.prompt_parts import NamedParts, named_parts
 from where2edit.editing.region_shares import belonging
@@ -30,7 +31,7 @@ SMALLEST = 1e-6  # keeps the logarithm of a saturated attention finite
 class NamedRegionsOptions:
     """The `losses.named_regions.options`."""
 
-    inside: float = 1.0  # weight of the named parts; 0 only keeps the attention off the others
+    inside: Weight = 1.0  # weight of the named parts; 0 only keeps the attention off the others
 
 
 @LOSSES.register("named_regions", options=NamedRegionsOptions)

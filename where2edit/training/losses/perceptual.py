@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from where2edit.core.bounds import Pixels
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.text_image.base import TextImage
 from where2edit.training.losses import LOSSES
@@ -18,7 +19,7 @@ from where2edit.training.losses.base import Loss
 class PerceptualOptions:
     """The `losses.perceptual.options`."""
 
-    size: int = 224  # pixels to which images are reduced before VGG reads them
+    size: Pixels = 224  # pixels to which images are reduced before VGG reads them
     normalise: bool = False  # ImageNet normalisation; the released code leaves it out
 
 

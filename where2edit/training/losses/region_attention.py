@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
+from where2edit.core.bounds import Bounds, Weight
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.ops.region_mean import region_averages
 from where2edit.text_image.base import TextImage
@@ -25,8 +27,9 @@ EVERYWHERE = 0.98  # mean attention above which the whole image is edited
 class RegionHingeOptions:
     """The `losses.region_hinge.options`."""
 
-    margin: float = 0.7  # the released code's hinge; 0 is the printed L1 norm, since attention is never negative
-    area: float = 0.0  # extra price per region in proportion to its share of the image (ours)
+    # The released code's hinge; 0 is the printed L1 norm, since attention is never negative.
+    margin: Annotated[float, Bounds(-1, 1)] = 0.7
+    area: Weight = 0.0  # extra price per region in proportion to its share of the image (ours)
 
 
 @LOSSES.register("region_hinge", options=RegionHingeOptions)

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from where2edit.core.bounds import PositiveShare
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.text_image.base import TextImage
 from where2edit.training.losses import LOSSES
@@ -31,7 +32,7 @@ class UnaskedOptions:
         "a smiling person",
         "a chubby face",
     )
-    exempt: float = 0.3  # |cosine| between prompt and anchor at which the anchor no longer counts
+    exempt: PositiveShare = 0.3  # |cosine| between prompt and anchor at which the anchor no longer counts
 
 
 @LOSSES.register("unasked", options=UnaskedOptions)
