@@ -141,7 +141,7 @@ OPTIONS = {
     "full": (
         ["--prompt", "a beard", "--mask", "white.png", "--assert-local", "--allow-full"],
         ["seed0000-a-beard-"],
-        {"mask": "white.png"},
+        {"mask": "../white.png"},
     ),
 }
 
@@ -239,7 +239,7 @@ MISTAKES = {
     "empty prompt": (["--prompt", ""], "an empty prompt says nothing"),
     "500 words": (["--prompt", LONG], "a prompt has 500 words, at most 60 are read; use --long to split it"),
     "empty where": (["--prompt", "a beard", "--where", ""], "an empty prompt says nothing"),
-    "strength nan": (["--prompt", "a beard", "--strength", "nan"], "strength is nan; give a number from -1 to 1"),
+    "strength nan": (["--prompt", "a beard", "--strength", "nan"], "--strength is nan; allowed: -1 to 1 or auto"),
     "auto": (["--prompt", "a beard", "--strength", "auto"], "strength auto needs a calibration, which profile 'toy'"),
     "more": (
         ["--prompt", "a beard", "--more"],
@@ -380,4 +380,4 @@ def test_the_script_as_users_start_it(weights, tmp_path):
         check=False,
     )
     assert (answer.returncode, answer.stdout) == (2, "")
-    assert answer.stderr == "error: strength is nan; give a number from -1 to 1 (default 0.1)\n"
+    assert answer.stderr == "error: --strength is nan; allowed: -1 to 1 or auto\n"

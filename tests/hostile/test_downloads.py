@@ -185,7 +185,7 @@ def test_a_server_is_reachable_where_it_answers_at_all(server):
 
 
 @pytest.mark.parametrize("offline", [True, False])
-def test_a_heldout_encoder_that_cannot_be_had_is_one_sentence_at_once(offline, monkeypatch, tmp_path):
+def test_a_heldout_encoder_that_cannot_be_had_is_one_sentence_at_once(offline, monkeypatch, tmp_path, caplog):
     """Without a connection: told so by the environment, or found out by asking once."""
     constants = pytest.importorskip("huggingface_hub.constants")
     from where2edit.evaluation.heldout import build_heldout
@@ -200,4 +200,5 @@ def test_a_heldout_encoder_that_cannot_be_had_is_one_sentence_at_once(offline, m
     with pytest.raises(ValueError, match="weights 'openai' of CLIP model 'ViT-B-16' cannot be had") as error:
         build_heldout("clip:ViT-B-16:openai", TextImageConfig(name="toy"))
     assert "give a file in their place" in one_sentence(shortened(str(error.value)))
+    assert not caplog.records, "the library's own words are not printed beside it"
     assert time.monotonic() - begin < 60 and not constants.HF_HUB_OFFLINE, "a machine at rest takes five seconds"

@@ -1,6 +1,7 @@
 """Options of commands that make no sense: one sentence and exit code 2, before anything is loaded or written."""
 
 import os
+import subprocess
 import sys
 import time
 import types
@@ -27,6 +28,7 @@ NEEDS = {
     "evaluate": ["--table", "masks"],
     "invert": ["photo.png", "--out", "w.safetensors"],
     "make_faces": ["--seeds", "0", "--out", "faces.safetensors"],
+    "report_words": ["--out", "words.md"],
     "sample": [],
     "train": [],
     "train_facetext": ["--data", "photos", "--attributes", "table.csv"],
@@ -41,6 +43,7 @@ WITH_CONFIG = (
     "contact_sheet",
     "edit",
     "evaluate",
+    "report_words",
     "sample",
 )
 WITH_CONFIG += ("train", "train_preview")
@@ -135,6 +138,17 @@ NUMBERS = {  # command, options -> what the sentence says
     ("edit", "--threshold", "-0.1"): "--threshold is -0.1",
     ("edit", "--coverage", "1e400"): "--coverage is inf",
     ("edit", "--coverage", "-inf"): "expected one argument",
+    ("edit", "--strength", "5"): "--strength is 5.0; allowed: -1 to 1 or auto",
+    ("edit", "--strength", "nan"): "--strength is nan; allowed: -1 to 1 or auto",
+    ("edit", "--strength", "strong"): "--strength is 'strong'; give a number, -1 to 1 or auto",
+    ("edit", "--strength", HUGE): "--strength is inf",
+    ("edit", *["--more"] * 9): "--more is given 9 times; allowed: up to 4",
+    ("edit", "--more", "--less"): "--more and --less exclude each other",
+    ("edit", "--where", "x" * 3000): "a prompt has 3000 characters, at most 600 are read",
+    ("edit", "--where", "antidisestablishmentarianism " * 61): "a prompt has 61 words, at most 60 are read",
+    ("edit", "--prompt", "微笑" * 2500): "a prompt has 5000 characters, at most 600 are read",
+    ("edit", "--prompt", "take the hat " * 2000): "a description has 26,000 characters, at most 10,000 are read",
+    ("edit", "--prompt", "a \udcff beard"): "holds bytes that are no text; write it in UTF-8",
     ("edit", "--mask-mode", "add"): "--mask-mode: invalid choice: 'add'",
     ("edit", "--promt", "x"): "unrecognized arguments: --promt; --help lists the options",
     ("evaluate", "--n", "0"): "--n is 0; allowed: 1 to 1,000,000",
@@ -146,6 +160,11 @@ NUMBERS = {  # command, options -> what the sentence says
     ("evaluate", "--processes", "0"): "--processes is 0",
     ("evaluate", "--processes", "100000"): "--processes is 100000",
     ("evaluate", "--natural-faces", "-1"): "--natural-faces is -1; allowed: 0 to",
+    ("evaluate", "--heldout", ""): "--heldout: unknown text-image encoder ''",
+    ("evaluate", "--heldout", "clip:a:b:c"): "no encoder is called 'clip:a:b:c'; write NAME",
+    ("report_words", "--n", "0"): "--n is 0; allowed: 1 to 1,024",
+    ("report_words", "--natural-faces", "1000"): "--natural-faces is 1000; allowed: above 1,000",
+    ("report_words", "--natural-faces", "1e9"): "--natural-faces is '1e9'; give a whole number",
     ("evaluate", "--table", "99"): "unknown table '99'",
     ("evaluate", "--row", "theirs"): "has no row 'theirs'",
     ("blind_test", "--pairs", "0"): "--pairs is 0",
@@ -225,7 +244,9 @@ PLACES = {  # command, options -> what the sentence says; `taken` is a file, `fo
     ("write_captions", "--out", "full"): "full/0.txt is there already",
     ("benchmark_ops", "--out", "b.txt"): "give a name that ends in .md",
     ("report_judge", "--report", "r.txt"): "--report is r.txt; give a name that ends in .md",
-    ("report_facetext", "--report", "taken.png/r.md"): "is not writable",
+    ("report_facetext", "--report", "taken.png/r.md"): "is not writable (File exists); choose another with --report",
+    ("report_words", "--out", "words.txt"): "--out is words.txt; give a name that ends in .md",
+    ("report_words", "--out", "taken.png/words.md"): "is not writable",
 }
 
 
@@ -244,7 +265,7 @@ def taken(folder):
 def test_an_output_that_cannot_be_written_is_refused_before_any_work(case, monkeypatch, capsys, tmp_path):
     files = taken(tmp_path)
     name, *options = case
-    needs = ["--data", "photos", "--attributes", "table.csv"] if name.startswith("report") else []
+    needs = ["--data", "photos", "--attributes", "table.csv"] if name in ("report_facetext", "report_judge") else []
     error = refused(monkeypatch, capsys, name, *needs, *arguments(name, *options))
     assert PLACES[case] in error, error
     assert all(file.read_text() == "precious" for file in files)
@@ -260,6 +281,48 @@ def test_a_config_is_found_beside_the_package_from_any_folder(name, monkeypatch,
     assert "configs/absent.yaml; Known: none" in refused(
         monkeypatch, capsys, name, *needs, "--config", "configs/absent.yaml"
     )
+
+
+EMPTY = {
+    "edit": ("--config", "--weights", "--long", "--replay", "--out"),
+    "evaluate": ("--real", "--inception-logits", "--weights", "--out"),
+    "train": ("--init", "--out"),
+    "train_facetext": ("--data", "--attributes", "--weights", "--config"),
+    "cluster": ("--sheet", "--out"),
+    "make_faces": ("--data", "--parser-weights"),
+    "invert": ("--weights", "--out"),
+    "report_judge": ("--report", "--data"),
+}
+
+
+@pytest.mark.parametrize(("name", "option"), [(name, option) for name, options in EMPTY.items() for option in options])
+@pytest.mark.parametrize("text", ["", " "])
+def test_an_option_that_says_nothing_is_not_passed_over(name, option, text, monkeypatch, capsys):
+    assert f"{option} is empty; give a value" in refused(monkeypatch, capsys, name, *arguments(name, option, text))
+
+
+REPLAYED = [["--config", TOY], ["--mask-mode", "multiply"], ["--force"], ["--strength", "0"], ["--seed", "0"]]
+
+
+@pytest.mark.parametrize("given", REPLAYED, ids=lambda given: given[0])
+def test_what_a_replay_would_ignore_is_refused(given, monkeypatch, capsys):
+    error = refused(monkeypatch, capsys, "edit", "--replay", "recipe.json", *given)
+    assert f"leave out {given[0].strip('-').replace('-', '_')}" in error
+
+
+def test_every_column_of_a_contact_sheet_is_checked_before_the_first_face():
+    from where2edit.editor.sheets import contact_sheet
+
+    def condition(step):
+        if step.prompt == "asdf":
+            raise ValueError("'asdf' is not understood")
+
+    def source(seed):
+        raise AssertionError("a face is made")
+
+    editor = types.SimpleNamespace(condition=condition, source=source)
+    with pytest.raises(ValueError, match="'asdf' is not understood"):
+        contact_sheet(editor, [0], ["blond hair", "asdf"])
 
 
 REGIONS = ["seed=7", "samples=9", "truncation=0.5", "positions=false", "upsample=3", "n_init=2", "by_parts=true"]
@@ -376,3 +439,80 @@ def test_weights_that_cannot_be_fetched_are_a_line_each(monkeypatch, capsys, tmp
     monkeypatch.setenv("WHERE2EDIT_OFFLINE", "1")
     code, _, error = call(monkeypatch, capsys, "download", "scrfd", "clip-vit-b32")
     assert code == 2 and all(len(line) <= 307 for line in error.splitlines()) and "Traceback" not in error
+
+
+def run(code, **options):
+    """A Python process with some code in the project's folder."""
+    options = {"capture_output": True, "text": True, "timeout": 120, "cwd": toy.ROOT} | options
+    return subprocess.run([sys.executable, "-c", code], check=False, **options)
+
+
+def test_ctrl_c_while_a_script_imports_is_one_line():
+    done = run("import where2edit.commands, sys; print('begun', flush=True); raise KeyboardInterrupt")
+    assert done.returncode == 130 and done.stdout == "begun\n"
+    assert done.stderr.startswith("interrupted; ") and len(done.stderr.splitlines()) == 1
+    defect = run("import where2edit.commands; 1 / 0")
+    assert defect.returncode == 1 and "ZeroDivisionError" in defect.stderr
+
+
+PRINTS = "from where2edit.commands import cli; cli.run_command(lambda text: print('words'), '')"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_output_that_takes_nothing_is_one_line(unbuffered):
+    reader, writer = os.pipe()
+    os.close(reader)  # as `| head` leaves it
+    where = {"capture_output": False, "stdout": writer, "stderr": subprocess.PIPE}
+    done = run(PRINTS, **where, env=os.environ | {"PYTHONUNBUFFERED": unbuffered})
+    os.close(writer)
+    assert done.returncode == 2 and "Broken pipe" in done.stderr
+    one_sentence(done.stderr)
+
+
+def test_a_warning_is_one_short_line():
+    from where2edit.commands import cli
+
+    said = cli._one_line(UserWarning("a long\nname " * 100), "file", 1)
+    assert said.startswith("warning: a long name") and said.endswith("\n") and len(said) <= 310
+
+
+def test_without_any_output_nothing_is_printed(monkeypatch):
+    from where2edit.commands import cli
+
+    monkeypatch.setattr(sys, "stdout", None)  # as `>&-` leaves it
+    with pytest.raises(SystemExit) as end:
+        cli.run_command(lambda text: print("words"), "A heading.")
+    assert end.value.code == 0
+
+
+@pytest.mark.parametrize("name", ["WHERE2EDIT_CACHE", "WHERE2EDIT_WEIGHTS"])
+def test_a_home_that_is_not_known_is_one_sentence(name, monkeypatch, capsys):
+    monkeypatch.setenv(name, "~nobody-of-this-name/weights")
+    code, _, error = call(monkeypatch, capsys, "download", "--list")
+    assert code == 2 and f"set {name} to a folder of yours" in one_sentence(error)
+
+
+def test_no_home_at_all_is_one_sentence(monkeypatch, capsys):
+    def absent(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("WHERE2EDIT_CACHE", raising=False)
+    monkeypatch.setattr("pathlib.Path.expanduser", absent)
+    code, _, error = call(monkeypatch, capsys, "download", "--list")
+    assert code == 2 and "set WHERE2EDIT_CACHE to a folder of yours" in one_sentence(error)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_damaged_regions_are_named_and_can_be_fitted_again(overwrite, tmp_path):
+    from where2edit.commands.cluster import known
+    from where2edit.editor.profile import load_profile
+
+    path = tmp_path / "regions.safetensors"
+    path.write_bytes(b"damaged")
+    generator = types.SimpleNamespace(name="stylegan2-32")
+    if overwrite:
+        assert not known(load_profile(TOY), generator, path, overwrite)
+    else:
+        with pytest.raises(ValueError, match="regions.safetensors is not a safetensors file .* --overwrite"):
+            known(load_profile(TOY), generator, path, overwrite)
+    assert path.read_bytes() == b"damaged"

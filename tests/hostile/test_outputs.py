@@ -21,6 +21,8 @@ from torch import nn
 
 from where2edit.core.sentences import one_sentence as shortened
 from where2edit.editor.profile import NOT_TRAINED, load_profile
+from where2edit.editor.recipes import Recipe, RecipeStep
+from where2edit.editor.results import stem_of
 from where2edit.evaluation import protocols
 from where2edit.evaluation.earlier_report import check_earlier_report
 from where2edit.evaluation.figures import average, interval
@@ -101,9 +103,18 @@ def test_a_folder_that_is_a_file_is_one_sentence(kind, tmp_path):
     assert (tmp_path / "taken").read_text() == "precious"
 
 
-@pytest.mark.parametrize("length", [10, 200, 254])
-def test_long_names_can_be_written(length, tmp_path):
-    assert write_text(tmp_path / ("x" * length), "text").read_text() == "text" and len(names(tmp_path)) == 1
+@pytest.mark.parametrize("name", ["x" * 10, "x" * 200, "x" * 254, "\u4e2d" * 84, "\U0001f600" * 63, "\udcff" * 200])
+def test_long_names_can_be_written(name, tmp_path):
+    assert write_text(tmp_path / name, "text").read_text() == "text" and len(names(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("name", ["\u4e2d" * 80, "\U0001f600" * 60, "x" * 240])
+def test_the_edits_of_a_latent_with_a_long_name_can_be_written(name, tmp_path):
+    recipe = Recipe(
+        {}, "", (RecipeStep("x" * 40 + " y", strength=0.1),), latent=f"{name}.npy", inputs={f"{name}.npy": ""}
+    )
+    stem = stem_of(recipe)
+    assert stem.startswith(name[:15]) and len(os.fsencode(f"{stem}-step1000.png")) < 150
 
 
 # What killed runs leave
@@ -178,6 +189,17 @@ def test_two_runs_in_one_folder_cannot_mix_and_a_killed_one_gives_way(tmp_path, 
     with locked(tmp_path):  # its lock is still there, and nobody's
         assert LOCK in names(tmp_path)
     assert not names(tmp_path)
+
+
+def test_two_evaluations_in_one_folder_cannot_lose_each_other_s_figures(tmp_path, monkeypatch):
+    from where2edit.evaluation import evaluate
+
+    monkeypatch.setattr(locks, "SECONDS", 0.3)
+    monkeypatch.setattr(evaluate, "build_encoder", lambda *what: pytest.fail("work begins"))
+    with other_process(tmp_path) as owner:
+        with pytest.raises(ValueError, match=f"is in use by process {owner.pid} on "):
+            evaluate.evaluate_profile(load_profile(TOY), [protocols.load("masks")], tmp_path, "cpu")
+        assert names(tmp_path) == [LOCK]
 
 
 @pytest.mark.parametrize("content", ["\0" * 40, "not a lock\n", "12\n"])
@@ -354,6 +376,17 @@ def test_a_run_of_facetext_is_named_likewise():
     plain, longer = EncoderConfig(), EncoderConfig(schedule=Schedule(steps=9000, save_every=9))
     assert fingerprint(plain) == fingerprint(longer)
     assert fingerprint(plain) != fingerprint(EncoderConfig(schedule=Schedule(seed=1)))
+
+
+def test_a_run_from_trained_weights_is_not_that_of_others(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(name)
+    runs = [fingerprint(EncoderConfig(), path) for path in (None, tmp_path / "a", tmp_path / "b")]
+    assert len(set(runs)) == 3
+    (tmp_path / "b").write_text("a")
+    assert fingerprint(EncoderConfig(), tmp_path / "b") == runs[1], "it is named by the content"
+    with pytest.raises(ValueError, match="no weights at .*absent; give the path of a file"):
+        fingerprint(EncoderConfig(), tmp_path / "absent")
 
 
 LINES = b"".join(json.dumps({"step": step, "total": 1.0}).encode() + b"\n" for step in range(1, 7))

@@ -138,10 +138,19 @@ def test_what_is_no_regular_file_is_refused_at_once(kind, tmp_path):
             file.truncate(20 << 30)
     elif kind != "absent":
         path.symlink_to({"zero": "/dev/zero", "gone": "nothing", "loop": path}[kind])
-    for read in (read_recipe, lambda each: read_json(each, "recipe"), lambda each: input_digests({"input": str(each)})):
+    for read in (
+        read_recipe,
+        lambda each: read_json(each, "recipe"),
+        lambda each: input_digests({"recipe": str(each)}),
+    ):
         with pytest.raises(ValueError, match="no (recipe|input) at") as error:
             read(path)
         one_sentence(shortened(str(error.value)))
+
+
+def test_a_recipe_cannot_ask_for_a_thousand_threads():
+    assert MadeWith("2", 1000, "cpu").usable_threads == max(64, os.cpu_count() or 1)
+    assert MadeWith("2", 3, "cpu").usable_threads == 3
 
 
 def test_a_step_in_python_is_checked_too():
@@ -157,14 +166,14 @@ def test_paths_are_relative_to_the_recipe(picture, tmp_path, monkeypatch):
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
     step = RecipeStep("a beard", mask="mask.png", reference="mask.png")
-    recipe(step, inputs=input_digests({"mask": "mask.png"})).write(tmp_path / "out/r.json")
+    recipe(step, inputs=input_digests({"file": "mask.png"})).write(tmp_path / "out/r.json")
     kept = json.loads((tmp_path / "out/r.json").read_text())
     assert kept["steps"][0]["mask"] == kept["steps"][0]["reference"] == "../mask.png" and list(kept["inputs"]) == [
         "../mask.png"
     ]
     monkeypatch.chdir(tmp_path / "elsewhere")
     again = read_recipe("../out/r.json")
-    assert again.paths() == {"../mask.png"} and input_digests({"mask": "../mask.png"}) == again.inputs
+    assert again.paths() == {"../mask.png"} and input_digests({"file": "../mask.png"}) == again.inputs
     (tmp_path / "out").rename(tmp_path / "moved")
     assert read_recipe("../moved/r.json").paths() == {"../mask.png"}
 
@@ -234,12 +243,12 @@ def test_files_are_named_by_their_content_and_not_by_their_place(picture, tmp_pa
     other = tmp_path / "copy.png"
     other.write_bytes((tmp_path / "mask.png").read_bytes())
     first, second = (
-        recipe(RecipeStep("a beard", mask=str(path)), inputs=input_digests({"mask": str(path)}))
+        recipe(RecipeStep("a beard", mask=str(path)), inputs=input_digests({"file": str(path)}))
         for path in (picture, other)
     )
     assert stem_of(first) == stem_of(second) and first.asked() == second.asked()
     Image.new("L", (32, 32), 7).save(other)
-    assert stem_of(first) != stem_of(recipe(second.steps[0], inputs=input_digests({"mask": str(other)})))
+    assert stem_of(first) != stem_of(recipe(second.steps[0], inputs=input_digests({"file": str(other)})))
 
 
 def test_slugs_stay_what_they_were():

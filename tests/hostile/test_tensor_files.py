@@ -453,6 +453,18 @@ def test_a_step_that_no_run_has_is_refused(step):
     refused("training state", path, "says step=.*, expected a number")
 
 
+@pytest.mark.parametrize("step", ["4", "2", "99999"])
+def test_a_step_that_was_changed_since_is_seen(step):
+    path, _, metadata = good("training state")
+    before, after = (f'"step":"{each}"'.encode() for each in (metadata["step"], step))
+    data = path.read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    assert data[:size].count(before) == 1
+    head = data[8 : 8 + size].replace(before, after).rstrip().ljust(size)
+    path.write_bytes(len(head).to_bytes(8, "little") + head + data[8 + size :])
+    refused("training state", path, "its content has changed since it was written")
+
+
 # Editors of other networks
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from where2edit.commands.options import add_config, add_device, add_overrides, add_overwrite, new_parser
+from where2edit.commands.options import add_config, add_device, add_overrides, add_overwrite, named_path, new_parser
 from where2edit.commands.outputs import SAFETENSORS, new_file
 from where2edit.core.devices import resolve_device
 from where2edit.editing import cosine_calibration
@@ -17,7 +17,7 @@ def main(help_text: str) -> None:
     """Measure the calibration as the section `natural_strength` says, and write it where the profile looks for it."""
     parser = new_parser(help_text)
     words = "safetensors to write (default: natural_strength.calibration, where the profile looks for it)"
-    parser.add_argument("--out", type=Path, help=words)
+    parser.add_argument("--out", type=named_path, help=words)
     add_config(parser)
     add_device(parser)
     add_overwrite(parser)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import warnings
 from collections.abc import Callable
 
+from where2edit.commands import INTERRUPTED, SAID
 from where2edit.core.memory import keep_freed_memory
 from where2edit.core.sentences import one_sentence
 
@@ -29,11 +31,24 @@ def run_command(main: Callable[[str], int | None], help_text: str) -> None:
         print(f"error: {one_sentence(str(error))}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
-        print("interrupted; what was finished is kept, and the same command can be run again", file=sys.stderr)
-        code = 130
-    sys.exit(code or 0)
+        print(SAID, file=sys.stderr)
+        code = INTERRUPTED
+    sys.exit(_flushed(code or 0))
+
+
+def _flushed(code: int) -> int:
+    """The exit code once everything that was printed is out; 2 where the output takes nothing (any more)."""
+    try:
+        if sys.stdout is not None:  # it was open when Python began
+            sys.stdout.flush()
+    except OSError as error:
+        # Python would try again at its very end, and fail with a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"error: the output cannot be written ({error.strerror})", file=sys.stderr)
+        return code or 2
+    return code
 
 
 def _one_line(message: Warning | str, *where: object, **more: object) -> str:
     """A warning for people: what it says, not the line of code that says it."""
-    return f"warning: {message}\n"
+    return f"warning: {one_sentence(str(message))}\n"

@@ -8,7 +8,15 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from where2edit.commands.options import add_config, add_device, add_overrides, add_overwrite, new_parser, number
+from where2edit.commands.options import (
+    add_config,
+    add_device,
+    add_overrides,
+    add_overwrite,
+    named_path,
+    new_parser,
+    number,
+)
 from where2edit.commands.outputs import PNG, new_file, writable
 from where2edit.core.devices import resolve_device
 from where2edit.core.sentences import figure
@@ -27,8 +35,10 @@ def main(help_text: str) -> None:
     parser = new_parser(help_text)
     parser.add_argument("--k", type=number(RegionCount), nargs="+", help="numbers of regions (default: the profile's)")
     words = "folder of the files of regions (default: pretrained_models, where the profile looks for them)"
-    parser.add_argument("--out", type=Path, help=words)
-    parser.add_argument("--sheet", type=Path, help="picture of the regions over faces, for example out/regions.png")
+    parser.add_argument("--out", type=named_path, help=words)
+    parser.add_argument(
+        "--sheet", type=named_path, help="picture of the regions over faces, for example out/regions.png"
+    )
     add_config(parser)
     add_device(parser)
     add_overwrite(parser)
@@ -57,9 +67,8 @@ def known(profile: Profile, generator: Generator, path: Path, overwrite: bool) -
     """Whether the profile's regions are at `path` already. Raises ValueError for others, which are not overwritten."""
     if not path.is_file():
         return False
-    found = Regions.load(path)
     try:
-        found.check_fitted(generator.name, profile.generator.blend_site, profile.regions)
+        Regions.load(path).check_fitted(generator.name, profile.generator.blend_site, profile.regions)
     except ValueError as error:
         if not overwrite:
             advice = "give these a name (name=mine), another --out, or --overwrite"

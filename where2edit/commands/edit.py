@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 
 from where2edit.commands.options import (
+    DEFAULT_CONFIG,
     add_config,
     add_device,
     add_force,
@@ -19,17 +19,21 @@ from where2edit.commands.options import (
     add_overwrite,
     add_seeds,
     add_weights,
+    filled,
+    named_path,
     new_parser,
+    number,
 )
 from where2edit.commands.outputs import writable
 from where2edit.commands.seeds import parse_seeds
 from where2edit.core import config as configs
-from where2edit.core.bounds import Seed, Share
+from where2edit.core.bounds import Seed, Share, Strength
 from where2edit.core.sentences import figure
+from where2edit.editor.denials import check_length
 from where2edit.editor.descriptions import large_areas_first, split_denials, split_description
 from where2edit.editor.editor import Editor, Result, Step
 from where2edit.editor.latents import read_as
-from where2edit.editor.natural_strength import AUTO
+from where2edit.editor.natural_strength import AUTO, MOST_STEPS
 from where2edit.editor.profile import Profile, load_profile
 from where2edit.editor.recipes import SWEEP, MadeWith, Recipe, RecipeStep, input_digests, read_recipe
 from where2edit.editor.replays import Replay
@@ -38,7 +42,8 @@ from where2edit.editor.weights import editor_sha256
 
 # Options that say what the edit is, all of which --replay reads from the recipe.
 STEERS = ("prompt", "long", "reference", "where", "mask", "threshold", "coverage", "seed", "seeds", "latent")
-STEERS += ("strength", "more", "less", "sweep", "overrides")
+STEERS += ("strength", "more", "less", "sweep", "force", "overrides")
+USUAL = {"mask_mode": "replace", "config": DEFAULT_CONFIG}  # of those that have a value when they are not given
 
 
 def main(help_text: str) -> int:
@@ -50,7 +55,7 @@ def main(help_text: str) -> int:
         profile = configs.build(Profile, recipes[0].config)
         check_inputs(recipes[0], profile, options.weights)
         if recipes[0].made_with is not None:
-            torch.set_num_threads(recipes[0].made_with.threads)
+            torch.set_num_threads(recipes[0].made_with.usable_threads)
     else:
         profile = load_profile(options.config, options.overrides)
         recipes = requested(options, profile)
@@ -92,10 +97,14 @@ def build_parser(help_text: str) -> ArgumentParser:
     parser = new_parser(help_text)
     what = parser.add_argument_group("what")
     what.add_argument("--prompt", action="append", default=[], help="what should change; several are applied in a row")
-    what.add_argument("--long", help="a long description: split into attributes, applied one by one, large areas first")
+    what.add_argument(
+        "--long", type=filled, help="a long description: split into attributes, applied one by one, large areas first"
+    )
     words = "picture whose largest face drives the change by its look; --prompt or --where says where"
     what.add_argument("--reference", help=words)
-    what.add_argument("--replay", type=Path, help="make the edit of a recipe again; everything else is read from it")
+    what.add_argument(
+        "--replay", type=named_path, help="make the edit of a recipe again; everything else is read from it"
+    )
     where = parser.add_argument_group("where")
     where.add_argument("--where", help="prompt that chooses the region (two-prompt editing)")
     where.add_argument("--mask", help="your own mask, a square picture: white, or what is painted, is edited")
@@ -142,6 +151,8 @@ def requested(options: Namespace, profile: Profile) -> list[Recipe]:
         prompts = [options.where] if options.where else []
     if not prompts:
         raise ValueError('say what should change, for example --prompt "blond hair"')
+    for text in (*prompts, *filter(None, [options.where])):
+        check_length(text)
     if options.sweep and len(prompts) > 1:
         raise ValueError(f"--sweep shows the strengths of one prompt, got {len(prompts)}")
     steps = tuple(
@@ -177,21 +188,15 @@ def check(options: Namespace) -> None:
     values = {name: getattr(options, name) for name in STEERS}
     # 0 and "" are given too: what is left out is None, an empty list or an unset flag.
     given = [name for name, value in values.items() if not (value is None or value is False or value == [])]
-    if options.replay is not None and given:
-        raise ValueError(f"--replay reads everything from the recipe; leave out {', '.join(given)}")
+    if options.replay is not None:
+        given += [name for name, usual in USUAL.items() if getattr(options, name) != usual]
+        if given:
+            raise ValueError(f"--replay reads everything from the recipe; leave out {', '.join(given)}")
     if options.long and options.prompt:
         raise ValueError("--long and --prompt exclude each other; put everything into one of them")
     if len({"seed", "seeds", "latent"} & set(given)) > 1:
         raise ValueError("give one of --seed, --seeds and --latent")
-    stepped = {"more", "less"} & set(given)
-    if options.sweep and (options.strength is not None or stepped):
-        raise ValueError("--sweep goes through strengths of its own; leave out --strength, --more and --less")
-    if len(stepped) == 2:
-        raise ValueError("--more and --less exclude each other; give one of them")
-    if stepped and options.strength not in (None, AUTO):
-        raise ValueError(
-            f"--{stepped.pop()} is a step from the natural strength; leave out --strength {options.strength}"
-        )
+    check_steps(options, {"more", "less"} & set(given))
     if options.allow_full and not options.assert_local:
         raise ValueError("--allow-full is for --assert-local, which fails for masks of everything; give both")
     if options.mask is None and options.mask_mode == "multiply":
@@ -200,9 +205,23 @@ def check(options: Namespace) -> None:
         raise ValueError("--mask alone says where to edit; leave out --where, --threshold and --coverage, or multiply")
 
 
+def check_steps(options: Namespace, stepped: set[str]) -> None:
+    """Raises ValueError where the steps from the natural strength, "more" or "less", contradict another option."""
+    if options.sweep and (options.strength is not None or stepped):
+        raise ValueError("--sweep goes through strengths of its own; leave out --strength, --more and --less")
+    if len(stepped) == 2:
+        raise ValueError("--more and --less exclude each other; give one of them")
+    if stepped and options.strength not in (None, AUTO):
+        raise ValueError(
+            f"--{stepped.pop()} is a step from the natural strength; leave out --strength {options.strength}"
+        )
+    if stepped and (count := getattr(options, name := stepped.pop())) > MOST_STEPS:
+        raise ValueError(f"--{name} is given {count} times; allowed: up to {MOST_STEPS}")
+
+
 def strength(text: str) -> float | str:
-    """What --strength says: "auto" or a number. Raises ValueError for anything else."""
-    return AUTO if text == AUTO else float(text)
+    """What --strength says: "auto" or a number from -1 to 1. Raises ArgumentTypeError for anything else."""
+    return AUTO if text == AUTO else number(Strength, f" or {AUTO}")(text)
 
 
 def threshold(options: Namespace) -> float | None:

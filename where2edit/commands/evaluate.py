@@ -13,6 +13,8 @@ from where2edit.commands.options import (
     add_overrides,
     add_overwrite,
     add_weights,
+    checked,
+    named_path,
     new_parser,
 )
 from where2edit.commands.outputs import writable
@@ -20,6 +22,7 @@ from where2edit.core.bounds import Count, CountOrNone, Few, Seed
 from where2edit.editor.profile import load_profile
 from where2edit.evaluation import protocols
 from where2edit.evaluation.evaluate import evaluate_profile
+from where2edit.evaluation.heldout import heldout_config
 from where2edit.evaluation.options import EvaluationOptions
 
 
@@ -50,14 +53,17 @@ def build_parser(help_text: str) -> ArgumentParser:
     parser.add_argument(
         "--paper", action="store_true", help="the paper's number of samples, and every prompt on each source"
     )
-    parser.add_argument("--heldout", help="text-image encoder that no training saw: NAME[:MODEL][:WEIGHTS or FILE]")
-    parser.add_argument("--inception-logits", type=Path, help="torch-fidelity's Inception file, for inception_score")
+    words = "text-image encoder that no training saw: NAME[:MODEL][:WEIGHTS or FILE]"
+    parser.add_argument("--heldout", type=checked(heldout_config), help=words)
+    parser.add_argument(
+        "--inception-logits", type=named_path, help="torch-fidelity's Inception file, for inception_score"
+    )
     words = (
         "unedited faces among which kid_vs_natural and overshoot look for natural examples; kept for every later run"
     )
     words += ", 0 leaves those metrics out"
     add_number(parser, "--natural-faces", CountOrNone, EvaluationOptions.natural_faces, words)
-    parser.add_argument("--real", type=Path, help="folder of real photos, for fid_vs_real")
+    parser.add_argument("--real", type=named_path, help="folder of real photos, for fid_vs_real")
     add_number(parser, "--batch", Few, EvaluationOptions.batch, "sources edited together")
     add_number(
         parser, "--processes", Few, None, "processes on a CPU (default: one for each core that has 5 GB of memory)"
@@ -66,7 +72,9 @@ def build_parser(help_text: str) -> ArgumentParser:
     add_config(parser)
     add_weights(parser)
     add_device(parser)
-    parser.add_argument("--out", type=Path, help="folder of the report (default: results/ and the profile's name)")
+    parser.add_argument(
+        "--out", type=named_path, help="folder of the report (default: results/ and the profile's name)"
+    )
     add_overwrite(parser)
     add_overrides(parser)
     return parser

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from where2edit.backbones.e4e import E4E
-from where2edit.commands.options import add_device, add_out, add_overwrite, new_parser
+from where2edit.commands.options import add_device, add_out, add_overwrite, filled, new_parser
 from where2edit.commands.outputs import SAFETENSORS, new_file
 from where2edit.core.devices import resolve_device
 from where2edit.editor.latents import save_latent
@@ -20,7 +20,7 @@ def main(help_text: str) -> None:
     parser = new_parser(help_text)
     parser.add_argument("photo", help=f"{NAMES}; framed like FFHQ, since no face is looked for")
     add_out(parser, None, "safetensors to write: the codes w [L,512]")
-    parser.add_argument("--weights", help="e4e as published or converted (default: the asset e4e-ffhq)")
+    parser.add_argument("--weights", type=filled, help="e4e as published or converted (default: the asset e4e-ffhq)")
     add_device(parser)
     add_overwrite(parser)
     options = parser.parse_args()

@@ -6,7 +6,15 @@ from argparse import Namespace
 from pathlib import Path
 
 from where2edit.backbones.face_parsing import FaceParser
-from where2edit.commands.options import add_device, add_number, add_out, add_overwrite, add_seeds, new_parser
+from where2edit.commands.options import (
+    add_device,
+    add_number,
+    add_out,
+    add_overwrite,
+    add_seeds,
+    named_path,
+    new_parser,
+)
 from where2edit.commands.outputs import SAFETENSORS, new_file
 from where2edit.commands.seeds import parse_seeds
 from where2edit.core.bounds import Count, Few, Pixels
@@ -38,16 +46,16 @@ def parse_options(help_text: str) -> Namespace:
     parser = new_parser(help_text)
     add_out(parser, None, "safetensors to write")
     add_seeds(parser, None, "faces to generate")
-    parser.add_argument("--data", type=Path, help="folder of the aligned CelebA pictures, in place of --seeds")
-    parser.add_argument("--attributes", type=Path, help="CelebA's attribute table, a CSV")
+    parser.add_argument("--data", type=named_path, help="folder of the aligned CelebA pictures, in place of --seeds")
+    parser.add_argument("--attributes", type=named_path, help="CelebA's attribute table, a CSV")
     add_number(parser, "--limit", Count, None, "parse only this many training photos, evenly spread (default: all)")
     add_number(parser, "--size", Pixels, 112, "pixels of a generated face")
     words = "pixels at which faces are parsed; 256 is 4 times faster"
     add_number(parser, "--parser-size", Pixels, 512, words)
     add_number(parser, "--batch", Few, 8, "faces at a time")
     weights = "(default: the asset, downloaded and checked)"
-    parser.add_argument("--generator-weights", type=Path, help=f"weights of MobileStyleGAN {weights}")
-    parser.add_argument("--parser-weights", type=Path, help=f"weights of the face parser {weights}")
+    parser.add_argument("--generator-weights", type=named_path, help=f"weights of MobileStyleGAN {weights}")
+    parser.add_argument("--parser-weights", type=named_path, help=f"weights of the face parser {weights}")
     add_overwrite(parser)
     add_device(parser)
     options = parser.parse_args()

@@ -34,8 +34,11 @@ def new_parser(help_text: str) -> argparse.ArgumentParser:
     return SentenceParser(description=help_text, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
-def number(annotation: Any) -> Callable[[str], Any]:
-    """The `type` of an option that reads a number within the bounds of an annotation, such as core.bounds.Count."""
+def number(annotation: Any, also: str = "") -> Callable[[str], Any]:
+    """The `type` of an option that reads a number within the bounds of an annotation, such as core.bounds.Count.
+
+    `also` ends its errors: what the option takes besides numbers.
+    """
     kind, bounds = typing.get_args(annotation)
 
     def read(text: str) -> float:
@@ -43,9 +46,9 @@ def number(annotation: Any) -> Callable[[str], Any]:
             value = kind(text)
         except ValueError:
             wanted = "a whole number" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(f"is {quoted(text)}; give {wanted}, {bounds}") from None
+            raise argparse.ArgumentTypeError(f"is {quoted(text)}; give {wanted}, {bounds}{also}") from None
         if not bounds.holds(value):
-            raise argparse.ArgumentTypeError(bounds.says(value))
+            raise argparse.ArgumentTypeError(bounds.says(value) + also)
         return value
 
     return read
@@ -70,9 +73,21 @@ def checked(check: Callable[[str], Any]) -> Callable[[str], str]:
     return read
 
 
+def filled(text: str) -> str:
+    """The `type` of an option that an empty text, as of a shell's variable that is not set, would say nothing with."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty; give a value, or leave the option out")
+    return text
+
+
+def named_path(text: str) -> Path:
+    """The `type` of an option that names a file or a folder; an empty text would be the working folder."""
+    return Path(filled(text))
+
+
 def add_config(to: Parser) -> None:
     """`--config`: the profile, a YAML file."""
-    to.add_argument("--config", default=DEFAULT_CONFIG, help="profile, a YAML file (default: %(default)s)")
+    to.add_argument("--config", type=filled, default=DEFAULT_CONFIG, help="profile, a YAML file (default: %(default)s)")
 
 
 def add_overrides(to: Parser, example: str = "blending.threshold=0.7") -> None:
@@ -88,7 +103,9 @@ def add_device(to: Parser) -> None:
 
 def add_weights(to: Parser) -> None:
     """`--weights`: the trained editor, for editor.weights.find_weights."""
-    to.add_argument("--weights", help="trained editor: asset name or path of a safetensors (default: the profile's)")
+    to.add_argument(
+        "--weights", type=filled, help="trained editor: asset name or path of a safetensors (default: the profile's)"
+    )
 
 
 def add_force(to: Parser) -> None:
@@ -105,8 +122,8 @@ def add_seeds(to: Parser, default: str | None, what: str) -> None:
 def add_out(to: Parser, default: str | None, what: str) -> None:
     """`--out`: where the results are written; `what` says which kind of file or folder. None: it must be given."""
     shown = "" if default is None else " (default: %(default)s)"
-    path = None if default is None else Path(default)
-    to.add_argument("--out", type=Path, default=path, required=default is None, help=f"{what}{shown}")
+    folder = None if default is None else Path(default)
+    to.add_argument("--out", type=named_path, default=folder, required=default is None, help=f"{what}{shown}")
 
 
 def add_overwrite(to: Parser) -> None:

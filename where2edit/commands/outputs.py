@@ -14,7 +14,7 @@ LONGEST = 255  # bytes of a name that a folder takes
 MOST_PIXELS, MOST_SIDE = 500_000_000, 65_000  # of a sheet; the side is what a JPEG can have
 
 
-def writable(folder: Path) -> Path:
+def writable(folder: Path, option: str = "--out") -> Path:
     """Make a folder, see that files can be written there, and clear away what killed runs left half-written.
 
     Raises ValueError for one that cannot be written.
@@ -25,7 +25,9 @@ def writable(folder: Path) -> Path:
         sweep(folder)
         sweep(cache_folder(), below=True)
     except OSError as error:
-        raise ValueError(f"the folder {folder} is not writable ({error.strerror}); choose another with --out") from None
+        raise ValueError(
+            f"the folder {folder} is not writable ({error.strerror}); choose another with {option}"
+        ) from None
     return folder
 
 
@@ -49,7 +51,7 @@ def new_file(path: Path, endings: tuple[str, ...], overwrite: bool = False, opti
     if path.is_dir():
         raise ValueError(f"{option} is {path}, which is a folder; give the name of a file")
     unclaimed(path, overwrite, option)
-    writable(path.parent)
+    writable(path.parent, option)
     return path
 
 

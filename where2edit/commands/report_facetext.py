@@ -11,6 +11,7 @@ from where2edit.commands.outputs import MARKDOWN, new_file
 from where2edit.facetext import report as writing
 from where2edit.facetext import report_page
 from where2edit.facetext.material import validation_material
+from where2edit.files import tensorfile
 from where2edit.files.assets import shipped
 from where2edit.files.atomic import write_text
 from where2edit.files.fingerprints import commit, file_sha256
@@ -34,7 +35,7 @@ def main(help_text: str) -> None:
         "photos": len(photos),
         "faces": len(faces),
         "weights": file_sha256(weights),
-        "config": about["config_digest"],
+        "config": tensorfile.entry(about, "config_digest", weights),
         "seed": config.schedule.seed,
         "commit": commit(short=True) or "unknown",
         "loading": loading,

@@ -8,6 +8,7 @@ from where2edit.commands.outputs import MARKDOWN, new_file
 from where2edit.facetext import report_page
 from where2edit.facetext.altered_faces import judge_table
 from where2edit.facetext.material import validation_material
+from where2edit.files import tensorfile
 from where2edit.files.assets import shipped
 from where2edit.files.atomic import write_text
 from where2edit.files.fingerprints import file_sha256
@@ -25,7 +26,7 @@ def main(help_text: str) -> None:
         "photos": len(photos),
         "faces": len(faces),
         "weights": file_sha256(weights),
-        "config": about["config_digest"],
+        "config": tensorfile.entry(about, "config_digest", weights),
     }
     write_text(options.report, report_page.judge_page(judge_table(judge, photos, values, faces), facts))
     print(f"{options.report}")

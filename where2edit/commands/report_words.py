@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, TypeAlias
 
-from where2edit.commands.options import add_config, add_device, add_out, add_overrides, add_weights, new_parser
+from where2edit.commands.options import (
+    add_config,
+    add_device,
+    add_number,
+    add_out,
+    add_overrides,
+    add_weights,
+    new_parser,
+)
+from where2edit.commands.outputs import MARKDOWN, new_file
+from where2edit.core.bounds import Bounds, Few
 from where2edit.editor.editor import Editor
 from where2edit.evaluation.natural_faces import NaturalFaceStore
 from where2edit.evaluation.networks import build_networks
@@ -13,21 +24,21 @@ from where2edit.evaluation.words_report import SKIPPED, measure_denials, page
 from where2edit.files.assets import cache_folder
 from where2edit.files.atomic import write_text
 
+Searched: TypeAlias = Annotated[int, Bounds(SKIPPED, 1_000_000, above=True)]
+
 
 def main(help_text: str) -> None:
     """Measure and write the page."""
     parser = new_parser(help_text)
-    parser.add_argument("--n", type=int, default=20, help="faces of each kind per denial (default: %(default)s)")
-    words = "unedited faces among which they are looked for (default: %(default)s)"
-    parser.add_argument("--natural-faces", type=int, default=4000, help=words)
+    add_number(parser, "--n", Few, 20, "faces of each kind per denial")
+    add_number(parser, "--natural-faces", Searched, 4000, "unedited faces among which they are looked for")
     add_config(parser)
     add_weights(parser)
     add_device(parser)
     add_out(parser, "docs/understanding.md", "the page")
     add_overrides(parser)
     options = parser.parse_args()
-    if options.n < 1 or options.natural_faces <= SKIPPED:
-        raise ValueError(f"--n must be at least 1 and --natural-faces above {SKIPPED}")
+    new_file(options.out, MARKDOWN, overwrite=True)
     editor = Editor.load(options.config, options.overrides, device=options.device, weights=options.weights)
     if editor.vocabulary is None:
         raise ValueError(

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 import yaml
 
-from where2edit.commands.options import add_config, add_device, add_out, add_overrides, new_parser
+from where2edit.commands.options import add_config, add_device, add_out, add_overrides, filled, new_parser
 from where2edit.commands.outputs import writable
 from where2edit.core import config as configs
 from where2edit.core import distributed
@@ -36,7 +36,9 @@ EDITOR = "editor.safetensors"  # what a run ends with
 def main(help_text: str) -> None:
     """Train, or go on where the run in --out stopped."""
     parser = new_parser(help_text)
-    parser.add_argument("--init", help="trained editor to start from: asset name or path (default: fresh weights)")
+    parser.add_argument(
+        "--init", type=filled, help="trained editor to start from: asset name or path (default: fresh weights)"
+    )
     add_config(parser)
     add_device(parser)
     add_out(parser, "out/train", "folder of the run")

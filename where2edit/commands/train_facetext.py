@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from pathlib import Path
 
 from torch import nn
 
 from where2edit.commands.celeba_options import training_parser
+from where2edit.commands.options import named_path
 from where2edit.commands.outputs import writable
 from where2edit.core.config import load
 from where2edit.core.distributed import start_processes
@@ -35,11 +35,11 @@ RESULT = "facetext.safetensors"
 def main(help_text: str) -> None:
     """Train, or go on where the run in --out stopped, and write facetext.safetensors."""
     parser = training_parser(help_text, "facetext")
-    parser.add_argument("--weights", type=Path, help="trained weights: run the refining steps alone, from them")
+    parser.add_argument("--weights", type=named_path, help="trained weights: run the refining steps alone, from them")
     options = parser.parse_args()
     config = load(EncoderConfig, found(options.config), options.overrides)
     device = start_processes(options.device)
-    with run_folder(writable(options.out), fingerprint(config), config.schedule.steps, RESULT):
+    with run_folder(writable(options.out), fingerprint(config, options.weights), config.schedule.steps, RESULT):
         train(options, config, device)
 
 
@@ -60,7 +60,7 @@ def train(options: Namespace, config: EncoderConfig, device: str) -> None:
         return mean_auc(net, bank, photos[kept], table.values[kept])
 
     what = (towers, fresh, slow, source, balance, loss, config, options.out, device)
-    trainer = EncoderTrainer(*what, report, REPORT_EVERY)
+    trainer = EncoderTrainer(*what, report, REPORT_EVERY, options.weights)
     if options.weights:
         trainer.skip_to(config.schedule.refine.start)
     trainer.run()

@@ -106,10 +106,13 @@ def fit(generator: Generator, config: RegionConfig, blend_site: str) -> Regions:
 
 
 def fit_or_load(generator: Generator, config: RegionConfig, blend_site: str, path: str | Path) -> Regions:
-    """The regions at `path` where they were fitted with this config, on this generator and site; else fit and save."""
+    """The regions at `path` where they were fitted with this config, on this generator and site; else fit and save.
+
+    A file with other regions, or a damaged one, is replaced.
+    """
     if Path(path).is_file():
-        regions = Regions.load(path)
         with suppress(ValueError):
+            regions = Regions.load(path)
             regions.check_fitted(generator.name, blend_site, config)
             return regions.to(generator.w_mean.device)
     regions = fit(generator, config, blend_site)

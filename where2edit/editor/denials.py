@@ -13,8 +13,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from where2edit.text_image.base import visible
+from where2edit.text_image.base import check_text, visible
 
+MAX_WORDS, MAX_LETTERS = 60, 600  # of one prompt; longer descriptions are split and applied one by one
+LONGEST = 10_000  # letters of a description of several things
 PARTICLES = r"off|away|out"
 PARTICLE_VERBS = r"tak(?:e|es|ing)|wip(?:e|es|ing)|wash(?:es|ing)?|pull(?:s|ing)?|strip(?:s|ping)?|cut(?:s|ting)?"
 PARTICLE_VERBS += r"|sha(?:ve|ves|ved|ving)"
@@ -89,8 +91,11 @@ class Statement:
 def statements(prompt: str) -> tuple[Statement, ...]:
     """What a prompt says, in its order; a prompt without any denial is one statement, word for word.
 
-    Raises ValueError for a denial of nothing, such as "remove the".
+    Raises ValueError for a denial of nothing, such as "remove the", and for what is no text or endless.
     """
+    check_text(prompt)
+    if len(prompt) > LONGEST:
+        raise ValueError(f"a description has {len(prompt):,} characters, at most {LONGEST:,} are read; shorten it")
     text = SEPARATED.sub(r"\1 \3 \2", " ".join(visible(prompt).replace("\u2019", "'").split()))
     for behind, in_front in BEHIND:
         text = behind.sub(in_front, text)
@@ -117,6 +122,13 @@ def single(prompt: str) -> Statement:
         parts = ", ".join(f"'{statement.prompt}'" for statement in found)
         raise ValueError(f"{prompt[:60]!r} says several things, one of them a denial; make one edit of each: {parts}")
     return found[0]
+
+
+def check_length(prompt: str) -> None:
+    """Raise ValueError for a prompt of more words or letters than one edit is described with."""
+    for got, most, unit in ((len(prompt.split()), MAX_WORDS, "words"), (len(prompt), MAX_LETTERS, "characters")):
+        if got > most:
+            raise ValueError(f"a prompt has {got} {unit}, at most {most} are read; use --long to split it")
 
 
 def _carried(joints: list[str], piece: str, removal: bool) -> bool:

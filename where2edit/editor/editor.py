@@ -37,7 +37,6 @@ from where2edit.editor.references import reference_face
 from where2edit.files import pictures
 from where2edit.files.mask_reading import mask_of
 
-MAX_WORDS, MAX_LETTERS = 60, 600  # of one prompt; longer descriptions are split and applied one by one
 MASK_MODES = ("replace", "multiply")  # in place of the attention's mask, or times it
 NOISE_GAIN = 0.01  # encoding an image again can raise its cosine by as much without any edit
 
@@ -210,9 +209,7 @@ class Editor:
 
     def read(self, prompt: str, force: bool = False) -> Statement:
         """What a prompt says. Raises ValueError as `condition` does; `force`: also where it is not understood."""
-        for got, most, unit in ((len(prompt.split()), MAX_WORDS, "words"), (len(prompt), MAX_LETTERS, "characters")):
-            if got > most:
-                raise ValueError(f"a prompt has {got} {unit}, at most {most} are read; use --long to split it")
+        denials.check_length(prompt)
         said = denials.single(prompt)
         if self.vocabulary is not None and not force and said.attribute.strip():
             self.vocabulary.check(said.attribute)

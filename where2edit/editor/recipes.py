@@ -25,7 +25,7 @@ from where2edit.files.picture_reading import MOST_BYTES, read_picture
 from where2edit.files.regular import regular_file
 
 SWEEP = (-0.1, -0.05, 0.0, 0.05, 0.1, 0.15, 0.2)  # strengths side by side, from reversed to strong
-MOST_INPUT = 1 << 30  # bytes of a picture or a latent that a recipe names
+MOST_THREADS = 64  # of a replay, where the machine does not have more itself
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,11 @@ class MadeWith:
     def here(cls, device: object) -> MadeWith:
         """What they depend on in this process, on a torch device."""
         return cls(str(torch.__version__), torch.get_num_threads(), str(device))
+
+    @property
+    def usable_threads(self) -> int:
+        """The threads for a replay: no recipe can ask for more than a large machine has."""
+        return min(self.threads, max(MOST_THREADS, os.cpu_count() or 1))
 
     def __str__(self) -> str:
         return f"torch {self.torch}, {self.threads} threads, {self.device}"

@@ -18,6 +18,7 @@ from where2edit.editor.editor import Editor, Result
 from where2edit.editor.latents import load_latent, save_latent
 from where2edit.editor.recipes import MadeWith, Recipe, RecipeStep, read_recipe
 from where2edit.files import pictures
+from where2edit.files.atomic import shortened
 from where2edit.files.fingerprints import digest, file_sha256
 
 DIGITS = 6  # of the digest in the name of an edit
@@ -37,7 +38,7 @@ def stem_of(recipe: Recipe) -> str:
     that a file name cannot spell.
     """
     first, asked = recipe.steps[0], recipe.asked()
-    source = f"seed{recipe.seed:04d}" if recipe.latent is None else Path(recipe.latent).stem[:60]
+    source = f"seed{recipe.seed:04d}" if recipe.latent is None else shortened(Path(recipe.latent).stem, 60)
     stem = f"{source}-{slug(first.prompt)}"
     plain = recipe.steps == (RecipeStep(first.prompt),) and slug(first.prompt).replace("-", " ") == first.prompt
     if plain and not (recipe.sweep or recipe.overrides):

@@ -37,13 +37,16 @@ def contact_sheet(
 
     Edits are made at full resolution and shrunk to `cell` pixels. `force`: also of prompts that are not understood.
     """
+    steps = [Step(prompt, force=force) for prompt in prompts]
+    for step in steps:
+        editor.condition(step)  # what makes no sense is refused before the first face is made
     rows, labels = [], []
     for seed in seeds:
         source = editor.source(seed)
         line: list[Tensor | None] = [source.image]
         below: list[Tensor | None] = [None]
-        for prompt in prompts:
-            result = editor.edit(source, Step(prompt, force=force))
+        for step in steps:
+            result = editor.edit(source, step)
             line.append(result.image)
             below.append(pictures.overlay_mask(_face(source), result.edit.mask))
         for images in (line, below) if masks else (line,):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from where2edit.evaluation.table import PlannedTable
 from where2edit.files.assets import cache_folder
 from where2edit.files.atomic import sweep
 from where2edit.files.fingerprints import commit, config_digest
+from where2edit.files.locks import locked
 from where2edit.text_image.base import TextImage
 
 
@@ -41,18 +43,21 @@ def evaluate_profile(
     """Run the protocols on a profile and write the report into `folder`; returns its pages.
 
     Where torchrun started several processes they share the work, and all but the first return no page. Raises
-    ValueError for a folder with the report of another evaluation, unless it is to be overwritten.
+    ValueError for a folder with the report of another evaluation, unless it is to be overwritten, and for one in which
+    another evaluation is at work.
     """
     options = options or EvaluationOptions()
     device = distributed.start_processes(device)
-    if not options.overwrite:
-        check_earlier_report(folder, protocols, provenance_of(profile, options.heldout), options.seed)
-    sweep(folder / "samples", below=True)
-    if device == "cpu":
-        torch.set_num_threads(1)  # also for what is built before the work is shared
-    encoder = build_encoder(profile, device)
-    networks = build_networks(profile, encoder, device, options, folder)
-    pages = evaluate(profile, protocols, folder, encoder, networks, options)
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder) if distributed.rank() == 0 else nullcontext():
+        if not options.overwrite:
+            check_earlier_report(folder, protocols, provenance_of(profile, options.heldout), options.seed)
+        sweep(folder / "samples", below=True)
+        if device == "cpu":
+            torch.set_num_threads(1)  # also for what is built before the work is shared
+        encoder = build_encoder(profile, device)
+        networks = build_networks(profile, encoder, device, options, folder)
+        pages = evaluate(profile, protocols, folder, encoder, networks, options)
     distributed.leave()
     return pages
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from where2edit.core.config import as_dict, build_options, build_section
+from where2edit.core.sentences import quoted
 from where2edit.files.fingerprints import file_sha256
 from where2edit.text_image import TEXT_IMAGE
 from where2edit.text_image.base import TextImage, TextImageConfig
@@ -27,7 +28,9 @@ def heldout_config(text: str) -> TextImageConfig:
     name, *rest = text.split(":")
     TEXT_IMAGE.get(name)
     if len(rest) > 2 or "" in rest:
-        raise ValueError(f"--heldout {text}: write NAME, NAME:MODEL, NAME:FILE or NAME:MODEL:WEIGHTS")
+        raise ValueError(
+            f"no encoder is called {quoted(text)}; write NAME, NAME:MODEL, NAME:FILE or NAME:MODEL:WEIGHTS"
+        )
     if len(rest) == 1 and (Path(rest[0]).suffix or Path(rest[0]).is_file()):
         return TextImageConfig(name=name, weights=rest[0])
     model, weights = (*rest, None, None)[:2]

@@ -92,7 +92,7 @@ def real_features(folder: Path, networks: MetricNetworks, cache: Path) -> Tensor
     """
     files = list_pictures(folder)
     path = cache / f"real-{digest([_content(file) for file in files])}.safetensors"
-    if not path.is_file():
+    if not tensorfile.intact(path, REAL):
         found = [networks["inception"](image.to(networks.device)).cpu() for image in readable_images(files)]
         if len(found) < 2:
             raise ValueError(

@@ -8,20 +8,24 @@ from where2edit.evaluation.runner import SHEET_CELL, ProtocolRunner
 from where2edit.evaluation.samples import prompt_of
 from where2edit.evaluation.table import PlannedTable
 from where2edit.files import pictures
+from where2edit.files.folders import readable_images
 
 MOST_LARGE_ROWS = 12  # a sheet of more rows shows its pictures at half the size
 
 
 def sample_sheet(path: Path, runner: ProtocolRunner, table: PlannedTable) -> Path | None:
-    """Write the sheet from the pictures that the runner kept; None where it kept none."""
+    """Write the sheet from the pictures that the runner kept; None where it kept none.
+
+    A sample with a picture that cannot be read is left out, and a warning names it.
+    """
     protocol = table.protocol
     store = runner.store(protocol, table.rows[-1])
     kinds = ("source", "mask") if protocol.kind == "masks" else ("source", "edit", "mask", "difference")
     rows, labels = [], []
     for index in range(table.plan.sheet):
         files = [store.picture(index, kind) for kind in kinds]
-        if all(file.is_file() for file in files):
-            rows.append([pictures.load_image(file)[0] for file in files])
+        if all(file.is_file() for file in files) and len(images := [*readable_images(files)]) == len(files):
+            rows.append([image[0] for image in images])
             labels.append(prompt_of(protocol, index).text)
     if protocol.kind == "sequential":
         labels = [", then ".join(prompt.text for prompt in protocol.prompts)] * len(rows)

@@ -7,7 +7,6 @@ Legend: N photos of s x s pixels.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,7 +51,7 @@ def validation_material(
     values uint8 [N,40], and the generated validation faces.
     """
     about = tensorfile.read_metadata(weights)
-    config = build(EncoderConfig, json.loads(about["config"]))
+    config = build(EncoderConfig, tensorfile.json_entry(about, "config", weights))
     table = celeba.read_attributes(attributes)
     rows = table.validation().nonzero().flatten()
     photos, readable = celeba.read_images(data, [table.names[row] for row in rows], config.material.size)

@@ -24,7 +24,8 @@ from where2edit.facetext.balance import Balance
 from where2edit.facetext.batches import FaceBatches
 from where2edit.facetext.config import EncoderConfig, Schedule, rate_at
 from where2edit.facetext.objectives import attacked
-from where2edit.files.fingerprints import config_digest
+from where2edit.files.fingerprints import MOST_BYTES, config_digest, digest, file_sha256
+from where2edit.files.regular import regular_file
 from where2edit.files.tensor_checks import fitted
 from where2edit.training.loop import Pace, TrainingLoop
 from where2edit.training.state import ADVICE
@@ -36,9 +37,13 @@ SMALLEST_SIZE = 1e-3  # root mean square that a tensor is taken to have at least
 PictureLoss = Callable[[nn.Module, Tensor, Tensor, int], Tensor]  # (net, images, truth, step) -> scalar
 
 
-def fingerprint(config: EncoderConfig) -> str:
-    """What names the run of a config: all that changes its numbers, but for its length, which may grow."""
-    return config_digest(config, without=("schedule.steps", "schedule.save_every"))
+def fingerprint(config: EncoderConfig, weights: Path | None = None) -> str:
+    """What names the run of a config: all that changes its numbers, but for its length, which may grow.
+
+    weights: the file of trained weights that it starts from.
+    """
+    named = config_digest(config, without=("schedule.steps", "schedule.save_every"))
+    return digest([named, file_sha256(regular_file(weights, "weights", MOST_BYTES))]) if weights else named
 
 
 class EncoderTrainer(TrainingLoop):
@@ -46,7 +51,7 @@ class EncoderTrainer(TrainingLoop):
 
     heads: parameters that start untrained; slow: parameters that hardly need training; the others are pretrained. Each
     of the three kinds has its own rate (Schedule). report(average) gives figures for the log every `report_every`
-    steps.
+    steps. weights: the file of trained weights that `net` starts from, if any.
     """
 
     shown = ("loss",)
@@ -64,6 +69,7 @@ class EncoderTrainer(TrainingLoop):
         device: str,
         report: Callable[[nn.Module], dict[str, float]] | None = None,
         report_every: int = 0,
+        weights: Path | None = None,
     ):
         self.net, self.source, self.balance, self.loss = net.to(device), source, balance, loss
         self.config, self.device, self.title = config, device, folder.name
@@ -73,7 +79,8 @@ class EncoderTrainer(TrainingLoop):
         schedule = config.schedule
         groups = parameter_groups(net, heads, slow, schedule)
         optimizer = torch.optim.AdamW(groups, lr=0.0, weight_decay=schedule.weight_decay)
-        super().__init__(self.net, optimizer, folder, Pace(schedule.steps, schedule.save_every), fingerprint(config))
+        pace = Pace(schedule.steps, schedule.save_every)
+        super().__init__(self.net, optimizer, folder, pace, fingerprint(config, weights))
 
     def skip_to(self, step: int) -> None:
         """Begin at `step`, with trained weights; a run with a later snapshot goes on from that."""

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from where2edit.files import archives, downloads
-from where2edit.files.cache import cache_folder, known_right, record_right
+from where2edit.files.cache import cache_folder, environment_folder, known_right, record_right
 from where2edit.files.downloads import SourceError, readable, storage
 from where2edit.files.fingerprints import file_sha256
 from where2edit.files.manifest import Asset, AssetError, Origin, entry, manifest, shipped
@@ -30,8 +30,8 @@ def offline_mode(offline: bool = False) -> bool:
 
 def locate(name: str) -> Path | None:
     """Where `name` lies on this machine, unverified, or None."""
-    asset, own = entry(name), os.environ.get("WHERE2EDIT_WEIGHTS")
-    places = [Path(own).expanduser() / asset.file] if own else []
+    asset, own = entry(name), environment_folder("WHERE2EDIT_WEIGHTS")
+    places = [own / asset.file] if own else []
     places += [shipped(source.path) for source in asset.sources if source.path]
     places.append(cache_folder() / "weights" / asset.file)
     return next((place.absolute() for place in places if place.is_file()), None)

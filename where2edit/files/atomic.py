@@ -16,7 +16,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-LONGEST = 150  # characters of a name that are kept in that of its partial file: a folder takes 255 in all
+LONGEST = 150  # bytes of a name that are kept in that of its partial file: a folder takes 255 in all
 PARTIAL = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)\.partial")
 
 
@@ -71,7 +71,12 @@ def write_text(path: str | Path, text: str) -> Path:
 
 def partial_path(path: Path) -> Path:
     """What `path` is called while this process writes it."""
-    return path.with_name(f".{path.name[:LONGEST]}.{host()}-{os.getpid()}.partial")
+    return path.with_name(f".{shortened(path.name, LONGEST)}.{host()}-{os.getpid()}.partial")
+
+
+def shortened(name: str, most: int) -> str:
+    """The start of a file's name, as many whole letters as fit into `most` bytes: Chinese ones have three."""
+    return name.encode("utf-8", "surrogateescape")[:most].decode("utf-8", "ignore")
 
 
 def host() -> str:

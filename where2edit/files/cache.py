@@ -7,17 +7,31 @@ import os
 from pathlib import Path
 
 from where2edit.files.atomic import atomic_write
+from where2edit.files.json_files import read_json
 
 
 def cache_folder() -> Path:
     """The folder of downloaded and converted weights: $WHERE2EDIT_CACHE, or else ~/.cache/where2edit."""
-    return Path(os.environ.get("WHERE2EDIT_CACHE") or "~/.cache/where2edit").expanduser().absolute()
+    return environment_folder("WHERE2EDIT_CACHE") or expanded("~/.cache/where2edit", "WHERE2EDIT_CACHE")
+
+
+def environment_folder(name: str) -> Path | None:
+    """The folder that an environment variable names, "~" written out; None where it is empty."""
+    return expanded(text, name) if (text := os.environ.get(name, "")) else None
+
+
+def expanded(text: str, name: str) -> Path:
+    """A folder with "~" written out. Raises ValueError, naming the variable that helps, for a user without a home."""
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError:
+        raise ValueError(f"{text} is in a home folder that is not known; set {name} to a folder of yours") from None
 
 
 def known_right(name: str, file: Path, sha256: str | None) -> bool:
     """True when this very file, unchanged since, was found to have this sha256; `name` is that of the record."""
     try:
-        return json.loads(_record(name).read_text()) == _fingerprint(file) | {"sha256": sha256}
+        return read_json(_record(name), "record") == _fingerprint(file) | {"sha256": sha256}
     except (OSError, ValueError):
         return False
 

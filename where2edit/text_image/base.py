@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from where2edit.backbones.preprocess import check_images
 from where2edit.core.distributed import rank
+from where2edit.core.sentences import quoted
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,12 @@ class TextImageConfig:
 def visible(prompt: str) -> str:
     """A prompt without what nobody sees: control and format characters (zero-width ones), blanks at its ends."""
     return "".join(" " if c.isspace() else c for c in prompt if c.isspace() or category(c)[0] != "C").strip()
+
+
+def check_text(prompt: str) -> None:
+    """Raise ValueError for a prompt with bytes that are no letters, as a terminal of another encoding hands on."""
+    if any(category(letter) == "Cs" for letter in prompt):
+        raise ValueError(f"the prompt {quoted(prompt)} holds bytes that are no text; write it in UTF-8")
 
 
 class TextImage(nn.Module, ABC):
@@ -71,6 +78,7 @@ class TextImage(nn.Module, ABC):
                 raise ValueError(
                     f"a prompt must be words, got {prompt!r}; describe what should change, such as 'blond hair'"
                 )
+            check_text(prompt)
         long = [] if self.max_tokens is None else [p for p in prompts if self.tokens(p) > self.max_tokens]
         if long:
             self._refuse_or_warn(long[0], truncate)

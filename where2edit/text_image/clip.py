@@ -8,6 +8,7 @@ Legend: N prompts, B images of H x W pixels, D embedding width.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -201,6 +202,7 @@ def _hub(model: str, tag: str) -> Iterator[None]:
     offline = assets.offline_mode() or not reachable(constants.ENDPOINT if where.get("hf_hub") else where.get("url"))
     before = constants.HF_HUB_OFFLINE
     constants.HF_HUB_OFFLINE = before or offline
+    logging.disable(logging.ERROR)  # what goes wrong is said once, by our own sentence
     try:
         if offline and not where.get("hf_hub"):
             raise OSError("there is no connection")
@@ -212,6 +214,7 @@ def _hub(model: str, tag: str) -> Iterator[None]:
         ) from None
     finally:
         constants.HF_HUB_OFFLINE = before
+        logging.disable(logging.NOTSET)
 
 
 def _closest(name: str, known: list[str]) -> str:
