@@ -14,7 +14,7 @@ from where2edit.evaluation import sample_sheet as sheets
 from where2edit.evaluation.networks import real_features
 from where2edit.evaluation.workers import share
 from where2edit.facetext.material import validation_material
-from where2edit.files import cache, pictures, tensorfile
+from where2edit.files import pictures, tensorfile, verified
 
 
 def damaged(path):
@@ -64,12 +64,12 @@ def test_a_damaged_record_of_what_was_verified_counts_for_nothing(record, tmp_pa
     monkeypatch.setenv("WHERE2EDIT_CACHE", str(tmp_path / "cache"))
     file = tmp_path / "weights"
     file.write_text("weights")
-    cache.record_right("name", file, "sha")
-    assert cache.known_right("name", file, "sha")
+    verified.record_right("name", file, "sha")
+    assert verified.known_right("name", file, "sha")
     (tmp_path / "cache/verified/name.json").write_text(record)
-    assert not cache.known_right("name", file, "sha")
-    cache.record_right("name", file, "sha")
-    assert cache.known_right("name", file, "sha")
+    assert not verified.known_right("name", file, "sha")
+    verified.record_right("name", file, "sha")
+    assert verified.known_right("name", file, "sha")
 
 
 @pytest.mark.parametrize(

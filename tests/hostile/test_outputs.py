@@ -49,6 +49,9 @@ WRITERS = {
     "text": lambda path: write_text(path, "x" * 400_000),
     "tensors": lambda path: tensorfile.write(path, {"x": BIG}, "editor", {}),
     "picture": lambda path: pictures.save_png(torch.rand(3, 256, 256) * 2 - 1, path.with_suffix(".png")),
+    "jpeg of one write": lambda path: pictures.save_jpeg(
+        pictures.to_picture(torch.rand(3, 256, 256) * 2 - 1), path.with_suffix(".jpg"), 90
+    ),
     "jpeg": lambda path: pictures.save_jpeg(
         pictures.to_picture(torch.rand(3, 512, 512) * 2 - 1), path.with_suffix(".jpg"), 95
     ),

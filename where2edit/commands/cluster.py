@@ -80,10 +80,12 @@ def known(profile: Profile, generator: Generator, path: Path, overwrite: bool) -
 def fit(generator: Generator, profile: Profile, path: Path, write: bool) -> Regions:
     """The profile's regions, from their file or fitted and written there.
 
-    `write`: where training asks for it, parts of a face are measured and added to the file.
+    `write`: where training asks for it, parts of a face are measured too. Regions and parts are written together, so
+    that no kill leaves regions that the next run takes for finished.
     """
-    fitted = regions.fit_or_load(generator, profile.regions, profile.generator.blend_site, path)
-    if profile.reads_region_shares and write:
+    measures = profile.reads_region_shares and write
+    fitted = regions.fit_or_load(generator, profile.regions, profile.generator.blend_site, path, save=not measures)
+    if measures:
         region_shares.measure_and_save(generator, fitted, path)
     elif profile.reads_region_shares and fitted.shares is None:
         print(f"{path} does not say which parts of a face it shows, which training reads; --overwrite measures it")

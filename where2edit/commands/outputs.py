@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from where2edit.files.assets import cache_folder
 from where2edit.files.atomic import partial_path, sweep
 
 PICTURES = (".png", ".jpg", ".jpeg")
@@ -23,7 +22,6 @@ def writable(folder: Path, option: str = "--out") -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         _probe(folder / "probe")
         sweep(folder)
-        sweep(cache_folder(), below=True)
     except OSError as error:
         raise ValueError(
             f"the folder {folder} is not writable ({error.strerror}); choose another with {option}"

@@ -105,10 +105,13 @@ def fit(generator: Generator, config: RegionConfig, blend_site: str) -> Regions:
     return Regions(result.centres, config, generator.name, blend_site, result.inertia)
 
 
-def fit_or_load(generator: Generator, config: RegionConfig, blend_site: str, path: str | Path) -> Regions:
+def fit_or_load(
+    generator: Generator, config: RegionConfig, blend_site: str, path: str | Path, save: bool = True
+) -> Regions:
     """The regions at `path` where they were fitted with this config, on this generator and site; else fit and save.
 
-    A file with other regions, or a damaged one, is replaced.
+    A file with other regions, or a damaged one, is replaced. `save`: False writes nothing, where more is to be found
+    out about the regions before.
     """
     if Path(path).is_file():
         with suppress(ValueError):
@@ -116,7 +119,8 @@ def fit_or_load(generator: Generator, config: RegionConfig, blend_site: str, pat
             regions.check_fitted(generator.name, blend_site, config)
             return regions.to(generator.w_mean.device)
     regions = fit(generator, config, blend_site)
-    regions.save(path)
+    if save:
+        regions.save(path)
     return regions
 
 

@@ -13,6 +13,7 @@ Legend: N texts.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -109,7 +110,8 @@ class Vocabulary:
             tensors, _ = tensorfile.read(path, KIND)
         except ValueError:  # missing or damaged
             tensors = {"phrases": self.embed(self.phrases).cpu(), "words": self.embed(self.known_words).cpu()}
-            tensorfile.write(path, tensors, KIND, {})
+            with suppress(OSError):  # where the cache cannot be written, they are made again next time
+                tensorfile.write(path, tensors, KIND, {})
         device = self.words.words.weight.device
         return tensors["phrases"].to(device), tensors["words"].to(device)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 from pathlib import Path
 from string import Template
@@ -107,6 +106,5 @@ def write_test(folder: Path, pairs: list[Pair], cell: int) -> list[Path]:
 
 def data_address(image: Tensor) -> str:
     """A picture [3,s,s] as the data: address of a JPEG, which a page holds in itself."""
-    file = io.BytesIO()
-    pictures.to_picture(image).save(file, "JPEG", quality=QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+    data = pictures.encoded(pictures.to_picture(image), "JPEG", quality=QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(data).decode()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 from where2edit.evaluation.figures import by_prompt, read_metrics
 from where2edit.evaluation.metrics.intervals import Interval
 from where2edit.evaluation.runner import ProtocolRunner
 from where2edit.evaluation.table import Figure, PlannedTable
-from where2edit.files.atomic import atomic_write
+from where2edit.files.atomic import write_bytes
 
 NATURAL = ("judge_after", "kid_vs_natural")  # x and y of the curves of prompts
 FLOOR = "kid_vs_natural_floor"
@@ -27,9 +28,9 @@ def _figure(width: float = 6, height: float = 4):
 
 def _save(figure, path: Path) -> Path:
     """Write a plot as PNG; without the writer's name, so that the same numbers give the same bytes."""
-    with atomic_write(path) as file:
-        figure.savefig(file, format="png", metadata={"Software": None})
-    return path
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return write_bytes(path, buffer.getvalue())
 
 
 def strength_curves(figures: list[Figure], path: Path) -> Path:

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from where2edit.files import tensorfile
+from where2edit.files.pictures import encoded
 from where2edit.files.regular import shown
 from where2edit.files.tensor_checks import fitted
 
@@ -46,10 +47,8 @@ class Faces:
 
 def _encode(array: np.ndarray, kind: str) -> np.ndarray:
     """The bytes (uint8) of one picture as JPEG or PNG."""
-    buffer = io.BytesIO()
     options = {"quality": QUALITY, "subsampling": 0} if kind == "JPEG" else {"optimize": True}
-    Image.fromarray(array).save(buffer, kind, **options)
-    return np.frombuffer(buffer.getvalue(), np.uint8)
+    return np.frombuffer(encoded(Image.fromarray(array), kind, **options), np.uint8)
 
 
 def _blob(arrays: Sequence[np.ndarray], kind: str, pool: ThreadPoolExecutor) -> tuple[Tensor, Tensor]:

@@ -99,7 +99,7 @@ def start_head(tower: ImageTower, source: FaceBatches, axes: Tensor, pictures: i
     for number, axis in enumerate(axes):
         known = truth[:, number] >= 0
         side = truth[known, number].float()
-        if side.std() == 0:
+        if not 0 < side.sum() < len(side):  # pictures of one side or of none say nothing of the axis
             continue
         share = torch.where(side == 1, 0.5 / side.mean(), 0.5 / (1 - side.mean()))
         weighed = (inputs[known] * share[:, None]).T

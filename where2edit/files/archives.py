@@ -11,7 +11,7 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
-from where2edit.files.downloads import CHUNK, SourceError, storage
+from where2edit.files.downloads import CHUNK, SourceError, storage, write_block
 
 # What a broken archive leads to; RuntimeError: it is encrypted, or compressed in a way that is not known.
 DAMAGE = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, struct.error, EOFError)
@@ -53,11 +53,10 @@ def _copy(stream: BinaryIO, path: Path, limit: int | None, member: str) -> None:
     """Copy a stream into a file. Raises SourceError past `limit` bytes, so that a small archive cannot fill a disk."""
     written = 0
     with storage(path.parent):
-        file = path.open("wb")
+        file = path.open("wb", buffering=0)
     with stream, file:
         while block := stream.read(CHUNK):
             written += len(block)
             if limit is not None and written > limit:
                 raise SourceError(f"member {member} is longer than the {limit} bytes that the manifest says")
-            with storage(path.parent):
-                file.write(block)
+            write_block(file, block, path.parent)

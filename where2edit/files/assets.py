@@ -15,10 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from where2edit.files import archives, downloads
-from where2edit.files.cache import cache_folder, environment_folder, known_right, record_right
+from where2edit.files.cache import cache_folder, environment_folder
 from where2edit.files.downloads import SourceError, readable, storage
 from where2edit.files.fingerprints import file_sha256
 from where2edit.files.manifest import Asset, AssetError, Origin, entry, manifest, shipped
+from where2edit.files.verified import known_right, record_right
 
 SIZE_TOLERANCE = 0.05  # for weights of which no sha256 is published; enough to recognise a web page or half a file
 

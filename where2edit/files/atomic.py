@@ -16,6 +16,8 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
+from where2edit.files.cache import in_cache
+
 LONGEST = 150  # bytes of a name that are kept in that of its partial file: a folder takes 255 in all
 PARTIAL = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)\.partial")
 
@@ -50,7 +52,8 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     Raises StorageError (an OSError) when the place cannot be written; nothing half-written stays.
     """
     path = Path(path)
-    with storage(str(path), "free some space, or choose a folder that can be written"):
+    other = "set WHERE2EDIT_CACHE to another folder" if in_cache(path) else "choose a folder that can be written"
+    with storage(str(path), f"free some space, or {other}"):
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = partial_path(path)
         try:
@@ -60,6 +63,13 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         finally:
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | Path, data: bytes) -> Path:
+    """Write a file, whole or not at all; its folder is made. Raises OSError as `atomic_write` does."""
+    with atomic_write(path) as file:
+        file.write_bytes(data)
+    return Path(path)
 
 
 def write_text(path: str | Path, text: str) -> Path:

@@ -1,18 +1,22 @@
-"""The cache folder, and which files were found right: each is hashed once, and again when its size or time changes."""
+"""The cache folder: downloaded and converted weights, and what can be made again."""
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
-
-from where2edit.files.atomic import atomic_write
-from where2edit.files.json_files import read_json
 
 
 def cache_folder() -> Path:
     """The folder of downloaded and converted weights: $WHERE2EDIT_CACHE, or else ~/.cache/where2edit."""
     return environment_folder("WHERE2EDIT_CACHE") or expanded("~/.cache/where2edit", "WHERE2EDIT_CACHE")
+
+
+def in_cache(path: Path) -> bool:
+    """Whether a path leads into the cache folder; never where there is no home to have one in."""
+    try:
+        return path.absolute().is_relative_to(cache_folder())
+    except ValueError:
+        return False
 
 
 def environment_folder(name: str) -> Path | None:
@@ -26,31 +30,3 @@ def expanded(text: str, name: str) -> Path:
         return Path(text).expanduser().absolute()
     except RuntimeError:
         raise ValueError(f"{text} is in a home folder that is not known; set {name} to a folder of yours") from None
-
-
-def known_right(name: str, file: Path, sha256: str | None) -> bool:
-    """True when this very file, unchanged since, was found to have this sha256; `name` is that of the record."""
-    try:
-        return read_json(_record(name), "record") == _fingerprint(file) | {"sha256": sha256}
-    except (OSError, ValueError):
-        return False
-
-
-def record_right(name: str, file: Path, sha256: str | None) -> None:
-    """Record that a file was found right; where the cache cannot be written, it is hashed again next time."""
-    try:
-        with atomic_write(_record(name)) as partial:
-            partial.write_text(json.dumps(_fingerprint(file) | {"sha256": sha256}))
-    except OSError:
-        return
-
-
-def _record(name: str) -> Path:
-    """The file of a record."""
-    return cache_folder() / "verified" / f"{name}.json"
-
-
-def _fingerprint(file: Path) -> dict:
-    """Path, size and time of a file, by which an unchanged one is recognised without hashing it."""
-    stat = file.stat()
-    return {"path": str(file), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}

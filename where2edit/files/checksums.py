@@ -10,10 +10,10 @@ import json
 from pathlib import Path
 from typing import BinaryIO
 
-from where2edit.files.cache import known_right, record_right
 from where2edit.files.fingerprints import BLOCK, file_sha256, text_sha256
 from where2edit.files.manifest import shipped
 from where2edit.files.regular import shown
+from where2edit.files.verified import known_right, record_right
 
 ENTRY = "content_sha256"  # of the metadata: sha256 of the header without this entry, in one order, and of all tensors
 EMPTY = "0" * 64  # stands there until the file is complete

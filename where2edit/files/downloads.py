@@ -12,8 +12,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import urlsplit
 
 from where2edit.files import atomic
@@ -235,22 +236,30 @@ def _append(blocks: Iterator[bytes], part: Path, have: int, total: int | None, w
 
     came = 0
     with storage(part.parent):
-        file = part.open("ab")
+        file = part.open("ab", buffering=0)
     _hold(file)
     with storage(part.parent):
         file.truncate(have)
     bar = tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=what, disable=None, leave=False)
     with file, bar:
         for block in blocks:
-            # Only the writing stands inside: what the network does is not the disk's fault.
-            with storage(part.parent):
-                file.write(block)
+            write_block(file, block, part.parent)
             bar.update(len(block))
             came += len(block)
     return came
 
 
-def _hold(file: BinaryIO) -> None:
+def write_block(file: FileIO, block: bytes, folder: Path) -> None:
+    """Write a block whole into a file below `folder`, opened without a buffer. Raises StorageError.
+
+    A full disk may take a part of what it is given without an error; a buffer would meet the error at closing only.
+    """
+    with storage(folder):
+        while block:
+            block = block[file.write(block) :]
+
+
+def _hold(file: FileIO) -> None:
     """Keep a part for this process while it is open: two that write one part, as when a lock was removed, lose it.
 
     Raises SourceError where another process has it.

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from where2edit.files.atomic import storage
+
 LOCK = ".lock"  # its file: process and machine of the owner, one line each
 SECONDS = 3  # to wait for the lock: long enough to see that what a power cut left of one is nobody's
 
@@ -15,19 +17,20 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold a folder, which must be there, for the length of the block.
 
     The lock of a process of this machine that has ended, however it ended, is taken over. Raises ValueError naming the
-    owner while another process holds the folder.
+    owner while another process holds the folder, StorageError (an OSError) where no lock can be written.
     """
     from filelock import SoftFileLock, Timeout
 
     path = folder / LOCK
     lock = SoftFileLock(path)
-    try:
-        lock.acquire(timeout=SECONDS, poll_interval=0.1)
-    except Timeout:
-        raise ValueError(
-            f"{folder} is in use by {_owner(path)}; wait for it, or choose another folder with --out (where it does "
-            f"not run any more, remove {path})"
-        ) from None
+    with storage(str(path), "free some space, or choose another folder with --out"):
+        try:
+            lock.acquire(timeout=SECONDS, poll_interval=0.1)
+        except Timeout:
+            raise ValueError(
+                f"{folder} is in use by {_owner(path)}; wait for it, or choose another folder with --out (where it "
+                f"does not run any more, remove {path})"
+            ) from None
     try:
         yield
     finally:

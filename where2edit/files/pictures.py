@@ -6,6 +6,7 @@ everything here returns new values.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from PIL import Image, ImageDraw, ImageOps
 from torch import Tensor
 from torch.nn import functional as F
 
-from where2edit.files.atomic import atomic_write
+from where2edit.files.atomic import write_bytes
 from where2edit.files.labels import label
 from where2edit.files.picture_reading import read_picture, to_rgb
 
@@ -50,9 +51,17 @@ def save_png(image: Tensor | Image.Image, path: str | Path) -> Path:
     picture = to_picture(image) if torch.is_tensor(image) else image.convert("RGB")
     # A copy without metadata, so that nothing of where a picture came from lands in the bytes.
     picture = Image.fromarray(np.asarray(picture))
-    with atomic_write(path) as file:
-        picture.save(file, format="PNG", compress_level=6)
-    return path
+    return write_bytes(path, encoded(picture, "PNG", compress_level=6))
+
+
+def encoded(picture: Image.Image, kind: str, **options: int) -> bytes:
+    """The bytes of a picture in the format `kind`.
+
+    Pillow hands a file over without looking whether the disk took all of it, so that it never gets one of ours.
+    """
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
 
 
 def to_image(picture: Image.Image) -> Tensor:
@@ -63,9 +72,7 @@ def to_image(picture: Image.Image) -> Tensor:
 
 def save_jpeg(picture: Image.Image, path: str | Path, quality: int) -> Path:
     """Write a picture as JPEG of a quality in [1,95], whole or not at all. Raises OSError as `save_png` does."""
-    with atomic_write(path) as file:
-        picture.save(file, format="JPEG", quality=quality)
-    return Path(path)
+    return write_bytes(path, encoded(picture, "JPEG", quality=quality))
 
 
 def load_image(path: str | Path, size: int | None = None) -> Tensor:

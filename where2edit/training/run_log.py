@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import AbstractContextManager
 from itertools import takewhile
 from pathlib import Path
 
@@ -20,19 +21,26 @@ class RunLog:
     def __init__(self, folder: Path, step: int, tensorboard: bool):
         self.path = folder / "train.jsonl"
         self._cut(step)
-        self.board = board(folder, step) if tensorboard else None
+        with self._storage():
+            self.board = board(folder, step) if tensorboard else None
 
     def write(self, step: int, values: dict[str, float]) -> None:
         """Append the figures of one step; a dot in a name separates the sections of the config that it belongs to."""
-        with storage(str(self.path), "free some space, and the same command goes on"), self.path.open("ab") as file:
-            file.write(json.dumps({"step": step, **values}).encode() + b"\n")
-        for name, value in values.items() if self.board else ():
-            self.board.add_scalar(name.replace(".", "/"), value, step)
+        with self._storage():
+            with self.path.open("ab") as file:
+                file.write(json.dumps({"step": step, **values}).encode() + b"\n")
+            for name, value in values.items() if self.board else ():
+                self.board.add_scalar(name.replace(".", "/"), value, step)
 
     def close(self) -> None:
         """Write out what TensorBoard still holds back."""
         if self.board:
-            self.board.close()
+            with self._storage():
+                self.board.close()
+
+    def _storage(self) -> AbstractContextManager[None]:
+        """What goes wrong while writing becomes one sentence (StorageError)."""
+        return storage(str(self.path), "free some space, and the same command goes on")
 
     def _cut(self, step: int) -> None:
         """Keep the whole lines up to `step`, and say where some are missing."""
