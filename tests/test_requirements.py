@@ -39,6 +39,7 @@ def imported(folder: str) -> set[str]:
                 names.add(node.module)
     roots = {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) - {"where2edit"}
     own = {path.stem for path in (ROOT / folder).rglob("*.py")}
+    own |= {path.parent.name for path in (ROOT / folder).rglob("__init__.py")}
     return roots - own - MADE
 
 

@@ -53,9 +53,9 @@ def test_the_setting_leaves_generator_and_torch_as_they_were():
 
 def test_the_section_replaces_its_earlier_version_and_nothing_else(tmp_path):
     path = tmp_path / "docs" / "benchmarks.md"
-    write_section(path, f"{HEADING}\n\nold")
+    write_section(path, HEADING, f"{HEADING}\n\nold")
     path.write_text(path.read_text() + "\n## Other\n\nkept\n")
-    write_section(path, f"{HEADING}\n\nnew")
+    write_section(path, HEADING, f"{HEADING}\n\nnew")
     assert path.read_text() == f"# Benchmarks\n\n{HEADING}\n\nnew\n\n## Other\n\nkept\n"
 
 

@@ -17,10 +17,11 @@ from where2edit.commands import edit as edits
 from where2edit.editing.cosine_calibration import measure
 from where2edit.editor.build import build_encoder, build_generator
 from where2edit.editor.descriptions import split_description
-from where2edit.editor.editor import Editor, Step
+from where2edit.editor.editor import Editor
 from where2edit.editor.profile import load_profile
 from where2edit.editor.recipes import SWEEP, read_recipe
 from where2edit.editor.results import slug
+from where2edit.editor.steps import Step
 from where2edit.files import pictures
 from where2edit.files.fingerprints import config_digest
 

@@ -8,11 +8,11 @@ import torch.nn.functional as F
 import toy_cases as toy
 
 from where2edit.core.records import Edit, TailLayer
-from where2edit.editing.blended_walk import render_blended
 from where2edit.editing.certificate import certify, halo
 from where2edit.editing.cosine_calibration import canvas_picture
 from where2edit.editing.masks import BlendingConfig, blur_mask, grow, resize_mask
 from where2edit.editing.preview_head import Preview
+from where2edit.editing.rendering import render_blended
 from where2edit.editing.sequences import EarlierEdit, combine_with_earlier, next_source
 from where2edit.editing.tail_layers import GUIDED_AT, layered_preview, own_layers, refine
 from where2edit.generators.stylegan2 import create
@@ -132,6 +132,16 @@ def test_an_image_larger_than_the_filter_gets_a_mask_of_its_own_size():
     mask, size = square(), 2 * GUIDED_AT
     fine = refine(mask, torch.zeros(1, 3, size, size), mask)
     assert fine.shape[-1] == size and not fine[resize_mask(mask, size) == 0].any() and fine.max() > 0.9
+
+
+def test_a_mask_is_refined_where_it_is_and_equals_the_whole_refined_mask_there():
+    draw = torch.Generator().manual_seed(0)
+    image = F.interpolate(torch.rand(2, 3, 32, 32, generator=draw) * 2 - 1, size=(512, 512), mode="bicubic")
+    mask = torch.zeros(2, 1, 32, 32)
+    mask[0, :, 3:9, 20:25], mask[1, :, 28:, :6] = 0.9, 1.0
+    everywhere = torch.ones_like(mask)
+    expected = refine(mask, image, everywhere) * resize_mask((mask > 0).float(), 512)
+    torch.testing.assert_close(refine(mask, image, mask), expected, rtol=0, atol=1e-5)
 
 
 def test_own_layers_are_sharpened_for_whole_pictures_only(source, net):

@@ -10,8 +10,10 @@ from PIL import Image
 from where2edit.core.records import Edit
 from where2edit.editing.masks import make_mask
 from where2edit.editing.sequences import EarlierEdit, combined_shift, next_source
-from where2edit.editor.editor import NOISE_GAIN, Editor, Result, Step
+from where2edit.editor.editor import Editor
 from where2edit.editor.recipes import RecipeStep
+from where2edit.editor.session import NOISE_GAIN, Result
+from where2edit.editor.steps import Step
 from where2edit.files import pictures
 
 SEEDS = (1, 2)
@@ -263,7 +265,8 @@ def test_an_earlier_edit_elsewhere_has_no_influence(either, paint):
 
 def test_the_next_edit_reads_what_the_last_one_wrote(either, paint):
     source = either.source(1)
-    edit = either.edit(source, Step("a beard", mask=paint(0, 0, 16, 32))).edit
+    step = Step("a beard", mask=paint(0, 0, 16, 32))
+    edit = either.session(source).edit(step, continued=True).edit
     carried = next_source(source, edit)
     tail = {"32.conv0", "32.conv1"} if either.method.reads_tail else set()
     assert set(edit.features) == {"16.conv1"} | tail
@@ -273,6 +276,18 @@ def test_the_next_edit_reads_what_the_last_one_wrote(either, paint):
     with torch.no_grad():
         a, b = (either.method.propose(x, either.condition(Step("eyeglasses"))).attention for x in (source, carried))
     assert not torch.equal(a, b)
+
+
+def test_an_edit_that_nothing_follows_keeps_no_tail(either, paint):
+    source, step = either.source(1), Step("a beard", mask=paint(0, 0, 16, 32))
+    alone, continued = either.edit(source, step), either.session(source).edit(step, continued=True)
+    assert (alone.image - continued.image).abs().max() <= 1e-4 and set(alone.edit.features) == {"16.conv1"}
+    carried = next_source(source, alone.edit)
+    if either.method.reads_tail:
+        with pytest.raises(ValueError, match="attention reads 32.conv0, 32.conv1, which the source lacks"):
+            either.edit(carried, Step("eyeglasses"))
+    else:
+        assert either.edit(carried, Step("eyeglasses")).edit.image.isfinite().all()
 
 
 def test_an_edit_does_not_change_its_source(editor):

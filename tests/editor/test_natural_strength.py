@@ -9,7 +9,7 @@ import toy_cases as toy
 from where2edit.core.records import Condition
 from where2edit.editing.cosine_calibration import CosineCalibration, measure
 from where2edit.editing.sequences import EarlierEdit, combine_with_earlier, next_source
-from where2edit.editor.editor import Editor, Step
+from where2edit.editor.editor import Editor
 from where2edit.editor.natural_strength import (
     NaturalStrength,
     NaturalStrengthConfig,
@@ -18,6 +18,7 @@ from where2edit.editor.natural_strength import (
     natural,
     stepped,
 )
+from where2edit.editor.steps import Step
 
 CONFIG = NaturalStrengthConfig(calibration="none is read", rise=1.8, examples=0.5, ladder=(0.2, 0.4, 0.8), fades=1)
 PROPOSED = 0.3  # the profile's own strength, of no rung

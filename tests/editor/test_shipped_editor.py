@@ -3,7 +3,8 @@
 import pytest
 import torch.nn.functional as F
 
-from where2edit.editor.editor import Editor, Step
+from where2edit.editor.editor import Editor
+from where2edit.editor.steps import Step
 
 SEED = 3
 # prompt: (share of the mask, cosine before, cosine after, least mean change inside the mask) at strength 0.1

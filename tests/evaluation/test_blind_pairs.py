@@ -6,7 +6,8 @@ import toy_cases as toy
 from metric_cases import Judge
 
 from where2edit.backbones.preprocess import resize
-from where2edit.editor.editor import Editor, Step
+from where2edit.editor.editor import Editor
+from where2edit.editor.steps import Step
 from where2edit.evaluation import protocols
 from where2edit.evaluation.blind_pairs import BlindPlan, chosen_prompts, make_pairs
 from where2edit.evaluation.concepts import Asked

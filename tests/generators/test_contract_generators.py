@@ -9,9 +9,11 @@ import torch.nn.functional as F
 from where2edit.core.config import build_section
 from where2edit.core.records import Edit, Source, TailLayer
 from where2edit.editing import blended_walk as walk
-from where2edit.editing.blended_walk import blended_trunk, blended_walk, has_rgb_skip, render_blended
+from where2edit.editing import windowed_tail
+from where2edit.editing.blended_walk import blended_trunk, blended_walk, has_rgb_skip
 from where2edit.editing.certificate import certify, halo
 from where2edit.editing.masks import BlendingConfig, make_mask
+from where2edit.editing.rendering import render_blended
 from where2edit.generators import GENERATORS
 from where2edit.generators.base import CONSTANT, Generator, GeneratorConfig
 
@@ -150,6 +152,44 @@ def test_a_tail_layer_without_a_mask_gives_the_source_bit_for_bit(case):
     zeros = torch.zeros(1, 1, cells(case), cells(case))
     for mask, share in ((zeros, None), (zeros + 1, zeros)):
         assert torch.equal(layered(case, mask, share).image, case.source.image)
+
+
+@torch.no_grad()
+def test_the_windowed_tail_is_the_whole_tail_and_copies_what_is_outside(case):
+    """Masks of several parts, at the borders of the picture, in a batch, with the colours of a tail layer, and none."""
+    masks = random_masks(2, cells(case), seed=2)
+    masks[1:, :, :2, :3] = masks[1:, :, -1:, -9:] = 1
+    masks = torch.cat([masks, 0 * masks[:1]])
+    repeated, reach = case.source.repeat(len(masks)), halo(case.generator, case.site)
+    last = walk.blended_sites(case.generator, case.site)[-1].name
+    later = case.generator.sites[len(case.generator.upto(last)) :]
+    tail = TailLayer({site.name: expand(case.styles, len(masks))[site.name] for site in later}, torch.ones(1, 1, 1, 1))
+    for layer in (None, tail):
+        proposed = Edit(styles=expand(case.styles, len(masks)), mask=masks, tail=layer)
+        whole, windowed = (
+            render_blended(case.generator, repeated, proposed, case.site, windowed=windowed).image
+            for windowed in (False, True)
+        )
+        assert (whole - windowed).abs().max() <= 1e-4 and not torch.equal(windowed[0], windowed[1])
+        assert all(each.local for each in certify(repeated.image, windowed, masks, reach))
+        assert torch.equal(windowed[2:], case.source.image)
+
+
+@torch.no_grad()
+def test_a_window_that_is_too_narrow_is_noticed(case, monkeypatch):
+    """The mutation that the test above must catch: each enlargement sees two cells less than it needs."""
+    mask = torch.zeros(1, 1, cells(case), cells(case))
+    mask[..., 9:12, 9:14] = 1
+    proposed, widely = Edit(styles=case.styles, mask=mask), windowed_tail.needed
+
+    def narrowly(generator, after, window, *shown):
+        found = widely(generator, after, window, *shown)
+        return found.grown(-2).joined(window.at(found.cells))
+
+    whole = render_blended(case.generator, case.source, proposed, case.site).image
+    monkeypatch.setattr(windowed_tail, "needed", narrowly)
+    narrow = render_blended(case.generator, case.source, proposed, case.site, windowed=True).image
+    assert (whole - narrow).abs().max() > 1e-3
 
 
 def test_the_measured_halo_is_the_computed_one(case):

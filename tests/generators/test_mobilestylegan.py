@@ -11,7 +11,7 @@ from where2edit.files import assets
 from where2edit.files.formats.openvino_ir import Graph
 from where2edit.generators import GENERATORS
 from where2edit.generators.base import GeneratorConfig
-from where2edit.generators.mobilestylegan import inverse_haar
+from where2edit.ops.haar import inverse_haar
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,14 @@ def haar_by_loop(x, channels):
 
 def test_inverse_haar_is_the_transform_written_out():
     x = torch.randn(2, 12, 3, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    np.testing.assert_allclose(inverse_haar(x, 3).numpy(), haar_by_loop(x.numpy(), 3), atol=1e-12)
+    for each in (x, x.contiguous(memory_format=torch.channels_last)):
+        for impl in ("reference", "fast"):
+            np.testing.assert_allclose(inverse_haar(each, 3, impl).numpy(), haar_by_loop(x.numpy(), 3), atol=1e-12)
+
+
+def test_the_gradient_of_inverse_haar_is_that_of_the_reference():
+    x = torch.randn(1, 8, 3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: inverse_haar(x, 2), x)
 
 
 def test_sites_and_their_reach(generator):

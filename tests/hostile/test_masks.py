@@ -13,8 +13,9 @@ from special_files import refused
 from where2edit.commands import cli
 from where2edit.commands import edit as edits
 from where2edit.core.records import Certificate
-from where2edit.editor.editor import Editor, Step
+from where2edit.editor.editor import Editor
 from where2edit.editor.profile import load_profile
+from where2edit.editor.steps import Step
 from where2edit.files.mask_reading import mask_of, read_mask
 
 SIZE = 64

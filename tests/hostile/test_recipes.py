@@ -13,11 +13,11 @@ from PIL import Image
 
 from where2edit.core import config
 from where2edit.core.sentences import one_sentence as shortened
-from where2edit.editor.editor import Step
 from where2edit.editor.profile import load_profile
 from where2edit.editor.recipes import MadeWith, Recipe, RecipeStep, input_digests, read_recipe
 from where2edit.editor.replays import Replay, how_much
 from where2edit.editor.results import check_unclaimed, picture_names, slug, stem_of
+from where2edit.editor.steps import Step
 from where2edit.files import pictures
 from where2edit.files.fingerprints import file_sha256
 from where2edit.files.json_files import read_json

@@ -57,7 +57,7 @@ def test_a_method_is_a_module_of_trained_parameters_only(name):
 
 def test_a_method_that_proposes_nothing_cannot_be_built():
     class OnlyRenders(Method):
-        def render(self, source, edit, use_preview_head=False):
+        def render(self, source, edit, use_preview_head=False, keep_tail=None):
             return edit
 
     with pytest.raises(TypeError, match="abstract.*propose"):

@@ -8,10 +8,11 @@ import torch.nn.functional as F
 from torch.autograd import gradcheck, gradgradcheck
 
 from where2edit.ops import extension
+from where2edit.ops import modulated_conv as modulated_convs
 from where2edit.ops.bias_act import bias_act
 from where2edit.ops.convolution import convolution, unfolded
 from where2edit.ops.modulated_conv import demodulation, modulated_conv
-from where2edit.ops.upfirdn2d import setup_fir, upfirdn2d
+from where2edit.ops.upfirdn2d import doubled, setup_fir, upfirdn2d
 
 
 def draw(*shape, seed=0):
@@ -75,17 +76,18 @@ def test_derivatives_of_the_small_operations():
 
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("demodulate", [False, True])
-def test_scaled_activations_equal_modulated_weights(transposed, demodulate):
+def test_scaled_activations_and_folded_weights_equal_modulated_weights(transposed, demodulate, monkeypatch):
     case = conv_case(transposed)
     leaves = [name for name in case if case[name] is not None and name != "fir"]
     results = []
-    for impl in ("fast", "reference"):
+    for impl, folded in (("fast", 2**21), ("fast", 0), ("reference", 0)):
+        monkeypatch.setattr(modulated_convs, "FOLDED", folded)
         inputs = {name: case[name].clone().requires_grad_() for name in leaves}
         y = modulated_conv(**{**case, **inputs}, demodulate=demodulate, activation="leaky_relu", impl=impl)
         weight = draw(*y.shape, seed=7)
         results.append([y, *torch.autograd.grad((y * weight).sum(), list(inputs.values()))])
-    for fast, reference in zip(*results, strict=True):
-        assert (fast - reference).abs().max() <= 1e-10
+    for folded, scaled, reference in zip(*results, strict=True):
+        assert (folded - reference).abs().max() <= 1e-10 and (scaled - reference).abs().max() <= 1e-10
         assert reference.abs().max() > 0.1
 
 
@@ -112,12 +114,27 @@ def test_enlarging_conv_equals_zero_stuffed_conv_then_blur():
     torch.testing.assert_close(modulated_conv(**case), expected[..., :10, :14], rtol=1e-10, atol=1e-10)
 
 
-def test_modulated_conv_gradcheck():
+@pytest.mark.parametrize("folded", [2**21, 0])
+def test_modulated_conv_gradcheck(folded, monkeypatch):
+    monkeypatch.setattr(modulated_convs, "FOLDED", folded)
     case = conv_case(transposed=True, batch=1)
     inputs = [case[name][:, :3, :3, :3].clone().requires_grad_() for name in ("x", "weight")]
     style = case["style"][:, :3].clone().requires_grad_()
     function = lambda x, weight, style: modulated_conv(x, weight, style, fir=case["fir"])  # noqa: E731
     assert gradcheck(function, (*inputs, style)) and gradgradcheck(function, (*inputs, style))
+
+
+def test_a_folded_sample_does_not_depend_on_the_batch():
+    case = conv_case(transposed=True)
+    alone = [modulated_conv(**case | {"x": case["x"][i : i + 1], "style": case["style"][i : i + 1]}) for i in range(3)]
+    assert torch.equal(modulated_conv(**case), torch.cat(alone))
+
+
+def test_a_doubled_picture_is_what_the_filter_makes_of_it():
+    x = draw(2, 3, 5, 7).requires_grad_()
+    expected = upfirdn2d(x, setup_fir((1, 3, 3, 1)).double(), up=2, padding=(2, 1, 2, 1), gain=4)
+    torch.testing.assert_close(doubled(x), expected, rtol=1e-12, atol=1e-12)
+    assert gradcheck(doubled, x)
 
 
 def test_demodulation_does_not_depend_on_the_batch():

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 import toy_cases as toy
 from safetensors.torch import load_file
 
@@ -299,10 +300,18 @@ def test_a_loss_that_is_not_finite_ends_the_run_before_the_weights_are_spoilt(tm
     assert same(weights(run), start) and not (tmp_path / "state.safetensors").exists()
 
 
-def test_bfloat16_trains(tmp_path):
-    run = trainer(tmp_path, replace(SMALL, amp=True, steps=6))
+def test_bfloat16_trains_and_losses_read_whole_precision(tmp_path):
+    run, read = trainer(tmp_path, replace(SMALL, amp=True, steps=6)), set()
+
+    def resized(source, edit, condition):
+        """What every network does first, and what bfloat16 cannot."""
+        read.add(edit.image.dtype)
+        return F.interpolate(edit.image, (4, 4), mode="bilinear", antialias=True).square().mean()
+
+    run.losses["resized"] = (LossConfig(1.0), resized)
     start = weights(run)
     run.run()
+    assert read == {torch.float32}
     assert all(torch.isfinite(value).all() and value.dtype == torch.float32 for value in weights(run).values())
     assert not same(weights(run), start)
 

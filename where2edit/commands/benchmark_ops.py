@@ -6,13 +6,13 @@ rows of the kernels are left out.
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 
 from where2edit.commands.benchmarks.leaks import BLEND_SITE, MASKS, leak_rows
+from where2edit.commands.benchmarks.machine import described
 from where2edit.commands.benchmarks.operations import operation_rows, region_row
 from where2edit.commands.benchmarks.syntheses import synthesis_rows
 from where2edit.commands.options import add_device, add_number, add_out, new_parser
@@ -37,7 +37,7 @@ def main(help_text: str) -> None:
     new_file(options.out, MARKDOWN, overwrite=True)
     text = report(options.device, options.resolution)
     print(text)
-    write_section(options.out, text)
+    write_section(options.out, HEADING, text)
     print(f"\nwritten to {options.out}")
 
 
@@ -46,41 +46,39 @@ def report(device: str = "auto", resolution: int = 1024) -> str:
     if resolution < 128:
         raise ValueError(f"resolution is {resolution}; the leak is measured past {BLEND_SITE}, so give 128 or more")
     device = torch.device(resolve_device(device))
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     generator = create(resolution).to(device)
     batches = (1, 8) if device.type == "cuda" else (1,)
     columns = " | ".join(f"batch {batch}, ms" for batch in batches)
     operations = [*operation_rows(device, resolution, batches[-1]), region_row(device)]
-    machine = f"{name}; torch {torch.__version__}; Python {platform.python_version()}"
     small = generator if resolution <= LEAK_RESOLUTION else create(LEAK_RESOLUTION).to(device)
     leak_head = f"Leak outside mask + halo at {small.resolution} px, {MASKS} masks, blend site {BLEND_SITE}"
     return "\n\n".join(
         [
             HEADING,
-            f"{machine}; random weights; medians of one run.",
+            f"{described(device)}; random weights; medians of one run.",
             "### Operations",
-            _table("operation | shape | type | pass | reference, ms | fast, ms | times faster", operations),
+            table("operation | shape | type | pass | reference, ms | fast, ms | times faster", operations),
             f"### Synthesis at {resolution} px",
-            _table(
+            table(
                 f"formulation | convolutions | kernels | {columns} | peak memory", synthesis_rows(generator, batches)
             ),
             f"### {leak_head}",
-            _table("convolutions | largest difference | pixels that differ | change inside", leak_rows(small)),
+            table("convolutions | largest difference | pixels that differ | change inside", leak_rows(small)),
         ]
     )
 
 
-def _table(head: str, rows: Iterable[tuple]) -> str:
+def table(head: str, rows: Iterable[tuple]) -> str:
     """A Markdown table whose columns `head` names, separated by " | "."""
     columns = head.split(" | ")
     lines = [head, " | ".join("---" for _ in columns), *(" | ".join(map(str, row)) for row in rows)]
     return "\n".join(f"| {line} |" for line in lines)
 
 
-def write_section(path: Path, text: str) -> None:
-    """Put the section into a Markdown file in place of its earlier version; other sections stay."""
+def write_section(path: Path, heading: str, text: str) -> None:
+    """Put the section of that heading into a Markdown file in place of its earlier version; other sections stay."""
     before = path.read_text(encoding="utf-8") if path.is_file() else "# Benchmarks\n"
-    start = before.find(HEADING)
+    start = before.find(heading)
     if start < 0:
         after = ""
         head = before.rstrip() + "\n\n"

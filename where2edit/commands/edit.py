@@ -31,13 +31,15 @@ from where2edit.core.bounds import Seed, Share, Strength
 from where2edit.core.sentences import figure
 from where2edit.editor.denials import check_length
 from where2edit.editor.descriptions import large_areas_first, split_denials, split_description
-from where2edit.editor.editor import Editor, Result, Step
+from where2edit.editor.editor import Editor
 from where2edit.editor.latents import read_as
 from where2edit.editor.natural_strength import AUTO, MOST_STEPS
 from where2edit.editor.profile import Profile, load_profile
 from where2edit.editor.recipes import SWEEP, MadeWith, Recipe, RecipeStep, input_digests, read_recipe
 from where2edit.editor.replays import Replay
 from where2edit.editor.results import check_unclaimed, run_recipe, source_of
+from where2edit.editor.session import Result
+from where2edit.editor.steps import Step
 from where2edit.editor.weights import editor_sha256
 
 # Options that say what the edit is, all of which --replay reads from the recipe.

@@ -20,39 +20,11 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from where2edit.core.records import Edit, Source
+from where2edit.core.records import Source
 from where2edit.editing.masks import resize_mask
-from where2edit.editing.preview_head import Preview
 from where2edit.editing.seams.base import Seam
-from where2edit.editing.tail_layers import layered_preview, layered_step, own_layers
+from where2edit.editing.tail_layers import layered_step
 from where2edit.generators.base import Canvas, Generator, Site
-
-
-def render_blended(
-    generator: Generator,
-    source: Source,
-    edit: Edit,
-    blend_site: str,
-    preview: Preview | None = None,
-    keep_tail: bool = False,
-    seam: Seam | None = None,
-) -> Edit:
-    """The edit with its picture: the edited canvas blended into that of the source, and walked to the end.
-
-    source and edit have the same length B. With `preview` the walk ends at its site and the picture is the preview
-    head's. `keep_tail`: the edit also gets what the tail wrote, which an attention over all sites reads in the next
-    edit of a sequence. `seam` fits the edited canvas to the source's before both are mixed (None: not at all).
-    """
-    layers = source.layers + own_layers(source, edit, refined=preview is None)
-    source = source.with_(layers=layers)
-    what = (generator, source, edit.styles, edit.mask, blend_site)
-    if preview is None:
-        blended, image = blended_walk(*what, keep=keep_tail, seam=seam)
-    else:
-        blended = blended_trunk(*what, seam=seam)
-        seen = tail(generator, source, blended, upto=preview.site)
-        image = layered_preview(preview.head, seen.canvas.features, source)
-    return edit.with_(features=blended.features, rgb=blended.rgb, image=image, layers=layers)
 
 
 def blend(edited: Tensor, source: Tensor, mask: Tensor) -> Tensor:
@@ -62,12 +34,17 @@ def blend(edited: Tensor, source: Tensor, mask: Tensor) -> Tensor:
     """
     # torch.where at the ends would be exact too, but would cut the gradient that the threshold passes straight through.
     # Under autocast the edit arrives in bfloat16; it is the source whose bits must survive.
-    return torch.lerp(source, edited.to(source), resize_mask(mask, edited.shape[-1]).to(source))
+    return torch.lerp(source, edited.to(source), _fitting(mask, edited).to(source))
 
 
 def fitted(seam: Seam | None, edited: Tensor, source: Tensor, mask: Tensor) -> Tensor:
     """What the edit has written [B,C,h,w], as `seam` fits it to the source's; None leaves it alone."""
-    return edited if seam is None else seam(edited.to(source), source, resize_mask(mask, edited.shape[-1]).to(source))
+    return edited if seam is None else seam(edited.to(source), source, _fitting(mask, edited).to(source))
+
+
+def _fitting(mask: Tensor, like: Tensor) -> Tensor:
+    """The mask at the size of a canvas; the mask itself where it has that size, square or not."""
+    return mask if mask.shape[2:] == like.shape[2:] else resize_mask(mask, like.shape[-1])
 
 
 @dataclass(frozen=True)
@@ -120,12 +97,27 @@ def blended_trunk(
     `source.features` and `source.rgb`, which for sequential edits hold an earlier blended canvas. Raises ValueError for
     a source that was not walked that far and for a mask of another shape.
     """
-    _check(generator, source, mask, site)
-    start, *between = blended_sites(generator, site)
-    # The edited canvas up to the blend site, and its features blended.
+    check_source(generator, source, mask, site)
     canvas = generator.start(len(mask))
     for each in generator.upto(site):
         canvas = generator.step(each, canvas, styles[each.name])
+    return blended_canvas(generator, source, styles, canvas, mask, site, seam)
+
+
+def blended_canvas(
+    generator: Generator,
+    source: Source,
+    styles: dict[str, Tensor],
+    canvas: Canvas,
+    mask: Tensor,
+    site: str,
+    seam: Seam | None = None,
+) -> Blended:
+    """The edited canvas after the blend site, blended with the source's: first the features, then the RGB skip.
+
+    Canvas, mask and what the source wrote at the sites that are blended show the same part of the picture.
+    """
+    start, *between = blended_sites(generator, site)
     own = source.features[site]
     canvas = canvas.rewrite(start, blend(fitted(seam, canvas.features, own, mask), own, mask))
     blended = Blended(canvas, site, {site: canvas.features})
@@ -171,7 +163,8 @@ def blended_walk(
     return blended, generator.image(blended.canvas)
 
 
-def _check(generator: Generator, source: Source, mask: Tensor, site: str) -> None:
+def check_source(generator: Generator, source: Source, mask: Tensor, site: str) -> None:
+    """Raise ValueError for a source that was not walked as far as it is blended, and for a mask of another shape."""
     names = [s.name for s in blended_sites(generator, site)]
     lacking = [s for s in (names[0], names[-1]) if s not in source.features and s not in source.rgb]
     if lacking:

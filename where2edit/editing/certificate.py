@@ -10,7 +10,7 @@ from torch import Tensor
 
 from where2edit.core.records import Certificate
 from where2edit.editing.blended_walk import blended_sites
-from where2edit.editing.masks import grow, resize_mask
+from where2edit.editing.masks import grow
 from where2edit.generators.base import Generator
 
 
@@ -36,7 +36,13 @@ def allowed_region(mask: Tensor, halo: int, resolution: int) -> Tensor:
         raise ValueError(
             f"a {cells} px mask does not divide a {resolution} px image; resize the mask to a power of two"
         )
-    return grow(resize_mask((mask > 0).float(), resolution), halo) > 0
+    return allowed_pixels(mask, halo, resolution // cells)
+
+
+def allowed_pixels(mask: Tensor, halo: int, cell: int) -> Tensor:
+    """The same for any part of a mask, [B,1,h,w], whose cells have `cell` pixels: bool [B,1,h*cell,w*cell]."""
+    rows = grow((mask > 0).float().repeat_interleave(cell, 3), halo, dims=(3,))  # all rows of a cell are alike
+    return grow(rows.repeat_interleave(cell, 2), halo, dims=(2,)) > 0
 
 
 @torch.no_grad()
@@ -55,12 +61,13 @@ def certify(source_image: Tensor, edited_image: Tensor, mask: Tensor, halo: int)
 
 def _certificate(mask: Tensor, difference: Tensor, allowed: Tensor, halo: int) -> Certificate:
     # NaN compares as unequal to 0 and stays NaN in max and mean, so that a broken image is never certified.
-    outside = difference[~allowed]
+    outside, allowed_area = torch.where(allowed, 0, difference), allowed.float().mean().item()
+    pixels_outside = outside.numel() - allowed.sum().item()
     return Certificate(
         mask_area=(mask > 0).float().mean().item(),
         halo=halo,
-        allowed_area=allowed.float().mean().item(),
-        changed=(difference != 0).float().mean().item(),
-        leak_max=outside.max().item() if outside.numel() else 0.0,
-        leak_mean=outside.mean().item() if outside.numel() else 0.0,
+        allowed_area=allowed_area,
+        changed=difference.count_nonzero().item() / difference.numel(),
+        leak_max=outside.max().item(),
+        leak_mean=outside.sum().item() / max(pixels_outside, 1),
     )

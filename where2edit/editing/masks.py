@@ -85,14 +85,15 @@ def resize_mask(mask: Tensor, resolution: int) -> Tensor:
     return F.interpolate(mask, size=(resolution, resolution), mode="nearest")
 
 
-def grow(active: Tensor, pixels: int) -> Tensor:
+def grow(active: Tensor, pixels: int, dims: tuple[int, ...] = (2, 3)) -> Tensor:
     """`active` [B,1,H,W] in {0,1} grown by `pixels` to every side (a square neighbourhood), exactly.
 
     A pixel is on where the window of 2*pixels + 1 around it holds any active one, first along the columns and then
-    along the rows. The count is a difference of two running sums, so that the cost does not depend on `pixels`; sums of
-    whole numbers are exact in float32.
+    along the rows; `dims` (2, 3) says along which. The count is a difference of two running sums, so that the cost does
+    not depend on `pixels`; sums of whole numbers are exact in float32.
     """
-    for dim, pad in ((2, (0, 0, pixels + 1, pixels)), (3, (pixels + 1, pixels, 0, 0))) if pixels else ():
+    for dim in dims if pixels else ():
+        pad = (0, 0, pixels + 1, pixels) if dim == 2 else (pixels + 1, pixels, 0, 0)
         total = F.pad(active, pad).cumsum(dim)
         size = active.shape[dim]
         active = (total.narrow(dim, 2 * pixels + 1, size) > total.narrow(dim, 0, size)).to(active)

@@ -52,19 +52,21 @@ class PreviewHead(nn.Module):
 
     def forward(self, x: Tensor, styles: dict[str, Tensor]) -> Tensor:
         """x [B,C,r,r] at the preview site, styles {site: [B,.]} of the later sites -> image [B,3,r,r]."""
+        shape, x = x.shape, x.permute(0, 2, 3, 1).flatten(1, 2)  # [B,r*r,C]
         for name in self.sites:
-            key, style = name.replace(".", "_"), styles[name][:, :, None, None]
-            weight, bias = self.weights[key][:, :, None, None], self.biases[key]
-            if key in self.details:
-                # The enlargement splits its input into a low-pass band [B,C,r,r] and three others [B,3C,r,r].
-                x = x * styles[f"{name.split('.')[0]}.up"][:, :, None, None]
-                low, bands = x.split((weight.shape[1], 3 * weight.shape[1]), 1)
-                y = F.conv2d(0.5 * low * style, weight, bias)
-                y = y + F.conv2d(bands * style.repeat_interleave(3, 1), self.details[key][:, :, None, None])
-            else:
-                y = F.conv2d(x * style, weight, bias)
-            x = y if name == self.sites[-1] else F.leaky_relu(y, 0.2)
-        return x
+            x = torch.baddbmm(self.biases[name.replace(".", "_")][None, None], x, self._styled(name, styles))
+            x = x if name == self.sites[-1] else F.leaky_relu_(x, 0.2)
+        return x.transpose(1, 2).unflatten(2, shape[2:])
+
+    def _styled(self, name: str, styles: dict[str, Tensor]) -> Tensor:
+        """The weight of a site with the style of each sample in it: [B,C,O], or [B,4C,O] after an enlargement."""
+        key, style = name.replace(".", "_"), styles[name]
+        weight = self.weights[key]
+        if key in self.details:
+            # The enlargement splits its input into a low-pass band of C channels and three others, [C,3].
+            weight = torch.cat([0.5 * weight, self.details[key]], 1)
+            style = torch.cat([style, style.repeat_interleave(3, 1)], 1) * styles[f"{name.split('.')[0]}.up"]
+        return style[:, :, None] * weight.T
 
 
 class Preview(NamedTuple):

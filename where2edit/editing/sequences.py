@@ -30,8 +30,14 @@ class EarlierEdit:
 
 
 def next_source(source: Source, edit: Edit) -> Source:
-    """The source of the next edit: the blended canvas in place of the old one, styles as they were."""
-    canvas = {"features": source.features | edit.features, "rgb": source.rgb | edit.rgb}
+    """The source of the next edit: the blended canvas in place of the old one, styles as they were.
+
+    What the old canvas had after the blend site is left out where the edit did not keep what its own tail wrote.
+    """
+    names = list(source.features)
+    blended = min((names.index(name) for name in edit.features), default=len(names))
+    before = {name: source.features[name] for name in names[:blended]}
+    canvas = {"features": before | edit.features, "rgb": source.rgb | edit.rgb}
     return source.with_(**canvas, image=edit.image, layers=edit.layers)
 
 

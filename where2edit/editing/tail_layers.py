@@ -14,11 +14,14 @@ Legend: B batch, C channels, r blend resolution, R output resolution, s pixels o
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from where2edit.core.records import Edit, Source, TailLayer
+from where2edit.editing.mask_windows import bounding_window
 from where2edit.editing.masks import resize_mask
 from where2edit.editing.preview_head import PreviewHead
 from where2edit.generators.base import Canvas, Generator, Site
@@ -40,14 +43,21 @@ def own_layers(source: Source, edit: Edit, refined: bool) -> tuple[TailLayer, ..
 def refine(mask: Tensor, image: Tensor, within: Tensor) -> Tensor:
     """A mask [B,1,r,r] as one of the image's size, along the edges of the image [B,3,R,R]: [B,1,R,R] in [0,1].
 
-    It is 0 in every cell where the mask `within` [B,1,r,r] is 0.
+    It is 0 in every cell where the mask `within` [B,1,r,r] is 0, and computed where it is not.
     """
-    size, full = min(GUIDED_AT, image.shape[-1]), image.shape[-1]
-    grey = F.interpolate((image.mean(1, keepdim=True) + 1) / 2, size=(size, size), mode="area")
-    coarse = F.interpolate(mask, size=(size, size), mode="bilinear", align_corners=False)
+    refined = image.new_zeros(len(mask), 1, *image.shape[2:])
+    seen = bounding_window(within.gt(0).any(0)[0])
+    if seen is None:
+        return refined
+    read = seen.grown(math.ceil(2 * RADIUS * mask.shape[-1]) + 1)  # the filter looks twice, and enlarging one cell far
+    size, part = min(GUIDED_AT, image.shape[-1]), read.crop(image)
+    small, full = ([side * each // image.shape[-1] for side in part.shape[2:]] for each in (size, image.shape[-1]))
+    grey = F.interpolate((part.mean(1, keepdim=True) + 1) / 2, size=small, mode="area")
+    coarse = F.interpolate(read.crop(mask), size=small, mode="bilinear", align_corners=False)
     fine = (guided_filter(coarse, grey, max(1, round(RADIUS * size)), EPSILON) - LOW) / (HIGH - LOW)
-    fine = F.interpolate(fine.clamp(0, 1), size=(full, full), mode="bilinear", align_corners=False)
-    return fine * resize_mask((within > 0).to(fine), full)
+    fine = F.interpolate(fine.clamp(0, 1), size=full, mode="bilinear", align_corners=False)
+    seen.crop(refined).copy_(seen.crop(fine, read))
+    return refined * resize_mask((within > 0).to(refined), image.shape[-1])
 
 
 def layered_step(generator: Generator, site: Site, canvas: Canvas, source: Source) -> Canvas:
@@ -55,7 +65,7 @@ def layered_step(generator: Generator, site: Site, canvas: Canvas, source: Sourc
     stepped = generator.step(site, canvas, source.styles[site.name])
     for layer in source.layers:
         other = generator.step(site, canvas, layer.styles[site.name]).written(site)
-        stepped = stepped.rewrite(site, _mixed(stepped.written(site), other, layer.mask))
+        stepped = stepped.rewrite(site, _mixed(stepped.written(site), other, stepped.own(layer.mask)))
     return stepped
 
 
@@ -68,7 +78,8 @@ def layered_preview(head: PreviewHead, features: Tensor, source: Source) -> Tens
 
 
 def _mixed(own: Tensor, other: Tensor, mask: Tensor) -> Tensor:
-    """lerp(own, other, mask), with the mask [B,1,s,s] brought to their size; exactly `own` where it is 0."""
-    size = own.shape[-1]
-    at_size = F.adaptive_avg_pool2d(mask, size) if mask.shape[-1] > size else resize_mask(mask, size)
+    """lerp(own, other, mask), with the mask [B,1,.,.] brought to their size; exactly `own` where it is 0."""
+    size = own.shape[-2:]
+    smaller = mask.shape[-1] > size[-1]
+    at_size = F.adaptive_avg_pool2d(mask, size) if smaller else F.interpolate(mask, size=size, mode="nearest")
     return torch.lerp(own, other.to(own), at_size.to(own))

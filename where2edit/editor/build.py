@@ -28,8 +28,9 @@ from where2edit.text_image.facetext import FaceText
 
 
 def build_generator(profile: Profile, device: torch.device | str = "cpu") -> Generator:
-    """The frozen generator."""
-    return build_section(GENERATORS, profile.generator, "generator").to(device)
+    """The frozen generator; on a CPU with its weights channels last, and with them all that it writes."""
+    generator = build_section(GENERATORS, profile.generator, "generator").to(device)
+    return generator.to(memory_format=torch.channels_last) if torch.device(device).type == "cpu" else generator
 
 
 def build_encoder(profile: Profile, device: torch.device | str = "cpu") -> TextImage:

@@ -7,7 +7,7 @@ at a time.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, cast
 
@@ -18,9 +18,8 @@ from torch import Tensor
 
 from where2edit.core.devices import resolve_device
 from where2edit.core.records import Condition, Edit, Source
-from where2edit.core.sentences import quoted
-from where2edit.editing.certificate import certify, halo
-from where2edit.editing.sequences import EarlierEdit, combine_with_earlier, next_source
+from where2edit.editing.certificate import halo
+from where2edit.editing.sequences import EarlierEdit, next_source
 from where2edit.editor import denials
 from where2edit.editor.build import (
     build_conditions,
@@ -34,62 +33,10 @@ from where2edit.editor.denials import Statement
 from where2edit.editor.natural_strength import AUTO, MOST_STEPS
 from where2edit.editor.profile import Profile, load_profile
 from where2edit.editor.references import reference_face
+from where2edit.editor.session import Result, Session
+from where2edit.editor.steps import Step
 from where2edit.files import pictures
 from where2edit.files.mask_reading import mask_of
-
-MASK_MODES = ("replace", "multiply")  # in place of the attention's mask, or times it
-NOISE_GAIN = 0.01  # encoding an image again can raise its cosine by as much without any edit
-
-
-@dataclass(frozen=True, eq=False)
-class Step:
-    """One edit as a user asks for it."""
-
-    prompt: str
-    where: str | None = None  # what the attention reads in place of `prompt` (two-prompt editing)
-    # The paper's alpha, from -1 to 1 (negative reverses), or "auto": natural strength (editor/natural_strength.py).
-    # None: "auto" where the profile has a calibration, else its method.strength.
-    strength: float | Literal["auto"] | None = None
-    threshold: float | None = None  # attention below it is not edited, from 0 to 1; None: the profile's
-    # An image [1,3,H,W] in [-1,1] or a picture, whose embedding drives the mapping (regional style transfer).
-    reference: Tensor | Image.Image | None = None
-    # The user's own mask: [1,1,R,R] in [0,1], or a picture in which white is edited (files/mask_reading.py).
-    mask: Tensor | Image.Image | None = None
-    mask_mode: Literal["replace", "multiply"] = "replace"  # in place of the attention's mask, or times it
-    force: bool = False  # edit also where the words are not understood (editor/understanding.py)
-    more: int = 0  # steps up from the natural strength, or down where it is negative; not with a number as strength
-
-    def __post_init__(self):
-        if self.mask_mode not in MASK_MODES:
-            raise ValueError(f"mask_mode is {quoted(self.mask_mode)}; allowed: {' and '.join(MASK_MODES)}")
-
-
-@dataclass(frozen=True)
-class Result:
-    """What one step did: the edit with its picture and certificate, and how well image and prompt fit."""
-
-    step: Step
-    edit: Edit
-    before: float  # cosine of source image and prompt (or reference), by the profile's encoder
-    after: float  # the same of the edited image
-    strength: float  # with which the edit was made, whether it was given or chosen
-
-    @property
-    def said(self) -> Statement:
-        """What the prompt was taken to say: an attribute, which a denial reverses."""
-        return denials.single(self.step.prompt)
-
-    @property
-    def image(self) -> Tensor:
-        """The edited image [1,3,R,R] in [-1,1]."""
-        assert self.edit.image is not None  # the editor renders every edit
-        return self.edit.image
-
-    @property
-    def understood(self) -> bool:
-        """Whether the cosine rose (fell, where the strength is negative) by more than NOISE_GAIN."""
-        gain = self.after - self.before
-        return (-gain if self.strength < 0 else gain) > NOISE_GAIN
 
 
 class Editor:
@@ -105,6 +52,7 @@ class Editor:
         self.natural = build_natural_strength(profile, self.frozen, self.encoder)
         self.vocabulary = build_vocabulary(self.encoder)
         self.halo = halo(self.frozen.generator, self.frozen.blend_site)
+        self._session: Session | None = None
 
     @classmethod
     def load(cls, config: str | Path, overrides: list[str] | tuple[str, ...] = (), **options) -> Editor:
@@ -132,46 +80,16 @@ class Editor:
             w = generator.w(generator.sample_z([seed]), self.profile.generator.truncation)
         return self.method.source(generator.from_w_plus(w).to(self.device))
 
-    @torch.no_grad()
-    def edit(
-        self,
-        source: Source,
-        step: Step,
-        earlier: tuple[EarlierEdit, ...] = (),
-        chosen: float | None = None,
-    ) -> Result:
-        """Edit one source as `step` asks; returns the edit with its picture, certificate and scores.
+    def session(self, source: Source, earlier: tuple[EarlierEdit, ...] = ()) -> Session:
+        """What edits one source many times; the last one again for the same source and earlier edits."""
+        last = self._session
+        if last is None or last.source is not source or last.earlier is not earlier:
+            self._session = last = Session(self, source, earlier)
+        return last
 
-        `earlier` edits of a sequence, whose canvas `source` holds, are applied again where the new mask meets theirs.
-        `chosen`: what an automatic strength was when the edit was first made (Result.strength), which is taken again.
-        Raises ValueError for a step that makes no sense (see `condition`, `mask_cells`).
-        """
-        condition = self.condition(step)
-        edit = self.method.propose(source, condition)
-        edit, strength = self._scaled(source, edit.with_(mask=self.mask(edit, step)), step, condition, earlier, chosen)
-        edit = combine_with_earlier(self.method.render, source, self.method.render(source, edit), earlier)
-        assert source.image is not None and edit.image is not None  # both walked every site
-        certificate = certify(source.image, edit.image, edit.mask, self.halo)
-        before, after = (self.score(image, condition) for image in (source.image, edit.image))
-        return Result(step, edit.with_(certificate=certificate), before, after, strength)
-
-    def _scaled(
-        self,
-        source: Source,
-        edit: Edit,
-        step: Step,
-        condition: Condition,
-        earlier: tuple[EarlierEdit, ...],
-        chosen: float | None,
-    ) -> tuple[Edit, float]:
-        """The proposed edit, with its final mask, at the strength that the step asks for; and that strength."""
-        if self.strength(step) != AUTO:
-            return edit, float(condition.strength)
-        assert self.natural is not None  # `strength` has seen to it
-        if chosen is None:
-            edit, strengths = self.natural.applied(self.method, source, edit, condition, earlier, step.more)
-            return edit, strengths.item()
-        return self.natural.scaled(source, edit, edit.mask.new_tensor([[chosen]]), step.more), chosen
+    def edit(self, source: Source, step: Step, chosen: float | None = None) -> Result:
+        """One edit of a source, as `Session.edit` makes it."""
+        return self.session(source).edit(step, chosen)
 
     @torch.no_grad()
     def sequence(self, source: Source, steps: list[Step], chosen: list[float] | None = None) -> list[Result]:
@@ -182,7 +100,8 @@ class Editor:
         results: list[Result] = []
         earlier: tuple[EarlierEdit, ...] = ()
         for number, step in enumerate(steps):
-            results.append(self.edit(source, step, earlier, chosen[number] if chosen else None))
+            session, continued = self.session(source, earlier), number + 1 < len(steps)
+            results.append(session.edit(step, chosen[number] if chosen else None, continued=continued))
             earlier += (EarlierEdit.of(source, results[-1].edit),)
             source = next_source(source, results[-1].edit)
         return results
@@ -274,7 +193,6 @@ class Editor:
         cells = self.frozen.generator.site(self.frozen.blend_site).resolution
         return F.interpolate(mask, size=(cells, cells), mode="area")
 
-    def score(self, image: Tensor, condition: Condition) -> float:
-        """Cosine of an image [1,3,R,R] with the condition's h [1,D], in [-1,1]."""
-        embedded = F.normalize(self.encoder.image(image).float(), dim=1)
-        return (embedded * F.normalize(condition.h, dim=1)).sum().item()
+    def embed(self, image: Tensor) -> Tensor:
+        """The unit embedding [1,D] of an image [1,3,R,R]."""
+        return F.normalize(self.encoder.image(image).float(), dim=1)

@@ -30,6 +30,7 @@ from where2edit.core.bounds import Bounds, PositiveShare
 from where2edit.core.config import check_values
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.editing.cosine_calibration import CosineCalibration, canvas_picture
+from where2edit.editing.rendering import moved
 from where2edit.editing.sequences import EarlierEdit, combine_with_earlier
 from where2edit.methods.base import Method
 from where2edit.text_image.base import TextImage
@@ -212,11 +213,6 @@ def natural(strengths: Tensor, rises: Tensor, rise: Tensor, share: float) -> Ten
     x0, x1, y0, y1 = (each.gather(1, first + offset) for each in (x, y) for offset in (0, 1))
     way = ((goal - y0) / torch.where(y1 > y0, y1 - y0, 1)).clamp(0, 1)
     return torch.where(best > 0, torch.lerp(x0, x1, way), strengths[least_loss])
-
-
-def moved(source: Source, edit: Edit) -> Tensor:
-    """Which edits have other styles than their source: bool [B,1]."""
-    return torch.stack([(u != source.styles[name]).any(1) for name, u in edit.styles.items()]).any(0)[:, None]
 
 
 def at_strength(source: Source, edit: Edit, factor: Tensor) -> Edit:

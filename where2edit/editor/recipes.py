@@ -14,9 +14,9 @@ import torch
 
 from where2edit.core import config
 from where2edit.core.bounds import Bounds, Few, Seed, Share, Strength
-from where2edit.editor.editor import Step
 from where2edit.editor.migration import current_config
 from where2edit.editor.natural_strength import MOST_STEPS
+from where2edit.editor.steps import Step
 from where2edit.files.atomic import write_text
 from where2edit.files.fingerprints import file_sha256
 from where2edit.files.json_files import read_json

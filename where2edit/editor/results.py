@@ -14,9 +14,10 @@ from PIL import Image
 from torch import Tensor
 
 from where2edit.core.records import Source
-from where2edit.editor.editor import Editor, Result
+from where2edit.editor.editor import Editor
 from where2edit.editor.latents import load_latent, save_latent
 from where2edit.editor.recipes import MadeWith, Recipe, RecipeStep, read_recipe
+from where2edit.editor.session import Result
 from where2edit.files import pictures
 from where2edit.files.atomic import shortened
 from where2edit.files.fingerprints import digest, file_sha256

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from where2edit.backbones.preprocess import resize
 from where2edit.core.records import Source
-from where2edit.editor.editor import Editor, Step
+from where2edit.editor.editor import Editor
+from where2edit.editor.steps import Step
 from where2edit.files import pictures
 
 PROMPTS: tuple[str, ...] = (

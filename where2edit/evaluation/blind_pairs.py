@@ -19,7 +19,8 @@ from where2edit.core.bounds import Count, Few, Pixels, Seed
 from where2edit.core.config import check_values
 from where2edit.core.records import Source
 from where2edit.core.registry import nearest
-from where2edit.editor.editor import Editor, Step
+from where2edit.editor.editor import Editor
+from where2edit.editor.steps import Step
 from where2edit.evaluation.concepts import Asked
 from where2edit.evaluation.natural_faces import FIRST_SEED, HAS, LACKS, log_odds
 from where2edit.evaluation.protocols import Prompt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from functools import reduce
+from functools import partial, reduce
 
 import torch
 from torch import Tensor
@@ -102,7 +102,7 @@ class EditMaker:
         earlier: tuple[EarlierEdit, ...] = ()
         for prompt in prompts:
             condition = self.conditions.of([prompt.text] * len(source), proposed_with(row))
-            edit, _ = edited(row, source, condition, earlier)
+            edit, _ = edited(row, source, condition, earlier, continued=True)
             earlier += (EarlierEdit.of(source, edit),)
             source = next_source(source, edit)
         union = reduce(torch.maximum, (one.mask for one in earlier))
@@ -120,17 +120,20 @@ def edited(
     condition: Condition,
     earlier: tuple[EarlierEdit, ...] = (),
     natural: bool = True,
+    continued: bool = False,
 ) -> tuple[Edit, Condition]:
     """The edits of a row with their pictures, and the condition with the strengths [B,1] that were chosen.
 
     `earlier`: as in `combine_with_earlier`. natural: False keeps the condition's strength, which the protocol names.
+    continued: another edit follows on the edited canvas.
     """
     method, edit = row.method, row.method.propose(source, condition)
     if natural and row.natural is not None:
         edit, strengths = row.natural.applied(method, source, edit, condition, earlier)
         condition = replace(condition, strength=strengths)
     repeated = source.repeat(condition.per_source)
-    return combine_with_earlier(method.render, repeated, method.render(repeated, edit), earlier), condition
+    render = partial(method.render, keep_tail=continued and method.reads_tail)
+    return combine_with_earlier(render, repeated, render(repeated, edit), earlier), condition
 
 
 def source_to_blend_site(method: Method, w: Tensor) -> Source:

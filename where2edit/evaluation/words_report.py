@@ -8,7 +8,8 @@ import torch
 from tqdm import tqdm
 
 from where2edit.backbones.judge import Judge
-from where2edit.editor.editor import Editor, Step
+from where2edit.editor.editor import Editor
+from where2edit.editor.steps import Step
 from where2edit.editor.understanding import UNDERSTOOD, Reading, Vocabulary
 from where2edit.evaluation.concepts import Asked
 from where2edit.evaluation.natural_faces import FIRST_SEED, HAS, LACKS, NaturalFaces, log_odds

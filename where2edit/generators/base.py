@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from where2edit.core.bounds import Truncation
 from where2edit.core.records import Source
 from where2edit.core.registry import nearest
+from where2edit.generators.window import Window
 
 Role = Literal["up", "conv0", "conv1", "rgb"]  # what a site does, see Site
 LATENT = 512  # numbers in z, in w and in each w code; the whole StyleGAN2 family has as many
@@ -84,6 +85,7 @@ class Canvas:
 
     features: Tensor  # [B,C,h,w]
     rgb: Tensor | None = None  # cumulative [B,3,h,w]; None before the first RGB site
+    window: Window | None = None  # the part of the picture that both show; None: all of it
 
     def written(self, site: Site) -> Tensor:
         """The tensor that a step at `site` has just written."""
@@ -94,6 +96,15 @@ class Canvas:
     def rewrite(self, site: Site, value: Tensor) -> Canvas:
         """The canvas with the tensor that `site` wrote replaced (blending touches nothing else)."""
         return replace(self, rgb=value) if site.rgb else replace(self, features=value)
+
+    def crop(self, window: Window) -> Canvas:
+        """The part of it in the window, which its own window must hold."""
+        rgb = None if self.rgb is None else window.crop(self.rgb, self.window)
+        return Canvas(window.crop(self.features, self.window), rgb, window)
+
+    def own(self, x: Tensor) -> Tensor:
+        """The part of x [...,r,r], which shows all of the picture, that belongs to this canvas: [...,h,w]."""
+        return x if self.window is None else self.window.crop(x)
 
 
 class Generator(nn.Module, ABC):
@@ -212,19 +223,20 @@ class Generator(nn.Module, ABC):
             canvas = self.step(site, canvas, styles[site.name])
         return self.image(canvas)
 
-    def halo(self, after: str, features: int = 0) -> int:
+    def halo(self, after: str, features: int = 0, upto: str | None = None) -> int:
         """Output pixels that a change of the canvas at `after` can reach past the changed cells.
 
         Follows every later site: features f -> f*up + spread, the RGB skip likewise with its own filter. `features`:
-        pixels by which the features at `after` have changed past the cells already.
+        pixels by which the features at `after` have changed past the cells already. With `upto` pixels of the canvas
+        after that site, features and RGB.
         """
         rgb = 0
-        for site in self.sites[self.sites.index(self.site(after)) + 1 :]:
+        for site in (self.sites if upto is None else self.upto(upto))[len(self.upto(after)) :]:
             if site.rgb:
                 rgb = max(rgb * self._skip_up(site) + site.skip_spread, features * site.up + site.spread)
             else:
                 features = features * site.up + site.spread
-        return max(rgb, 0)
+        return rgb if upto is None else max(rgb, features)
 
     def _skip_up(self, site: Site) -> int:
         """How much the RGB skip is enlarged before `site` adds to it: 2, or 1 where there was none before."""

@@ -22,21 +22,14 @@ from where2edit.files.formats.openvino_ir import Graph
 from where2edit.files.tensor_checks import fitted
 from where2edit.generators import GENERATORS
 from where2edit.generators.base import LATENT, Canvas, Generator, GeneratorConfig, Site
+from where2edit.ops.haar import inverse_haar
 
 CHANNELS = {4: 512, 8: 512, 16: 512, 32: 512, 64: 512, 128: 256, 256: 128, 512: 64}  # written at each resolution
 KIND = "mobilestylegan"  # of the safetensors
 MAPPING_LAYERS = 8
 SLOPE = 0.2  # of every leaky ReLU
+FOLDS_FROM = 128  # px from which on the style is folded into depthwise kernels
 MEAN_SAMPLES = 4096  # mapped samples behind w_mean, as in StyleGAN2
-
-
-def inverse_haar(x: Tensor, channels: int) -> Tensor:
-    """[B,4C,r,r] -> [B,C,2r,2r]: the first C are the low-pass band, the rest [C,3] the lh, hl and hh bands."""
-    low, high = x[:, :channels], x[:, channels:].unflatten(1, (channels, 3))
-    lh, hl, hh = high.unbind(2)
-    even, odd = (low + lh, hl + hh), (low - lh, hl - hh)
-    rows = [torch.stack((a + b, a - b), dim=-1).flatten(-2) for a, b in (even, odd)]
-    return 0.5 * torch.stack(rows, dim=-2).flatten(-3, -2)
 
 
 class Modulated(nn.Module):
@@ -49,6 +42,7 @@ class Modulated(nn.Module):
         if channels is None:
             return
         kernel = 1 if depthwise or resolution is None else 3
+        self.folds = (resolution or 0) >= FOLDS_FROM
         if depthwise and resolution is not None:
             self.register_buffer("depthwise", torch.empty(width, 1, 3, 3))
         self.register_buffer("weight", torch.empty(channels, width, kernel, kernel))
@@ -60,12 +54,22 @@ class Modulated(nn.Module):
         """w [B,512] -> style [B,width]."""
         return F.linear(w, self.style_weight, self.style_bias)
 
-    def convolve(self, x: Tensor) -> Tensor:
-        """The folded convolution; noise, bias and leaky ReLU follow wherever the site has noise."""
-        if hasattr(self, "depthwise"):
-            x = F.conv2d(x, self.depthwise, padding=1, groups=x.shape[1])
-        x = F.conv2d(x, self.weight, padding=self.weight.shape[-1] // 2) + self.bias[:, None, None]
-        return F.leaky_relu(x + self.noise, SLOPE) if hasattr(self, "noise") else x
+    def convolve(self, canvas: Canvas, style: Tensor) -> Tensor:
+        """The folded convolution of a canvas's features times the style [B,C]; noise and leaky ReLU follow, if any.
+
+        Where a canvas is large and depthwise convolution comes first, the style goes into its kernel, sample by
+        sample: a CPU is bound by memory there. Elsewhere it multiplies the features.
+        """
+        x, groups = canvas.features, style.shape[1]
+        if hasattr(self, "depthwise") and self.folds and not x.is_cuda:
+            kernels = self.depthwise * style[:, :, None, None, None]  # [B,C,1,3,3]
+            each = [F.conv2d(x[i : i + 1], kernels[i], padding=1, groups=groups) for i in range(len(x))]
+            x = each[0] if len(each) == 1 else torch.cat(each)
+        else:
+            x = x * style[:, :, None, None]
+            x = F.conv2d(x, self.depthwise, padding=1, groups=groups) if hasattr(self, "depthwise") else x
+        x = F.conv2d(x, self.weight, self.bias, padding=self.weight.shape[-1] // 2)
+        return F.leaky_relu_(x.add_(canvas.own(self.noise)), SLOPE) if hasattr(self, "noise") else x
 
 
 def _sites() -> tuple[Site, ...]:
@@ -137,11 +141,10 @@ class MobileStyleGAN(Generator):
         return Canvas(self.constant.expand(batch, -1, -1, -1))
 
     def step(self, site: Site, canvas: Canvas, style: Tensor) -> Canvas:
-        x = canvas.features * style[:, :, None, None]
         if site.role == "up":
-            return Canvas(inverse_haar(x, site.channels))
-        x = self._block(site).convolve(x)
-        return Canvas(canvas.features, inverse_haar(x, 3)) if site.rgb else Canvas(x)
+            return canvas.rewrite(site, inverse_haar(canvas.features * style[:, :, None, None], site.channels))
+        x = self._block(site).convolve(canvas, style)
+        return canvas.rewrite(site, inverse_haar(x, site.channels) if site.rgb else x)
 
     def image(self, canvas: Canvas) -> Tensor:
         return canvas.rgb

@@ -28,7 +28,7 @@ from where2edit.generators.base import LATENT, Canvas, Generator, GeneratorConfi
 from where2edit.ops.extension import Impl
 from where2edit.ops.layers import EqualLinear, scaled_leaky_relu
 from where2edit.ops.modulated_conv import blur_padding, modulated_conv
-from where2edit.ops.upfirdn2d import setup_fir, upfirdn2d
+from where2edit.ops.upfirdn2d import doubled, setup_fir, upfirdn2d
 
 RESOLUTIONS = (8, 16, 32, 64, 128, 256, 512, 1024)
 FIR = (1.0, 3.0, 3.0, 1.0)
@@ -107,15 +107,15 @@ class StyledLayer(nn.Module):
             self.register_buffer("noise", torch.randn(1, 1, site.resolution, site.resolution))
             self.noise_strength = nn.Parameter(torch.zeros(()))
 
-    def forward(self, x: Tensor, style: Tensor, fir: Tensor, arithmetic: Arithmetic) -> Tensor:
-        """x [B,C,.,.], style [B,C] -> [B,O,r,r]."""
+    def forward(self, canvas: Canvas, style: Tensor, fir: Tensor, arithmetic: Arithmetic) -> Tensor:
+        """The features of a canvas [B,C,.,.], style [B,C] -> [B,O,r,r], or the part of it in the canvas's window."""
         return modulated_conv(
-            x,
+            canvas.features,
             self.weight,
             style * self.gain,
             fir=fir if self.enlarges else None,
             demodulate=not self.rgb,
-            noise=None if self.rgb else self.noise * self.noise_strength,
+            noise=None if self.rgb else canvas.own(self.noise) * self.noise_strength,
             bias=self.bias,
             activation="linear" if self.rgb else "leaky_relu",
             **vars(arithmetic),
@@ -171,13 +171,13 @@ class StyleGAN2(Generator):
         return Canvas(self.constant.expand(batch, -1, -1, -1))
 
     def step(self, site: Site, canvas: Canvas, style: Tensor) -> Canvas:
-        y = self.layer(site)(canvas.features, style, self.fir, self.arithmetic)
-        if not site.rgb:
-            return Canvas(y, canvas.rgb)
-        return Canvas(canvas.features, y if canvas.rgb is None else y + self.enlarge_rgb(canvas.rgb))
+        y = self.layer(site)(canvas, style, self.fir, self.arithmetic)
+        return canvas.rewrite(site, y + self.enlarge_rgb(canvas.rgb) if site.rgb and canvas.rgb is not None else y)
 
     def enlarge_rgb(self, rgb: Tensor) -> Tensor:
         """The RGB skip [B,3,r,r] -> [B,3,2r,2r] by zeros and the blur."""
+        if not rgb.is_cuda and self.arithmetic.kernels != "reference":
+            return doubled(rgb)
         return upfirdn2d(rgb, self.fir, up=2, padding=SKIP_PADDING, gain=4, impl=self.arithmetic.kernels)
 
     def image(self, canvas: Canvas) -> Tensor:

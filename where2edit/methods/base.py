@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from where2edit.core.bounds import PositiveShare
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.editing.attention.base import AttentionConfig
-from where2edit.editing.blended_walk import render_blended
 from where2edit.editing.mappers.base import MapperConfig
 from where2edit.editing.masks import BlendingConfig
 from where2edit.editing.preview_head import Preview, PreviewHead, source_seen
 from where2edit.editing.regions import Regions
+from where2edit.editing.rendering import render_blended
 from where2edit.editing.seams.base import Seam
 from where2edit.generators.base import Generator
 
@@ -88,15 +88,25 @@ class Method(nn.Module, ABC):
     def propose(self, source: Source, condition: Condition) -> Edit:
         """Everything but the picture: n sources, n*m conditions -> new styles and the mask of n*m edits."""
 
-    def render(self, source: Source, edit: Edit, use_preview_head: bool = False) -> Edit:
+    def render(self, source: Source, edit: Edit, use_preview_head: bool = False, keep_tail: bool | None = None) -> Edit:
         """Blend the edited canvas into the source's under the mask, and finish the picture with the source's styles.
 
         Source and edit have the same length B. The image is [B,3,R,R] in [-1,1], or with `use_preview_head` the preview
-        head's [B,3,s,s]. Raises ValueError where there is no head to use.
+        head's [B,3,s,s]. keep_tail: whether the edit gets what the tail wrote, without which a method that reads it
+        cannot edit the result again; None: where the method reads it. Raises ValueError where there is no head to use.
         """
         frozen, preview = self.frozen, self.frozen.preview(use_preview_head)
-        what = (frozen.generator, source, edit, frozen.blend_site, preview)
-        return render_blended(*what, keep_tail=self.reads_tail, seam=frozen.seam(use_preview_head))
+        return render_blended(
+            frozen.generator,
+            source,
+            edit,
+            frozen.blend_site,
+            preview,
+            keep_tail=self.reads_tail if keep_tail is None else keep_tail,
+            # Where memory bounds the tail; a GPU runs it in one piece sooner than it looks where the mask is.
+            windowed=source.image is not None and not (torch.is_grad_enabled() or edit.mask.is_cuda),
+            seam=frozen.seam(use_preview_head),
+        )
 
     def forward(self, source: Source, condition: Condition, use_preview_head: bool = False) -> Edit:
         """n sources, n*m conditions -> n*m edits with their pictures."""

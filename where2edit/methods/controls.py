@@ -29,11 +29,11 @@ class NoOp(Method):
         repeated = source.repeat(condition.per_source)
         return Edit(styles=repeated.styles, mask=self.frozen.flat_mask(repeated, 0.0))
 
-    def render(self, source: Source, edit: Edit, use_preview_head: bool = False) -> Edit:
+    def render(self, source: Source, edit: Edit, use_preview_head: bool = False, keep_tail: bool | None = None) -> Edit:
         """An empty mask gives the picture of the source, which needs no walk; any other mask is blended."""
         if not edit.mask.any():
             return edit.with_(image=source.image, layers=source.layers)
-        return super().render(source, edit, use_preview_head)
+        return super().render(source, edit, use_preview_head, keep_tail)
 
 
 @METHODS.register("full-image")

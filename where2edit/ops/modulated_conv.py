@@ -1,23 +1,27 @@
 """Modulated convolution of StyleGAN2 (Karras et al. 2020, Eq. 1 and 3) with blur, noise, bias and activation.
 
-Two formulations, equal in exact arithmetic. The fast one multiplies the input by the style, convolves the batch with
-the one shared weight and multiplies the output by the demodulation; the reference modulates the weight per sample and
-convolves in groups.
+Three formulations, equal in exact arithmetic. The reference modulates the weight per sample and convolves in groups.
+The scaled one multiplies the input by the style, convolves the batch with the one shared weight and multiplies the
+output by the demodulation. The folded one is for a CPU, which memory bounds where a canvas is large and the weight
+small: it puts style, demodulation and the gain of the activation into the weight of each sample and the bias into the
+last convolution, so that only noise and activation pass over the output again.
 
 Legend: B batch, I and O input and output channels, k kernel size, H x W pixels read, r output resolution.
 """
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from where2edit.ops.bias_act import Activation, bias_act
+from where2edit.ops.bias_act import GAINS, SLOPE, Activation, bias_act
 from where2edit.ops.convolution import convolution
 from where2edit.ops.extension import Impl, check_impl
 from where2edit.ops.upfirdn2d import upfirdn2d
 
 EPSILON = 1e-8  # under the root of the demodulation, as in the official code
+FOLDED = 2**21  # numbers in a weight up to which it is folded on a CPU
 
 
 def modulated_conv(
@@ -38,11 +42,17 @@ def modulated_conv(
 
     x: [B,I,H,W]; weight: [O,I,k,k], k odd; style: [B,I]; noise: [1,1,r,r]; bias: [O]. With a 4x4 `fir` the convolution
     is transposed with stride 2 and then blurred, r = 2H; without, r = H. impl: "reference" modulates weights in groups,
-    "fast" and "auto" scale activations. kernels: the impl of the blur and of bias_act. local: see `convolution`.
+    "fast" and "auto" fold weights on a CPU where they are small, else scale activations; which, does not depend on the
+    size of x. kernels: the impl of the blur and of bias_act. local: see `convolution`.
     Returns [B,O,r,r]. Raises ValueError for shapes that do not fit.
     """
     check_impl(impl)
     _check(x, weight, style, fir)
+    _check_epilogue(x, weight, fir, noise, bias, activation)
+    if impl != "reference" and not x.is_cuda and weight.numel() <= FOLDED:
+        samples = zip(x.split(1), _folded_weights(weight, style.to(x.dtype), demodulate, activation), strict=True)
+        each = [_folded(one, own, fir, noise, bias, activation) for one, own in samples]
+        return each[0] if len(each) == 1 else torch.cat(each)
     if impl == "reference":
         y, scale = _grouped(x, weight, style, fir is not None, demodulate), None
     else:
@@ -72,6 +82,31 @@ def blur_padding(taps: int, kernel: int) -> tuple[int, int, int, int]:
     return (total + 1) // 2, total // 2, (total + 1) // 2, total // 2
 
 
+def _folded_weights(weight: Tensor, style: Tensor, demodulate: bool, activation: Activation) -> Tensor:
+    """The weight of each sample, [B,O,I,k,k], with style [B,I], demodulation and the gain of the activation in it."""
+    gain = style.new_full((len(style), len(weight)), GAINS[activation])
+    scale = gain * demodulation(weight, style) if demodulate else gain
+    return weight.to(style.dtype) * (scale[:, :, None] * style[:, None])[..., None, None]
+
+
+def _folded(
+    x: Tensor, weight: Tensor, fir: Tensor | None, noise: Tensor | None, bias: Tensor | None, activation: Activation
+) -> Tensor:
+    """One sample x [1,I,H,W] with its folded weight [O,I,k,k] -> [1,O,r,r]."""
+    gain, weight = GAINS[activation], weight.contiguous(memory_format=torch.channels_last)
+    bias = None if bias is None else bias.to(x.dtype) * gain
+    if fir is None:
+        y = F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
+    else:
+        y = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
+        taps = (4 * fir.flip(0, 1)).to(x.dtype).expand(y.shape[1], 1, -1, -1)
+        left, *others = blur_padding(len(fir), weight.shape[-1])
+        assert others == [left] * 3, "the blur of an odd kernel has the same padding on all sides"
+        y = F.conv2d(y, taps, bias, padding=left, groups=y.shape[1])
+    y = y if noise is None else y.add_(noise.to(x.dtype), alpha=gain)
+    return F.leaky_relu_(y, SLOPE) if activation == "leaky_relu" else y
+
+
 def _grouped(x: Tensor, weight: Tensor, style: Tensor, transposed: bool, demodulate: bool) -> Tensor:
     """The reference: a weight of its own for each sample, the samples as groups of one convolution."""
     batch, inputs, height, width = x.shape
@@ -98,3 +133,16 @@ def _check(x: Tensor, weight: Tensor, style: Tensor, fir: Tensor | None) -> None
         raise ValueError(f"style must be {list(x.shape[:2])} for x {list(x.shape)}, got {list(style.shape)}")
     if fir is not None and fir.shape != (4, 4):
         raise ValueError(f"the blur of an enlarging modulated_conv is 4x4, got {list(fir.shape)}")
+
+
+def _check_epilogue(
+    x: Tensor, weight: Tensor, fir: Tensor | None, noise: Tensor | None, bias: Tensor | None, activation: Activation
+) -> None:
+    """The same for what comes after the convolution."""
+    if activation not in GAINS:
+        raise ValueError(f"activation is {activation!r}; allowed: {', '.join(GAINS)}")
+    size = [pixels if fir is None else 2 * pixels for pixels in x.shape[2:]]
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"bias must be [{len(weight)}] for weight {list(weight.shape)}, got {list(bias.shape)}")
+    if noise is not None and (list(noise.shape[-2:]) != size or noise.numel() != size[0] * size[1]):
+        raise ValueError(f"noise must be {size} for x {list(x.shape)}, got {list(noise.shape)}")

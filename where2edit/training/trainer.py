@@ -127,6 +127,8 @@ class EditorTrainer(TrainingLoop):
         t = self.step / self.config.steps
         with self._autocast():
             edit = self.method(source, condition, use_preview_head=self.config.use_preview_head)
+            assert edit.image is not None  # the method has rendered it
+            edit = edit.with_(image=edit.image.float())  # resizing with antialiasing has no bfloat16
             terms = {name: loss(source, edit, condition) for name, (_, loss) in self.losses.items()}
             total = sum(config.at(t) * terms[name] for name, (config, _) in self.losses.items())
         (total / self.config.accumulate).backward()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
+from tqdm import tqdm
 
 WARM_UP = 2  # calls before the measured ones: they load kernels and fill caches
 
@@ -27,3 +29,36 @@ def _wait(device: torch.device) -> None:
     """Wait until a GPU is done, so that the clock measures the work and not only its launch."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+@dataclass(frozen=True)
+class Times:
+    """Milliseconds of several calls of one thing."""
+
+    all: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.all)
+
+    def __str__(self) -> str:
+        return f"{self.median:,.0f} ({min(self.all):,.0f} to {max(self.all):,.0f})"
+
+
+def interleaved(
+    calls: dict[str, Callable[[], object]], device: torch.device, rounds: int, progress: str
+) -> dict[str, Times]:
+    """Times of each call in `rounds` rounds of all, one after the other, so that all meet the same machine.
+
+    A round before them is not measured. `progress` names the bar.
+    """
+    taken: dict[str, list[float]] = {name: [] for name in calls}
+    for number in tqdm(range(rounds + 1), desc=progress, unit="round"):
+        for name, call in calls.items():
+            _wait(device)
+            begin = time.perf_counter()
+            call()
+            _wait(device)
+            if number:
+                taken[name].append(1e3 * (time.perf_counter() - begin))
+    return {name: Times(tuple(values)) for name, values in taken.items()}

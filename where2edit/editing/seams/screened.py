@@ -15,18 +15,16 @@ Legend: B samples, C channels, r cells of a side, n cells inside the mask, p pai
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from where2edit.core.bounds import Bounds
 from where2edit.editing.seams import SEAMS
 from where2edit.editing.seams.base import Seam
 from where2edit.ops.extension import Impl, check_impl
-
-NEIGHBOURS = ((0, 1, 0), (1, 0, 1), (0, 1, 0))
 
 
 @dataclass(frozen=True)
@@ -57,42 +55,44 @@ class ScreenedSeam(Seam):
         """One sample: edited, source [C,r,r], inside bool [r,r]."""
         if inside.all() or not inside.any():
             return edited
+        system = _system(inside)
         # What each inside cell sees of the difference on the cells just outside: [n,C].
-        outside = torch.where(inside, 0, source - edited)
-        seen = _neighbour_sum(outside)[:, inside].T.double()
+        seen = edited.new_zeros(len(edited), len(system.degree))
+        for cells, rim in system.rims:  # one way after the other: no cell twice, so that the order of a sum is fixed
+            difference = source.flatten(1)[:, rim] - edited.flatten(1)[:, rim]
+            seen = seen.index_add(1, cells, difference)
         solve = _solve_dense if self.options.impl == "reference" else _SparseSolve.apply
-        c = solve(seen, inside, self.options.screening).to(edited)
-        return edited.index_put((torch.arange(len(edited))[:, None], *_cells(inside)), edited[:, inside] + c.T)
+        c = solve(seen.T.double(), system, self.options.screening).to(edited)
+        at = inside.flatten().nonzero().flatten()
+        return edited.flatten(1).index_add(1, at, c.T).view_as(edited)
 
 
-def _cells(inside: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows and columns [1,n] of the inside cells, in the order of boolean indexing."""
-    rows, columns = inside.nonzero(as_tuple=True)
-    return rows[None], columns[None]
+class _System(NamedTuple):
+    """The equations of the cells inside a mask, which have the numbers 0 to n-1 in the order of the picture."""
+
+    degree: Tensor  # neighbours of each that lie in the picture, float64 [n]
+    pairs: Tensor  # numbers of neighbours that are both inside, each pair once [2,p]
+    rims: tuple[Tensor, ...]  # for each way: number of an inside cell, place of its neighbour outside [2,.]
 
 
-def _neighbour_sum(x: Tensor) -> Tensor:
-    """The sum over the four neighbours that lie in the picture: [C,r,r] -> [C,r,r]."""
-    kernel = x.new_tensor(NEIGHBOURS)[None, None]
-    return F.conv2d(x[:, None], kernel, padding=1)[:, 0]
+def _system(inside: Tensor) -> _System:
+    """The equations of a mask, bool [r,r]."""
+    place = torch.arange(inside.numel(), device=inside.device).view(inside.shape)
+    flat = inside.flatten()
+    number = flat.cumsum(0) - 1  # of an inside cell, by its place
+    degree, pairs, rims = flat.new_zeros(int(flat.sum()), dtype=torch.float64), [], []
+    for low, high in ((place[:, :-1], place[:, 1:]), (place[:-1], place[1:])):
+        for one, other in ((low.flatten(), high.flatten()), (high.flatten(), low.flatten())):
+            one, other = one[flat[one]], other[flat[one]]
+            degree[number[one]] += 1
+            rims.append(torch.stack([number[one], other])[:, ~flat[other]])
+        pairs.append(number[torch.stack([one, other])][:, flat[other]])
+    return _System(degree, torch.cat(pairs, 1), tuple(rims))
 
 
-def _system(inside: Tensor, screening: float) -> tuple[Tensor, Tensor]:
-    """The diagonal [n] of the system, and its pairs of neighbouring inside cells [2,p], each pair once."""
-    number = torch.full(inside.shape, -1, device=inside.device)
-    number[inside] = torch.arange(int(inside.sum()), device=inside.device)
-    pairs = []
-    for one, other in ((number[:, :-1], number[:, 1:]), (number[:-1], number[1:])):
-        both = (one >= 0) & (other >= 0)
-        pairs.append(torch.stack([one[both], other[both]]))
-    diagonal = _neighbour_sum(torch.ones_like(inside, dtype=torch.float64)[None])[0][inside] + screening
-    return diagonal, torch.cat(pairs, dim=1)
-
-
-def _solve_dense(rhs: Tensor, inside: Tensor, screening: float) -> Tensor:
+def _solve_dense(rhs: Tensor, system: _System, screening: float) -> Tensor:
     """rhs [n,C] in float64 -> the solution [n,C], by a dense system."""
-    diagonal, (one, other) = _system(inside, screening)
-    matrix = torch.diag(diagonal)
+    matrix, (one, other) = torch.diag(system.degree + screening), system.pairs
     matrix[one, other] = matrix[other, one] = -1.0
     return torch.linalg.solve(matrix, rhs)
 
@@ -101,14 +101,14 @@ class _SparseSolve(torch.autograd.Function):
     """`_solve_dense` by a sparse factorisation on the CPU; its gradient is a solution too (a symmetric matrix)."""
 
     @staticmethod
-    def forward(ctx, rhs: Tensor, inside: Tensor, screening: float) -> Tensor:
+    def forward(ctx, rhs: Tensor, system: _System, screening: float) -> Tensor:
         from scipy.sparse import coo_matrix
         from scipy.sparse.linalg import splu
 
-        diagonal, pairs = (x.cpu().numpy() for x in _system(inside, screening))
-        n, (one, other) = len(diagonal), pairs
-        values = [*diagonal, *[-1.0] * (2 * len(one))]
-        rows, columns = ([*range(n), *a, *b] for a, b in ((one, other), (other, one)))
+        diagonal, (one, other) = (x.cpu().numpy() for x in (system.degree + screening, system.pairs))
+        n = len(diagonal)
+        values = np.concatenate([diagonal, np.full(2 * len(one), -1.0)])
+        rows, columns = (np.concatenate([np.arange(n), *ends]) for ends in ((one, other), (other, one)))
         ctx.factor = splu(coo_matrix((values, (rows, columns)), shape=(n, n)).tocsc())
         return _apply(ctx.factor, rhs)
 
