@@ -38,7 +38,7 @@ def boxes(size, number):
 @pytest.mark.parametrize("seam", [None, ScreenedSeam(ScreenedOptions())], ids=["no seam", "screened"])
 def test_what_is_blended_is_the_whole_blended_canvas(net, site, seam):
     source, styles = walked(net)
-    for mask in boxes(net.site(site).resolution, 5):
+    for mask in boxes(net.site(site).resolution, 3):
         edit = Edit(styles=styles, mask=mask)
         whole, part = (render_blended(net, source, edit, site, windowed=way, seam=seam) for way in (False, True))
         assert (whole.image - part.image).abs().max() <= 1e-4

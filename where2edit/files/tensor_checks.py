@@ -27,10 +27,19 @@ def checked(value: Any, name: str, origin: str | Path, finite: bool = True) -> T
     if value.dtype not in FLOATS + WHOLE:
         kinds = "floats of 16, 32 or 64 bits, integers and booleans are read"
         raise ValueError(f"{shown(origin)} holds '{shown(name, NAME)}' as {_words(value.dtype)}; {kinds}")
-    if finite and value.dtype in FLOATS and not _compact(value).isfinite().all():
+    if finite and value.dtype in FLOATS and not _finite(_compact(value)):
         where = f"in '{shown(name, NAME)}' {list(value.shape)[:6]}"
         raise ValueError(f"{shown(origin)} holds values that are not finite {where}; get or make the file again")
     return value
+
+
+def _finite(x: Tensor) -> bool:
+    """Whether no number is NaN or infinite.
+
+    A sum, which is quick, is finite only where all its terms are; where it is not, it may have overflowed.
+    """
+    total = x.sum(dtype=torch.float64 if x.dtype == torch.float64 else torch.float32)
+    return bool(total.isfinite()) or bool(x.isfinite().all())
 
 
 def fitted(

@@ -50,9 +50,10 @@ class MiniLM(nn.Module):
         super().__init__()
         from tokenizers import Tokenizer
 
-        self.words = nn.Embedding(VOCABULARY, WIDTH)
-        self.positions = nn.Embedding(POSITIONS, WIDTH)
-        self.types = nn.Embedding(2, WIDTH)
+        # Without random numbers, which for an empty network of no device would load torch's compiler.
+        self.words, self.positions, self.types = (
+            nn.Embedding.from_pretrained(torch.empty(count, WIDTH)) for count in (VOCABULARY, POSITIONS, 2)
+        )
         self.norm = nn.LayerNorm(WIDTH, EPSILON)
         self.layers = nn.ModuleList(Layer() for _ in range(LAYERS))
         self.chosen = layers
