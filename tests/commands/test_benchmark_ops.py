@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from where2edit.commands import benchmark_ops
-from where2edit.commands.benchmark_ops import HEADING, write_section
+from where2edit.commands.benchmark_ops import HEADING
 from where2edit.commands.benchmarks import leaks
 from where2edit.commands.benchmarks.leaks import measure_leak
 from where2edit.commands.benchmarks.operations import operation_rows
+from where2edit.commands.benchmarks.sections import write_section
 from where2edit.commands.benchmarks.settings import Setting
 from where2edit.commands.benchmarks.syntheses import synthesis_rows
 from where2edit.generators.stylegan2 import create

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
-from where2edit.commands.benchmark_ops import table, write_section
 from where2edit.commands.benchmarks.edits import GRID, shipped_editor_times, stylegan2_times
 from where2edit.commands.benchmarks.machine import described
+from where2edit.commands.benchmarks.sections import table, write_section
 from where2edit.commands.options import add_device, add_number, add_out, new_parser
 from where2edit.commands.outputs import MARKDOWN, new_file
 from where2edit.core.bounds import Few, Pixels

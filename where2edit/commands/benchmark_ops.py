@@ -6,20 +6,17 @@ rows of the kernels are left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
-
 import torch
 
 from where2edit.commands.benchmarks.leaks import BLEND_SITE, MASKS, leak_rows
 from where2edit.commands.benchmarks.machine import described
 from where2edit.commands.benchmarks.operations import operation_rows, region_row
+from where2edit.commands.benchmarks.sections import table, write_section
 from where2edit.commands.benchmarks.syntheses import synthesis_rows
 from where2edit.commands.options import add_device, add_number, add_out, new_parser
 from where2edit.commands.outputs import MARKDOWN, new_file
 from where2edit.core.bounds import Pixels
 from where2edit.core.devices import resolve_device
-from where2edit.files.atomic import write_text
 from where2edit.generators.stylegan2 import create
 
 HEADING = "## Operations and StyleGAN2 synthesis"
@@ -66,23 +63,3 @@ def report(device: str = "auto", resolution: int = 1024) -> str:
             table("convolutions | largest difference | pixels that differ | change inside", leak_rows(small)),
         ]
     )
-
-
-def table(head: str, rows: Iterable[tuple]) -> str:
-    """A Markdown table whose columns `head` names, separated by " | "."""
-    columns = head.split(" | ")
-    lines = [head, " | ".join("---" for _ in columns), *(" | ".join(map(str, row)) for row in rows)]
-    return "\n".join(f"| {line} |" for line in lines)
-
-
-def write_section(path: Path, heading: str, text: str) -> None:
-    """Put the section of that heading into a Markdown file in place of its earlier version; other sections stay."""
-    before = path.read_text(encoding="utf-8") if path.is_file() else "# Benchmarks\n"
-    start = before.find(heading)
-    if start < 0:
-        after = ""
-        head = before.rstrip() + "\n\n"
-    else:
-        end = before.find("\n## ", start + 1)
-        head, after = before[:start], before[end:] if end >= 0 else ""
-    write_text(path, head + text + "\n" + after)

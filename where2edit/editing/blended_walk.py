@@ -34,17 +34,12 @@ def blend(edited: Tensor, source: Tensor, mask: Tensor) -> Tensor:
     """
     # torch.where at the ends would be exact too, but would cut the gradient that the threshold passes straight through.
     # Under autocast the edit arrives in bfloat16; it is the source whose bits must survive.
-    return torch.lerp(source, edited.to(source), _fitting(mask, edited).to(source))
+    return torch.lerp(source, edited.to(source), resize_mask(mask, edited.shape[2:]).to(source))
 
 
 def fitted(seam: Seam | None, edited: Tensor, source: Tensor, mask: Tensor) -> Tensor:
     """What the edit has written [B,C,h,w], as `seam` fits it to the source's; None leaves it alone."""
-    return edited if seam is None else seam(edited.to(source), source, _fitting(mask, edited).to(source))
-
-
-def _fitting(mask: Tensor, like: Tensor) -> Tensor:
-    """The mask at the size of a canvas; the mask itself where it has that size, square or not."""
-    return mask if mask.shape[2:] == like.shape[2:] else resize_mask(mask, like.shape[-1])
+    return edited if seam is None else seam(edited.to(source), source, resize_mask(mask, edited.shape[2:]).to(source))
 
 
 @dataclass(frozen=True)
@@ -80,6 +75,12 @@ def blended_sites(generator: Generator, site: str) -> tuple[Site, ...]:
 def has_rgb_skip(generator: Generator) -> bool:
     """Whether RGB is accumulated over several sites instead of being read out once at the end."""
     return sum(site.rgb for site in generator.sites) > 1
+
+
+def unedited(generator: Generator, source: Source, site: str) -> Blended:
+    """The source's own canvas where an edit at `site` has been blended: what a mask of zeros gives."""
+    last = blended_sites(generator, site)[-1].name
+    return Blended(Canvas(source.features[site], source.rgb.get(last)), last)
 
 
 def blended_trunk(
@@ -140,7 +141,7 @@ def tail(
 
     `keep`: what each site writes is kept in the result. Raises ValueError for an unknown site.
     """
-    rest = generator.sites[generator.sites.index(generator.site(blended.after)) + 1 :]
+    rest = generator.after(blended.after)
     for site in rest if upto is None else [s for s in generator.upto(upto) if s in rest]:
         blended = blended.written(site, layered_step(generator, site, blended.canvas, source), keep)
     return blended

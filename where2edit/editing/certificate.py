@@ -10,7 +10,7 @@ from torch import Tensor
 
 from where2edit.core.records import Certificate
 from where2edit.editing.blended_walk import blended_sites
-from where2edit.editing.masks import grow
+from where2edit.editing.masks import grow_along
 from where2edit.generators.base import Generator
 
 
@@ -41,8 +41,8 @@ def allowed_region(mask: Tensor, halo: int, resolution: int) -> Tensor:
 
 def allowed_pixels(mask: Tensor, halo: int, cell: int) -> Tensor:
     """The same for any part of a mask, [B,1,h,w], whose cells have `cell` pixels: bool [B,1,h*cell,w*cell]."""
-    rows = grow((mask > 0).float().repeat_interleave(cell, 3), halo, dims=(3,))  # all rows of a cell are alike
-    return grow(rows.repeat_interleave(cell, 2), halo, dims=(2,)) > 0
+    rows = grow_along((mask > 0).float().repeat_interleave(cell, 3), halo, 3)  # all rows of a cell are alike
+    return grow_along(rows.repeat_interleave(cell, 2), halo, 2) > 0
 
 
 @torch.no_grad()

@@ -20,14 +20,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from where2edit.core.records import Source
-from where2edit.editing.blended_walk import Blended, blended_sites, tail
+from where2edit.editing.blended_walk import tail, unedited
 from where2edit.editing.preview_head import Preview, source_seen
 from where2edit.editing.tail_layers import layered_preview
 from where2edit.files import manifest, tensorfile
 from where2edit.files.fingerprints import network_sha256
 from where2edit.files.regular import shown
 from where2edit.files.tensor_checks import fitted
-from where2edit.generators.base import Canvas, Generator
+from where2edit.generators.base import Generator
 from where2edit.text_image.base import TextImage
 
 KIND = "calibration"  # of the file
@@ -147,6 +147,5 @@ def canvas_picture(generator: Generator, source: Source, blend_site: str, previe
     if preview is None:
         assert source.image is not None  # its walk went to the end
         return source.image
-    last = blended_sites(generator, blend_site)[-1].name
-    blended = Blended(Canvas(source.features[blend_site], source.rgb.get(last)), last)
+    blended = unedited(generator, source, blend_site)
     return layered_preview(preview.head, tail(generator, source, blended, upto=preview.site).canvas.features, source)

@@ -10,6 +10,7 @@ from itertools import combinations
 import numpy as np
 from torch import Tensor
 
+from where2edit.generators.base import Generator, Site
 from where2edit.generators.window import Window
 
 
@@ -35,3 +36,12 @@ def windows(active: Tensor, reach: int) -> list[Window]:
     while pair := next((p for p in combinations(boxes, 2) if cost(p[0].joined(p[1])) <= cost(p[0]) + cost(p[1])), None):
         boxes = [box for box in boxes if box not in pair] + [pair[0].joined(pair[1])]
     return boxes
+
+
+def needed(generator: Generator, before: str, window: Window, site: Site, upto: str | None = None) -> Window:
+    """What `site`, which enlarges, must read of the canvas that `before` wrote, so that `window` is right in the end.
+
+    The end is the image or, with `upto`, the canvas after that site; `window` is in cells of any grid that divides it.
+    """
+    end = generator.resolution if upto is None else generator.site(upto).resolution
+    return window.at(end).grown(generator.halo(before, upto=upto)).over(site.resolution // site.up)

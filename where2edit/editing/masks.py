@@ -78,23 +78,26 @@ def blur_mask(mask: Tensor, config: BlendingConfig) -> Tensor:
     return F.conv2d(F.conv2d(padded, weight.view(1, 1, 1, -1)), weight.view(1, 1, -1, 1)).to(mask.dtype)
 
 
-def resize_mask(mask: Tensor, resolution: int) -> Tensor:
-    """Nearest-neighbour resize to [B,1,resolution,resolution]; the mask itself where it has that size."""
-    if mask.shape[2:] == (resolution, resolution):
-        return mask
-    return F.interpolate(mask, size=(resolution, resolution), mode="nearest")
+def resize_mask(mask: Tensor, size: int | tuple[int, ...]) -> Tensor:
+    """Nearest-neighbour resize to rows and columns, or to a square; the mask itself where it has that size."""
+    size = (size, size) if isinstance(size, int) else tuple(size)
+    return mask if mask.shape[2:] == size else F.interpolate(mask, size=size, mode="nearest")
 
 
-def grow(active: Tensor, pixels: int, dims: tuple[int, ...] = (2, 3)) -> Tensor:
-    """`active` [B,1,H,W] in {0,1} grown by `pixels` to every side (a square neighbourhood), exactly.
+def grow(active: Tensor, pixels: int) -> Tensor:
+    """`active` [B,1,H,W] in {0,1} grown by `pixels` to every side (a square neighbourhood), exactly."""
+    return grow_along(grow_along(active, pixels, 2), pixels, 3)
 
-    A pixel is on where the window of 2*pixels + 1 around it holds any active one, first along the columns and then
-    along the rows; `dims` (2, 3) says along which. The count is a difference of two running sums, so that the cost does
-    not depend on `pixels`; sums of whole numbers are exact in float32.
+
+def grow_along(active: Tensor, pixels: int, dim: int) -> Tensor:
+    """`active` [B,1,H,W] in {0,1} grown by `pixels` to both sides, along the columns (2) or the rows (3).
+
+    A pixel is on where the window of 2*pixels + 1 around it holds any active one. The count is a difference of two
+    running sums, so that the cost does not depend on `pixels`; sums of whole numbers are exact in float32.
     """
-    for dim in dims if pixels else ():
-        pad = (0, 0, pixels + 1, pixels) if dim == 2 else (pixels + 1, pixels, 0, 0)
-        total = F.pad(active, pad).cumsum(dim)
-        size = active.shape[dim]
-        active = (total.narrow(dim, 2 * pixels + 1, size) > total.narrow(dim, 0, size)).to(active)
-    return active
+    if not pixels:
+        return active
+    around = (pixels + 1, pixels)
+    total = F.pad(active, (0, 0, *around) if dim == 2 else around).cumsum(dim)
+    size = active.shape[dim]
+    return (total.narrow(dim, 2 * pixels + 1, size) > total.narrow(dim, 0, size)).to(active)

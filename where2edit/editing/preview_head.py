@@ -93,7 +93,7 @@ def from_generator(generator: Generator, site: str) -> PreviewHead:
         raise ValueError(
             f"generator '{generator.name}' has no preview; train on full images (training.use_preview_head=false)"
         )
-    later = [s for s in generator.sites[len(generator.upto(site)) :] if s.role != "up"]
+    later = [s for s in generator.after(site) if s.role != "up"]
     weights, biases = zip(*(generator.on_flat_area(s) for s in later), strict=True)
     names = [s.name for s in later]
     # The first convolution at a resolution reads what an enlargement has just written.

@@ -80,6 +80,5 @@ def layered_preview(head: PreviewHead, features: Tensor, source: Source) -> Tens
 def _mixed(own: Tensor, other: Tensor, mask: Tensor) -> Tensor:
     """lerp(own, other, mask), with the mask [B,1,.,.] brought to their size; exactly `own` where it is 0."""
     size = own.shape[-2:]
-    smaller = mask.shape[-1] > size[-1]
-    at_size = F.adaptive_avg_pool2d(mask, size) if smaller else F.interpolate(mask, size=size, mode="nearest")
+    at_size = F.adaptive_avg_pool2d(mask, size) if mask.shape[-1] > size[-1] else resize_mask(mask, size)
     return torch.lerp(own, other.to(own), at_size.to(own))

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from where2edit.core.records import Source
 from where2edit.editing.certificate import allowed_pixels
-from where2edit.editing.mask_windows import windows
+from where2edit.editing.mask_windows import needed, windows
 from where2edit.editing.tail_layers import layered_step
 from where2edit.generators.base import Canvas, Generator
 from where2edit.generators.window import Window
@@ -43,19 +43,9 @@ def windowed_image(generator: Generator, source: Source, canvas: Canvas, after: 
 
 def part(generator: Generator, source: Source, canvas: Canvas, after: str, window: Window) -> Tensor:
     """What the whole tail after site `after` shows in a window, [1,3,h,w]: one canvas with its source."""
-    last = after
-    for site in generator.sites[len(generator.upto(after)) :]:
+    for site in generator.after(after):
         if site.up == 2:
-            canvas = canvas.crop(needed(generator, last, window, canvas.features.shape[-1], canvas.window))
+            canvas = canvas.crop(needed(generator, after, window, site))
         canvas = layered_step(generator, site, canvas, source)
-        last = site.name
+        after = site.name
     return window.crop(generator.image(canvas), canvas.window)
-
-
-def needed(generator: Generator, after: str, window: Window, width: int, shown: Window | None) -> Window:
-    """The window of the canvas after a site that decides what the image shows in `window`, in the canvas's own cells.
-
-    width: columns of the canvas, which shows the window `shown` (None: the whole picture).
-    """
-    cells = width if shown is None else width * shown.cells // (shown.right - shown.left)
-    return window.at(cells).grown(math.ceil(generator.halo(after) * cells / generator.resolution))

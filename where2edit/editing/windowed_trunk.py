@@ -12,7 +12,7 @@ from torch import Tensor
 
 from where2edit.core.records import Source
 from where2edit.editing.blended_walk import Blended, blended_canvas, blended_sites, blended_trunk, check_source
-from where2edit.editing.mask_windows import bounding_window
+from where2edit.editing.mask_windows import bounding_window, needed
 from where2edit.editing.seams.base import Seam
 from where2edit.generators.base import Canvas, Generator
 from where2edit.generators.window import Window
@@ -58,8 +58,7 @@ def edited_part(
     canvas, before = generator.start(batch), ""
     for each in generator.upto(site):
         if each.up == 2:
-            cells = each.resolution // 2
-            canvas = canvas.crop(window.grown(generator.halo(before, upto=last)).over(cells))
+            canvas = canvas.crop(needed(generator, before, window, each, upto=last))
         canvas = generator.step(each, canvas, styles[each.name])
         before = each.name
     return canvas.crop(window)

@@ -6,6 +6,8 @@ device. All functions raise ValueError for a config that cannot be built.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from where2edit.core.config import build_section
@@ -28,9 +30,14 @@ from where2edit.text_image.facetext import FaceText
 
 
 def build_generator(profile: Profile, device: torch.device | str = "cpu") -> Generator:
-    """The frozen generator; on a CPU with its weights channels last, and with them all that it writes."""
-    generator = build_section(GENERATORS, profile.generator, "generator").to(device)
-    return generator.to(memory_format=torch.channels_last) if torch.device(device).type == "cpu" else generator
+    """The frozen generator."""
+    return placed(build_section(GENERATORS, profile.generator, "generator"), device)
+
+
+def placed(generator: Generator, device: torch.device | str) -> Generator:
+    """The generator itself on a device; on a CPU with its weights, and so all that it writes, channels last."""
+    network: Any = generator.to(device)  # torch's annotations lack the memory format
+    return network.to(memory_format=torch.channels_last) if torch.device(device).type == "cpu" else network
 
 
 def build_encoder(profile: Profile, device: torch.device | str = "cpu") -> TextImage:

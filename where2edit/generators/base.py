@@ -159,6 +159,10 @@ class Generator(nn.Module, ABC):
         """The sites from the first to `name`, both included."""
         return self.sites[: self.sites.index(self.site(name)) + 1]
 
+    def after(self, name: str) -> tuple[Site, ...]:
+        """The sites that follow `name`."""
+        return self.sites[len(self.upto(name)) :]
+
     def sample_z(self, seeds: list[int] | range) -> Tensor:
         """One z [B,512] ~ N(0,1) per seed; a seed gives the same z on every device and in every batch."""
         draw = [torch.randn(self.z_dim, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
@@ -219,7 +223,7 @@ class Generator(nn.Module, ABC):
 
     def tail(self, canvas: Canvas, styles: dict[str, Tensor], after: str) -> Tensor:
         """The image from a canvas that stands just after site `after`, with the remaining styles."""
-        for site in self.sites[self.sites.index(self.site(after)) + 1 :]:
+        for site in self.after(after):
             canvas = self.step(site, canvas, styles[site.name])
         return self.image(canvas)
 
@@ -231,7 +235,7 @@ class Generator(nn.Module, ABC):
         after that site, features and RGB.
         """
         rgb = 0
-        for site in (self.sites if upto is None else self.upto(upto))[len(self.upto(after)) :]:
+        for site in self.after(after) if upto is None else self.upto(upto)[len(self.upto(after)) :]:
             if site.rgb:
                 rgb = max(rgb * self._skip_up(site) + site.skip_spread, features * site.up + site.spread)
             else:

@@ -35,7 +35,7 @@ def bias_act(
     leaky_relu has slope 0.2 and gain sqrt(2), linear has gain 1. Returns the shape and dtype of x. Differentiable any
     number of times in every operand. Raises ValueError for shapes that do not fit.
     """
-    _check(x, bias, scale, noise, activation)
+    check_operands(x.shape, bias, scale, noise, activation)
     operands = [None if operand is None else operand.to(x.dtype) for operand in (bias, scale, noise)]
     if use_fast(impl, "bias_act", x):
         return _fast(x, *operands, activation)
@@ -130,15 +130,21 @@ def _sum_pixels(x: Tensor) -> Tensor:
     return x.flatten(2).sum(2) if x.ndim > 2 else x
 
 
-def _check(x: Tensor, bias: Tensor | None, scale: Tensor | None, noise: Tensor | None, activation: str) -> None:
-    """Raises ValueError naming the operand whose shape does not fit."""
+def check_operands(
+    shape: torch.Size | tuple[int, ...],
+    bias: Tensor | None,
+    scale: Tensor | None,
+    noise: Tensor | None,
+    activation: str,
+) -> None:
+    """Raises ValueError naming the operand that does not fit x of that shape, [B,C,...]."""
     if activation not in GAINS:
         raise ValueError(f"activation is {activation!r}; allowed: {', '.join(GAINS)}")
-    if x.ndim < 2:
-        raise ValueError(f"bias_act takes x [B,C,...], got {list(x.shape)}")
-    if bias is not None and bias.shape != x.shape[1:2]:
-        raise ValueError(f"bias must be [{x.shape[1]}] for x {list(x.shape)}, got {list(bias.shape)}")
-    if scale is not None and scale.shape != x.shape[:2]:
-        raise ValueError(f"scale must be {list(x.shape[:2])} for x {list(x.shape)}, got {list(scale.shape)}")
-    if noise is not None and (noise.shape[-2:] != x.shape[2:] or noise.numel() != x.shape[2:].numel()):
-        raise ValueError(f"noise must be {list(x.shape[2:])} for x {list(x.shape)}, got {list(noise.shape)}")
+    if len(shape) < 2:
+        raise ValueError(f"bias_act takes x [B,C,...], got {list(shape)}")
+    if bias is not None and bias.shape != shape[1:2]:
+        raise ValueError(f"bias must be [{shape[1]}] for x {list(shape)}, got {list(bias.shape)}")
+    if scale is not None and scale.shape != shape[:2]:
+        raise ValueError(f"scale must be {list(shape[:2])} for x {list(shape)}, got {list(scale.shape)}")
+    if noise is not None and (noise.shape[-2:] != shape[2:] or noise.numel() != math.prod(shape[2:])):
+        raise ValueError(f"noise must be {list(shape[2:])} for x {list(shape)}, got {list(noise.shape)}")

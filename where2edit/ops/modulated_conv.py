@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from where2edit.ops.bias_act import GAINS, SLOPE, Activation, bias_act
+from where2edit.ops.bias_act import GAINS, SLOPE, Activation, bias_act, check_operands
 from where2edit.ops.convolution import convolution
 from where2edit.ops.extension import Impl, check_impl
 from where2edit.ops.upfirdn2d import upfirdn2d
@@ -48,7 +48,8 @@ def modulated_conv(
     """
     check_impl(impl)
     _check(x, weight, style, fir)
-    _check_epilogue(x, weight, fir, noise, bias, activation)
+    up = 1 if fir is None else 2
+    check_operands((len(x), len(weight), up * x.shape[2], up * x.shape[3]), bias, None, noise, activation)
     if impl != "reference" and not x.is_cuda and weight.numel() <= FOLDED:
         samples = zip(x.split(1), _folded_weights(weight, style.to(x.dtype), demodulate, activation), strict=True)
         each = [_folded(one, own, fir, noise, bias, activation) for one, own in samples]
@@ -56,7 +57,7 @@ def modulated_conv(
     if impl == "reference":
         y, scale = _grouped(x, weight, style, fir is not None, demodulate), None
     else:
-        y = convolution(x * style[:, :, None, None].to(x.dtype), weight, up=1 if fir is None else 2, local=local)
+        y = convolution(x * style[:, :, None, None].to(x.dtype), weight, up=up, local=local)
         scale = demodulation(weight, style) if demodulate else None
     if fir is not None:
         y = upfirdn2d(y, fir, padding=blur_padding(len(fir), weight.shape[-1]), gain=4, impl=kernels)
@@ -133,16 +134,3 @@ def _check(x: Tensor, weight: Tensor, style: Tensor, fir: Tensor | None) -> None
         raise ValueError(f"style must be {list(x.shape[:2])} for x {list(x.shape)}, got {list(style.shape)}")
     if fir is not None and fir.shape != (4, 4):
         raise ValueError(f"the blur of an enlarging modulated_conv is 4x4, got {list(fir.shape)}")
-
-
-def _check_epilogue(
-    x: Tensor, weight: Tensor, fir: Tensor | None, noise: Tensor | None, bias: Tensor | None, activation: Activation
-) -> None:
-    """The same for what comes after the convolution."""
-    if activation not in GAINS:
-        raise ValueError(f"activation is {activation!r}; allowed: {', '.join(GAINS)}")
-    size = [pixels if fir is None else 2 * pixels for pixels in x.shape[2:]]
-    if bias is not None and bias.shape != weight.shape[:1]:
-        raise ValueError(f"bias must be [{len(weight)}] for weight {list(weight.shape)}, got {list(bias.shape)}")
-    if noise is not None and (list(noise.shape[-2:]) != size or noise.numel() != size[0] * size[1]):
-        raise ValueError(f"noise must be {size} for x {list(x.shape)}, got {list(noise.shape)}")

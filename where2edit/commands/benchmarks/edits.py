@@ -13,18 +13,18 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from where2edit.commands.benchmarks.machine import machine_calls, matrix_rate
+from where2edit.commands.benchmarks.machine import matrix_product, matrix_rate
 from where2edit.commands.benchmarks.naive import naive_edit
 from where2edit.commands.benchmarks.timing import Times, interleaved
 from where2edit.core.records import Condition, Source
-from where2edit.editing.blended_walk import blended_sites
+from where2edit.editing.blended_walk import unedited
 from where2edit.editing.certificate import certify, halo
 from where2edit.editing.masks import BlendingConfig
 from where2edit.editing.regions import RegionConfig, Regions
+from where2edit.editor.build import placed
 from where2edit.editor.editor import Editor
 from where2edit.editor.session import Session
 from where2edit.editor.steps import Step
-from where2edit.generators.base import Canvas
 from where2edit.generators.stylegan2 import create
 from where2edit.methods import METHODS
 from where2edit.methods.base import Frozen, Method, MethodConfig
@@ -104,8 +104,7 @@ def stylegan2_times(device: torch.device, rounds: int, resolution: int) -> EditT
 
 def paper_method(device: torch.device, resolution: int) -> Method:
     """Where2edit on StyleGAN2 with the released architecture; where regions lie makes no difference to the time."""
-    generator = create(resolution).to(device)
-    generator = generator.to(memory_format=torch.channels_last) if device.type == "cpu" else generator
+    generator = placed(create(resolution), device)
     channels = generator.site(BLEND_SITE).channels
     centres = torch.randn(REGIONS, channels + 2 * (channels // 16), generator=torch.Generator().manual_seed(SEED))
     regions = Regions(centres, RegionConfig(k=REGIONS), generator.name, BLEND_SITE, 0.0)
@@ -116,19 +115,18 @@ def paper_method(device: torch.device, resolution: int) -> Method:
 def measured(method: Method, source: Source, calls: Calls, rounds: int) -> EditTimes:
     """The times of the calls, of the whole tail and of the machine, in rounds of all."""
     generator, device = method.frozen.generator, source.w.device
-    first, *_, last = (*blended_sites(generator, method.frozen.blend_site),) * 2
-    canvas = Canvas(source.features[first.name], source.rgb.get(last.name))
+    blended = unedited(generator, source, method.frozen.blend_site)
 
     @torch.no_grad()
     def tail() -> Tensor:
-        return generator.tail(canvas, source.styles, last.name)
+        return generator.tail(blended.canvas, source.styles, blended.after)
 
     with FlopCounterMode(display=False) as counter:
         tail()
-    machine = machine_calls(device)
-    times = interleaved({TAIL: tail} | calls | machine, device, rounds, generator.name)
-    rate = matrix_rate(times["matrix product"].median)
-    return EditTimes({n: t for n, t in times.items() if n not in machine}, rate, counter.get_total_flops() / 1e9)
+    product = {"matrix product": matrix_product(device)}
+    times = interleaved({TAIL: tail} | calls | product, device, rounds, generator.name)
+    rate = matrix_rate(times.pop("matrix product").median)
+    return EditTimes(times, rate, counter.get_total_flops() / 1e9)
 
 
 def box_mask(box: tuple[int, int, int, int], resolution: int) -> Tensor:

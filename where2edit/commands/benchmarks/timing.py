@@ -15,14 +15,17 @@ WARM_UP = 2  # calls before the measured ones: they load kernels and fill caches
 
 def milliseconds(call: Callable[[], object], device: torch.device, repeats: int = 10) -> float:
     """Median time of a call in milliseconds, after WARM_UP unmeasured ones."""
-    times = []
-    for _ in range(WARM_UP + repeats):
-        _wait(device)
-        begin = time.perf_counter()
-        call()
-        _wait(device)
-        times.append(1e3 * (time.perf_counter() - begin))
+    times = [timed(call, device) for _ in range(WARM_UP + repeats)]
     return statistics.median(times[WARM_UP:])
+
+
+def timed(call: Callable[[], object], device: torch.device) -> float:
+    """Milliseconds of one call."""
+    _wait(device)
+    begin = time.perf_counter()
+    call()
+    _wait(device)
+    return 1e3 * (time.perf_counter() - begin)
 
 
 def _wait(device: torch.device) -> None:
@@ -53,12 +56,7 @@ def interleaved(
     A round before them is not measured. `progress` names the bar.
     """
     taken: dict[str, list[float]] = {name: [] for name in calls}
-    for number in tqdm(range(rounds + 1), desc=progress, unit="round"):
+    for _ in tqdm(range(rounds + 1), desc=progress, unit="round"):
         for name, call in calls.items():
-            _wait(device)
-            begin = time.perf_counter()
-            call()
-            _wait(device)
-            if number:
-                taken[name].append(1e3 * (time.perf_counter() - begin))
-    return {name: Times(tuple(values)) for name, values in taken.items()}
+            taken[name].append(timed(call, device))
+    return {name: Times(tuple(values[1:])) for name, values in taken.items()}

@@ -93,7 +93,7 @@ class PrincipalMapper(Mapper):
         sizes = (text_dim, options.components, options.hidden)
         self.shared = ShiftBranch(*sizes)
         self.per_site = nn.ModuleList(ShiftBranch(*sizes) for _ in sites) if options.per_site_weight else None
-        later = tuple(site.name for site in generator.sites[generator.sites.index(sites[-1]) + 1 :])
+        later = tuple(site.name for site in generator.after(sites[-1].name))
         count = len(options.colours)
         self.colours = ColourShifts(count, text_dim, later, options.components) if count else None
 

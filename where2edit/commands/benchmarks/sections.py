@@ -1,0 +1,28 @@
+"""Sections and tables of docs/benchmarks.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from where2edit.files.atomic import write_text
+
+
+def table(head: str, rows: Iterable[tuple]) -> str:
+    """A Markdown table whose columns `head` names, separated by " | "."""
+    columns = head.split(" | ")
+    lines = [head, " | ".join("---" for _ in columns), *(" | ".join(map(str, row)) for row in rows)]
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def write_section(path: Path, heading: str, text: str) -> None:
+    """Put the section of that heading into a Markdown file in place of its earlier version; other sections stay."""
+    before = path.read_text(encoding="utf-8") if path.is_file() else "# Benchmarks\n"
+    start = before.find(heading)
+    if start < 0:
+        after = ""
+        head = before.rstrip() + "\n\n"
+    else:
+        end = before.find("\n## ", start + 1)
+        head, after = before[:start], before[end:] if end >= 0 else ""
+    write_text(path, head + text + "\n" + after)
