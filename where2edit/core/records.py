@@ -124,6 +124,7 @@ class Edit:
     styles: dict[str, Tensor]  # u: site -> [B,C]
     mask: Tensor  # M [B,1,r,r]: what blends
     tail: TailLayer | None = None  # what is blended at the later sites too, where M is above 0
+    reversed: Tensor | None = None  # bool [B,1]: edits away from what the prompt says; None: none is
     attention: Tensor | None = None  # a [B,1,r,r] before region averaging
     region_attention: Tensor | None = None  # a-bar [B,1,r,r]: attention averaged over regions, nothing else
     regions: Tensor | None = None  # labels [B,r,r] in [0,num_regions)

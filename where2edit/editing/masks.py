@@ -29,6 +29,9 @@ class BlendingConfig:
     blur: Annotated[int, Bounds(1, 511, note="odd, 1 for no blur")] = 5
     sigma: Annotated[float, Bounds(0, 1000, above=True)] = 1.1  # its standard deviation in mask cells
     seam: SeamConfig = field(default_factory=SeamConfig)  # how the edited canvas meets the source's at the mask's rim
+    # An edit does not make skin lighter (skin_light.py, ours); needs a preview head at the blend site and
+    # regions.by_parts.
+    keep_skin_light: bool = False
 
     def __post_init__(self):
         check_values(self, "blending")

@@ -5,14 +5,17 @@ Legend: B batch, R output resolution.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from where2edit.core.records import Edit, Source
-from where2edit.editing.blended_walk import blended_trunk, blended_walk, tail
+from where2edit.editing.blended_walk import Blended, blended_trunk, tail
 from where2edit.editing.certificate import halo
 from where2edit.editing.preview_head import Preview
 from where2edit.editing.seams.base import Seam
+from where2edit.editing.skin_light import SkinLight
 from where2edit.editing.tail_layers import layered_preview, own_layers
 from where2edit.editing.windowed_tail import windowed_image
 from where2edit.editing.windowed_trunk import windowed_trunk
@@ -28,6 +31,7 @@ def render_blended(
     keep_tail: bool = False,
     windowed: bool = False,
     seam: Seam | None = None,
+    skin_light: SkinLight | None = None,
 ) -> Edit:
     """The edit with its picture: the edited canvas blended into that of the source, and walked to the end.
 
@@ -35,19 +39,18 @@ def render_blended(
     head's. `keep_tail`: the edit also gets what the tail wrote, which an attention over all sites reads in the next
     edit of a sequence. `windowed`: trunk and tail run where the mask and what it reaches are, and the source's canvas
     and image, which it must have, are copied elsewhere; equal up to rounding, without gradients. `seam` fits the edited
-    canvas to the source's before both are mixed (None: not at all).
+    canvas to the source's before both are mixed, and `skin_light` keeps skin from becoming lighter, except in edits
+    that are reversed (None: not at all).
     """
     layers = source.layers + own_layers(source, edit, refined=preview is None)
     source = source.with_(layers=layers)
-    if keep_tail and preview is None:
-        what = (generator, source, edit.styles, edit.mask, blend_site)
-        blended, image = blended_walk(*what, keep=True, seam=seam)
-        return edit.with_(features=blended.features, rgb=blended.rgb, image=image, layers=layers)
-    mask = edit.mask
+    windowed, mask = windowed and not (keep_tail and preview is None), edit.mask
     if windowed and edit.tail is None:
         mask = torch.where(moved(source, edit)[:, :, None, None], mask, 0)  # what moves nothing is the source's own
     walk = windowed_trunk if windowed else blended_trunk
     blended = walk(generator, source, edit.styles, mask, blend_site, seam)
+    if skin_light is not None:
+        blended = _with_skin_light(generator, source, edit, blended, blend_site, skin_light)
     if preview is not None:
         seen = tail(generator, source, blended, upto=preview.site)
         image = layered_preview(preview.head, seen.canvas.features, source)
@@ -55,8 +58,19 @@ def render_blended(
         reach = halo(generator, blend_site)
         image = windowed_image(generator, source, blended.canvas, blended.after, mask, reach)
     else:
-        image = generator.image(tail(generator, source, blended).canvas)
+        blended = tail(generator, source, blended, keep=keep_tail)
+        image = generator.image(blended.canvas)
     return edit.with_(features=blended.features, rgb=blended.rgb, image=image, layers=layers)
+
+
+def _with_skin_light(
+    generator: Generator, source: Source, edit: Edit, blended: Blended, blend_site: str, skin_light: SkinLight
+) -> Blended:
+    """The blended canvas after the blend site with skin that is no lighter than the source's."""
+    mask = edit.mask if edit.reversed is None else torch.where(edit.reversed[:, :, None, None], 0, edit.mask)
+    kept = skin_light.kept(blended.canvas.features, source.features[blend_site], mask, source.styles)
+    canvas = blended.canvas.rewrite(generator.site(blend_site), kept)
+    return replace(blended, canvas=canvas, features=blended.features | {blend_site: kept})
 
 
 def moved(source: Source, edit: Edit) -> Tensor:

@@ -28,7 +28,8 @@ class NoAttention(Method):
         repeated = source.repeat(condition.per_source)
         u, shift = self.mapper(repeated, condition)
         tail = self.mapper.tail(repeated, condition, None)
-        return Edit(styles=u, tail=tail, shift=shift, mask=self.frozen.flat_mask(repeated, 1.0))
+        against = (condition.strengths < 0).expand(len(condition), 1)
+        return Edit(styles=u, tail=tail, shift=shift, mask=self.frozen.flat_mask(repeated, 1.0), reversed=against)
 
 
 @METHODS.register("where2edit-no-clusters")

@@ -23,6 +23,7 @@ from where2edit.editing.preview_head import Preview, PreviewHead, source_seen
 from where2edit.editing.regions import Regions
 from where2edit.editing.rendering import render_blended
 from where2edit.editing.seams.base import Seam
+from where2edit.editing.skin_light import SkinLight
 from where2edit.generators.base import Generator
 
 
@@ -65,6 +66,25 @@ class Frozen:
         """What fits the edited canvas to the source at the mask's rim; none for previews, which it would slow."""
         return None if use_preview_head else self.blending.seam.built()
 
+    def skin_light(self, use_preview_head: bool) -> SkinLight | None:
+        """What keeps skin from becoming lighter, where the profile asks for it; none for previews, which it would slow.
+
+        Raises ValueError where there is no preview head at the blend site, and for regions not divided by part.
+        """
+        if use_preview_head or not self.blending.keep_skin_light:
+            return None
+        if self.preview_head is None or self.preview_site != self.blend_site:
+            raise ValueError(
+                f"blending.keep_skin_light needs a preview head at the blend site '{self.blend_site}'; set "
+                "preview_head, or blending.keep_skin_light=false"
+            )
+        if self.regions is None or self.regions.classifier is None:
+            raise ValueError(
+                "blending.keep_skin_light needs regions that are divided by part; run scripts/cluster.py with "
+                "regions.by_parts=true, or set blending.keep_skin_light=false"
+            )
+        return SkinLight(self.preview_head, self.regions.classifier)
+
     def flat_mask(self, source: Source, value: float) -> Tensor:
         """A mask [B,1,r,r] that is `value` everywhere, at the blend resolution."""
         cells = self.generator.site(self.blend_site).resolution
@@ -106,6 +126,7 @@ class Method(nn.Module, ABC):
             # Where memory bounds the tail; a GPU runs it in one piece sooner than it looks where the mask is.
             windowed=source.image is not None and not (torch.is_grad_enabled() or edit.mask.is_cuda),
             seam=frozen.seam(use_preview_head),
+            skin_light=frozen.skin_light(use_preview_head),
         )
 
     def forward(self, source: Source, condition: Condition, use_preview_head: bool = False) -> Edit:

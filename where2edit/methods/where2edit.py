@@ -46,6 +46,7 @@ class Where2Edit(Method):
         return Edit(
             styles=u,
             tail=self.mapper.tail(repeated, condition, cells),
+            reversed=(condition.strengths < 0).expand(len(condition), 1),
             shift=shift,
             mask=make_mask(mean, frozen.blending, condition.threshold),
             attention=a,
