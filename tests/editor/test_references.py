@@ -111,8 +111,9 @@ class Detector(FaceDetector):
 
 def test_each_face_is_found_once_and_the_largest_comes_first():
     boxes = [[0.1, 0.1, 0.3, 0.3], [0.11, 0.1, 0.31, 0.3], [0.5, 0.2, 0.9, 0.8], [0.0, 0.8, 0.1, 0.9]]
-    points, found = Detector(boxes, [0.8, 0.9, 0.7, 0.3]).faces(torch.zeros(3, 8, 8))
+    points, found, scores = Detector(boxes, [0.8, 0.9, 0.7, 0.3]).faces(torch.zeros(3, 8, 8))
     assert torch.equal(found, torch.tensor(boxes)[[2, 1]]) and points.shape == (2, 5, 2)
+    assert torch.equal(scores, torch.tensor([0.7, 0.9]))
 
 
 @pytest.mark.parametrize("width, height", [(800, 400), (400, 800), (200, 100), (640, 640)])

@@ -13,6 +13,7 @@ import threading
 from dataclasses import dataclass
 from functools import cache
 
+import picture_files
 import pytest
 import toy_cases as toy
 from hostile_cases import one_sentence
@@ -24,7 +25,6 @@ from hostile import (
     test_masks,
     test_options,
     test_pickles,
-    test_pictures,
     test_recipes,
     test_tensor_files,
     test_text_files,
@@ -142,7 +142,7 @@ def cases():
         add("config", name, "sample", ("--config", "FILE"), writes(text), said, file="x.yaml")
     for (name, (make, _)), (command, options, file) in zip(SPECIAL.items(), PATHS, strict=True):
         add("path", f"{command} {name}", command, options, make, "x[.]", file=file)
-    for name, data in [*some(test_pictures.OTHERS, 5, 2), *some(test_pictures.HUGE, 4)]:
+    for name, data in [*some(picture_files.OTHERS, 5, 2), *some(picture_files.HUGE, 4)]:
         add("picture", name, "invert", ("FILE", "--out", "w.safetensors"), writes(data), "x.png", file="x.png")
     for name, (picture, said) in some(test_masks.REFUSED, 6, 4):
         said = re.escape(said.split(";")[0]) if "px" not in said else "px"

@@ -28,7 +28,7 @@ def find_faces(image: Tensor) -> Tensor:
     square = F.pad(image, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))[0]
     points = torch.zeros(0, 5, 2)
     for size in LOOKS:
-        points, _ = FaceDetector.load(size).faces(square)
+        points, *_ = FaceDetector.load(size).faces(square)
         if len(points):
             break
     return (points * side - torch.tensor([columns // 2, rows // 2])) / torch.tensor([small[1], small[0]])

@@ -50,8 +50,11 @@ class FaceDetector:
         return tuple(torch.stack(part).to(images.device) for part in found)
 
     @torch.no_grad()
-    def faces(self, image: Tensor, least: float = 0.5) -> tuple[Tensor, Tensor]:
-        """The F faces of an image [3,H,W] that score `least` or more: landmarks [F,5,2], boxes [F,4]; largest first."""
+    def faces(self, image: Tensor, least: float = 0.5) -> tuple[Tensor, Tensor, Tensor]:
+        """The F faces of an image [3,H,W] that score `least` or more, largest first.
+
+        Landmarks [F,5,2], boxes [F,4] and scores [F], as above.
+        """
         from torchvision.ops import nms
 
         points, box, score = self._anchors(image)
@@ -59,9 +62,9 @@ class FaceDetector:
         points, box, score = points[sure], box[sure], score[sure]
         # One face is found by many anchors, whose boxes overlap.
         kept = nms(box, score, OVERLAP)
-        points, box = points[kept], box[kept]
+        points, box, score = points[kept], box[kept], score[kept]
         order = (box[:, 2:] - box[:, :2]).prod(1).argsort(descending=True)
-        return points[order], box[order]
+        return points[order], box[order], score[order]
 
     def _anchors(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What every anchor says of an image [3,H,W]: landmarks [N,5,2], boxes [N,4] and scores [N]."""

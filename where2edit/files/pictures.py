@@ -54,7 +54,7 @@ def save_png(image: Tensor | Image.Image, path: str | Path) -> Path:
     return write_bytes(path, encoded(picture, "PNG", compress_level=6))
 
 
-def encoded(picture: Image.Image, kind: str, **options: int) -> bytes:
+def encoded(picture: Image.Image, kind: str, **options: int | bytes) -> bytes:
     """The bytes of a picture in the format `kind`.
 
     Pillow hands a file over without looking whether the disk took all of it, so that it never gets one of ours.
