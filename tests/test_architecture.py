@@ -18,7 +18,19 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "where2edit"
 
 # The rooms of the package. A module may import its own room and those that stand before it, never one after it.
-ROOMS = ("core", "files", "ops", "backbones", "text_image", "generators", "editing", "methods", "training", "facetext")
+ROOMS = (
+    "core",
+    "files",
+    "ops",
+    "backbones",
+    "text_image",
+    "generators",
+    "editing",
+    "methods",
+    "photos",
+    "training",
+    "facetext",
+)
 ROOMS += ("editor", "evaluation", "commands")
 
 MODULE_LINES, FUNCTION_LINES, MEDIAN_LINES, SCRIPT_LINES = 300, 40, 10, 15

@@ -136,6 +136,7 @@ OPTIONS = {
     "override": (["--prompt", "a beard", "--seed", "0", "method.strength=0.2"], ["seed0000-a-beard-"], {}),
     "overwrite": (["--prompt", "a beard", "--overwrite"], ["seed0000-a-beard-step1"], {}),
     "force": (["--prompt", "asdf", "--force"], ["seed0000-asdf-"], {"force": True}),
+    "dtype": (["--prompt", "a beard", "--dtype", "bfloat16"], ["seed0000-a-beard-"], {}),
     "denial": (["--prompt", "no beard"], ["seed0000-no-beard-step1"], {}),
     "several statements": (["--prompt", "blond hair without bangs"], ["-step1", "-step2"], {}),
     "assert local": (["--prompt", "a beard", "--assert-local"], ["seed0000-a-beard-step1"], {}),
@@ -333,6 +334,27 @@ def test_a_wrong_file_is_one_sentence(options, sentence, run, tmp_path):
     assert code == 2 and sentence in error and len(error.strip().splitlines()) == 1 and said == ""
     after = {name: data for name, data in before.items()}
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == after
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_a_recipe_says_in_which_numbers_it_was_computed(run, tmp_path, monkeypatch, fast):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": fast})
+    made = {}
+    for dtype in ("float32", "bfloat16", "auto"):
+        assert run("--prompt", "a beard", "--dtype", dtype)[0] == 0
+        (path,) = (set((tmp_path / "out").glob("*.json"))) - {path for path, _ in made.values()}
+        made[dtype] = path, path.with_name(f"{path.stem}-step1.png").read_bytes()
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": not fast})  # another machine
+    for dtype, (path, picture) in made.items():
+        written = {"auto": "bfloat16" if fast else "float32"}.get(dtype, dtype)
+        assert json.loads(path.read_text())["config"]["generator"]["dtype"] == written
+        assert picture == made[written][1] and (picture != made["float32"][1]) == (written == "bfloat16")
+        code, _, warned = run("--replay", path, out="again")
+        assert code == 0 and not warned, "the same bytes"
+        assert (tmp_path / "again" / f"{path.stem}-step1.png").read_bytes() == picture
+    assert run("--replay", path, "--dtype", "float32")[2] == (
+        "error: --replay reads everything from the recipe; leave out dtype\n"
+    )
 
 
 def test_a_replay_needs_the_weights_and_pictures_that_made_the_recipe(run, tmp_path):

@@ -123,6 +123,14 @@ def test_a_colour_that_fades_goes_over_into_nothing(colours):
     assert (found[4:13].diff() < 0).all() and 0 < found[9] < found[7] < 1
 
 
+def test_a_colour_that_fades_works_under_autocast_too(colours):
+    what = (towards(colours, 0, 0, 1.0), cells(apples=(ALL, LEFT, 1.0)))
+    plain = colours.share(*what)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = colours.share(*what)
+    assert (found - plain).abs().max() < 0.01
+
+
 @pytest.fixture(scope="module")
 def mapper():
     """A mapper of a 32 px generator that is blended at 16 px, with three colours."""

@@ -10,7 +10,6 @@ import toy_cases as toy
 from where2edit.core.registry import NoOptions
 from where2edit.editing.mappers.base import MapperConfig, build_mapper, edited_sites
 from where2edit.editing.mappers.stylespace import StyleSpaceMapper
-from where2edit.editing.mappers.w_principal import PrincipalOptions, principal_directions
 from where2edit.generators.stylegan2 import create
 
 BLEND = "16.conv1"
@@ -129,22 +128,6 @@ def test_a_mapper_brings_no_tail_layer_by_itself(name):
     assert mapper(name).tail(toy.sources((0, 1)), toy.condition(n=2, per_source=1), None) is None
 
 
-def test_principal_directions_are_those_of_the_generators_own_samples():
-    config = PrincipalOptions(components=20, samples=1500, seed=7)
-    directions, scales = principal_directions(toy.generator(), config)
-    z = torch.randn(1500, 512, generator=torch.Generator().manual_seed(7))
-    with torch.no_grad():
-        centred = (toy.generator().mapping(z) - toy.generator().w_mean).double()
-    values = torch.linalg.svdvals(centred)[:20] / math.sqrt(1500)
-    assert torch.allclose(scales.double(), values, rtol=1e-4)
-    assert torch.allclose(directions.T @ directions, torch.eye(20), atol=1e-5)
-    along = centred @ directions.double() / scales.double()
-    assert torch.allclose(along.square().mean(0), torch.ones(20, dtype=torch.float64), rtol=1e-3)
-    assert (directions.gather(0, directions.abs().argmax(0, keepdim=True)) > 0).all(), "the sign must be fixed"
-    again = principal_directions(toy.generator(), config)
-    assert torch.equal(directions, again[0]) and torch.equal(scales, again[1])
-
-
 def branch(net, c, h):
     """Eq. 2's layers in float64: the text's two, then what joins them with the coordinates."""
     first, _, second, _ = net.text
@@ -176,12 +159,6 @@ def test_the_shift_of_the_principal_space_is_a_mahalanobis_length_of_a_move_in_w
         moved = linear(generator.layer(site).affine, w + (move * scales) @ directions.T)
         assert torch.allclose(u[site.name].double(), moved, atol=2e-5), site.name
         assert torch.allclose(shift[:, i].double(), move.norm(dim=1), rtol=1e-4)
-
-
-def test_more_components_than_w_has_numbers_are_refused():
-    for components in (0, 513):
-        with pytest.raises(ValueError, match=f"components is {components}; allowed: 1 to 512"):
-            principal_directions(toy.generator(), PrincipalOptions(components=components))
 
 
 @pytest.mark.parametrize("name", ["samples", "hidden"])

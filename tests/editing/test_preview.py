@@ -6,7 +6,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from where2edit.core.records import Edit
 from where2edit.editing import preview_head as preview
+from where2edit.editing.certificate import allowed_region
+from where2edit.editing.rendering import render_blended
+from where2edit.editor import Editor
 from where2edit.generators import GENERATORS
 from where2edit.generators.base import Canvas
 from where2edit.generators.stylegan2 import create
@@ -50,3 +54,29 @@ def test_what_has_no_preview_is_refused(tmp_path):
     save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(ValueError, match="expected where2edit.preview"):
         preview.load(tmp_path / "other.safetensors")
+
+
+def test_the_rgb_skip_of_stylegan2_is_a_head_of_its_own():
+    """At an RGB site the small picture is there already: that of a source, and that of an edit outside its mask."""
+    net, head = create(64, 1, seed=1), preview.Preview(preview.rgb_skip(), "32.rgb")
+    with torch.no_grad():
+        w = net.w(net.sample_z([0, 1]))
+        source = preview.source_seen(net, w, head)
+        whole = net.source(w)
+        assert torch.equal(source.image, whole.rgb["32.rgb"]) and "64.rgb" not in source.rgb
+        mask = torch.zeros(2, 1, 16, 16)
+        mask[..., 6:9, 6:9] = 1
+        other = net.styles(net.w(net.sample_z([2, 3])))
+        seen = render_blended(net, source, Edit(styles=other, mask=mask), "16.conv1", preview=head).image
+        full = render_blended(net, whole, Edit(styles=other, mask=mask), "16.conv1", keep_tail=True)
+    assert torch.equal(seen, full.rgb["32.rgb"]) and not torch.equal(seen, source.image)
+    changed = (seen != source.image).any(1, keepdim=True)
+    assert not changed[~allowed_region(mask, net.halo("16.rgb", upto="32.rgb"), 32)].any()
+
+
+def test_a_profile_gets_the_rgb_skip_by_its_site_alone():
+    lively = ["preview_head.site=32.rgb", "training.use_preview_head=true"]
+    frozen = Editor.load("configs/toy.yaml", lively, device="cpu").frozen
+    assert frozen.preview(True).site == "32.rgb" and not list(frozen.preview_head.parameters())
+    with pytest.raises(ValueError, match="RGB site of StyleGAN2"):
+        Editor.load("configs/toy.yaml", device="cpu").frozen.preview(True)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 
 import pytest
 import toy_cases as toy
@@ -56,6 +57,8 @@ def test_the_config_of_the_shipped_editor_is_that_of_its_profile():
     resolved = [each.method.mapper.resolved() for each in (profile, expected)]
     assert resolved[0] == resolved[1]
     assert profile.method.attention.resolved() == expected.method.attention.resolved()
+    # Younger than the shipped editor; previews, on which it was trained, do without.
+    expected = replace(expected, blending=replace(expected.blending, keep_skin_light=False))
     sections = ("generator", "text_image", "regions", "blending", "preview_head", "preview_fit", "training", "data")
     for name in sections:
         assert getattr(profile, name) == getattr(expected, name), name

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 import toy_cases as toy
+from PIL import Image
 
 from where2edit.editing.cosine_calibration import measure
 from where2edit.editor import session as sessions
@@ -13,6 +14,7 @@ from where2edit.editor.editor import Editor
 from where2edit.editor.natural_strength import NaturalStrength, NaturalStrengthConfig
 from where2edit.editor.session import Session
 from where2edit.editor.steps import Step
+from where2edit.files.pictures import to_image
 
 STEPS = [
     Step("a beard"),
@@ -106,3 +108,56 @@ def test_a_session_keeps_so_much_and_no_more(editor, calls, monkeypatch):
     assert calls["propose"] == 4
     session.edit(Step("a beard", strength=0.0), certified=False, scored=False)
     assert calls["propose"] == 5
+
+
+BATCH = [
+    *STEPS,
+    Step("a smile", strength=-0.2),
+    Step("a beard", mask=torch.ones(1, 1, 32, 32), mask_mode="multiply"),
+    Step("eyeglasses", mask=torch.zeros(1, 1, 32, 32)),
+    Step("red lipstick"),
+]
+
+
+def test_edits_as_one_batch_are_those_one_by_one(editor, calls):
+    session = Session(editor, editor.source(2))
+    slow = session.edits(BATCH, together=False)
+    calls["propose"] = calls["chosen"] = 0
+    fast = session.edits(BATCH, together=True)
+    groups = {(step.threshold, step.strength is None, step.more) for step in BATCH}
+    assert calls["propose"] == len(groups) and calls["chosen"] == sum(auto for _, auto, _ in groups)
+    assert session.edits(BATCH[:3])[0].image.equal(slow[0].image), "on a CPU one by one"
+    for one, other, step in zip(slow, fast, BATCH, strict=True):
+        assert other.step is step and other.strength == pytest.approx(one.strength, abs=1e-5)
+        assert torch.allclose(other.edit.mask, one.edit.mask, atol=1e-5)
+        assert torch.allclose(other.image, one.image, atol=1e-3) and len(other.image) == 1
+        assert (other.before, other.after) == (pytest.approx(one.before, abs=1e-4), pytest.approx(one.after, abs=1e-3))
+        assert other.edit.certificate[0].leak_max == 0
+        assert (other.edit.tail is None) == (one.edit.tail is None) and other.edit.shift.shape == one.edit.shift.shape
+    bare = session.edits(BATCH[:2], certified=False, scored=False, together=True)
+    assert all(not result.edit.certificate and math.isnan(result.after) for result in bare)
+
+
+def test_a_long_list_is_made_in_several_batches(editor, calls):
+    steps = [Step("a beard", strength=0.01 * n) for n in range(1, 12)]
+    results = Session(editor, editor.source(2)).edits(steps, together=True)
+    assert [result.strength for result in results] == pytest.approx([step.strength for step in steps])
+    assert calls["propose"] == 2
+
+
+def test_a_wrong_step_is_refused_before_any_edit_is_made(editor, calls):
+    with pytest.raises(ValueError, match="strength is 3"):
+        Session(editor, editor.source(2)).edits([Step("a beard"), Step("a beard", strength=3)], together=True)
+    assert calls["propose"] == 0
+
+
+def test_a_reference_is_embedded_once_and_again_when_it_has_changed(editor, monkeypatch):
+    picture, seen = Image.new("RGB", (32, 32), (200, 10, 10)), []
+    encode = editor.encoder.image
+    monkeypatch.setattr(editor.encoder, "image", lambda image: seen.append(image) or encode(image))
+    first = editor.embed_reference(picture)
+    assert torch.equal(editor.embed_reference(picture.copy()), first) and len(seen) == 1
+    picture.putpixel((3, 3), (0, 0, 0))
+    assert not torch.equal(editor.embed_reference(picture), first) and len(seen) == 2
+    tensor = to_image(picture)
+    assert torch.equal(editor.embed_reference(tensor), editor.embed_reference(picture)) and len(seen) == 4

@@ -19,7 +19,7 @@ TOY = str(toy.ROOT / "configs/toy.yaml")
 # What each command needs beside the option under test.
 NEEDS = {
     "application_sheets": [],
-    "benchmark_ops": [],
+    "benchmark": ["ops"],
     "blind_test": [],
     "calibrate": [],
     "cluster": [],
@@ -61,7 +61,7 @@ def nothing_begins(monkeypatch, tmp_path):
     for name, owners in {"invert": ("E4E",), "make_faces": ("FaceParser", "MobileStyleGAN")}.items():
         for owner in owners:
             monkeypatch.setattr(command(name), owner, types.SimpleNamespace(load=began))
-    monkeypatch.setattr(command("benchmark_ops"), "report", began)
+    monkeypatch.setattr(command("benchmark"), "write_benchmark", began)
 
 
 def arguments(name, *options):
@@ -177,10 +177,11 @@ NUMBERS = {  # command, options -> what the sentence says
     ("make_faces", "--batch", "0"): "--batch is 0",
     ("make_faces", "--limit", "0"): "--limit is 0",
     ("make_faces", "--parser-size", "100000"): "--parser-size is 100000",
-    ("benchmark_ops", "--resolution", "0"): "--resolution is 0",
-    ("benchmark_ops", "--resolution", "99999999"): "--resolution is 99999999",
-    ("benchmark_kmeans", "--threads", "0"): "--threads is 0",
-    ("benchmark_kmeans", "--impl", "quick"): "--impl: invalid choice: 'quick'",
+    ("benchmark", "--resolution", "0"): "--resolution is 0",
+    ("benchmark", "--resolution", "99999999"): "--resolution is 99999999",
+    ("benchmark", "--threads", "0"): "--threads is 0",
+    ("benchmark", "--rounds", "99999999"): "--rounds is 99999999",
+    ("benchmark", "--budget", "-1"): "--budget is -1.0; allowed: above 0, up to 86,400",
     ("write_captions", "--files", "0"): "--files is 0",
     ("write_captions", "--captions", "99999"): "--captions is 99999",
     ("write_captions", "--seed", "-1"): "--seed is -1",
@@ -242,7 +243,7 @@ PLACES = {  # command, options -> what the sentence says; `taken` is a file, `fo
     ("application_sheets", "--out", "full"): "full/references.jpg is there already",
     ("blind_test", "--out", "full"): "full/index.html is there already",
     ("write_captions", "--out", "full"): "full/0.txt is there already",
-    ("benchmark_ops", "--out", "b.txt"): "give a name that ends in .md",
+    ("benchmark", "--out", "b.txt"): "give a name that ends in .md",
     ("report_judge", "--report", "r.txt"): "--report is r.txt; give a name that ends in .md",
     ("report_facetext", "--report", "taken.png/r.md"): "is not writable (File exists); choose another with --report",
     ("report_words", "--out", "words.txt"): "--out is words.txt; give a name that ends in .md",

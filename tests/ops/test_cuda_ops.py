@@ -5,7 +5,7 @@ import torch
 from torch.autograd import grad, gradcheck, gradgradcheck
 
 from where2edit.commands.benchmarks.leaks import measure_leak
-from where2edit.commands.benchmarks.settings import CUDNN_SETTINGS, LOCAL_SETTINGS
+from where2edit.commands.benchmarks.settings import CUDNN_SETTINGS, LOCAL_SETTINGS, Setting
 from where2edit.generators.base import Canvas
 from where2edit.generators.stylegan2 import create
 from where2edit.ops.bias_act import bias_act
@@ -31,13 +31,17 @@ def draw(*shape, dtype, seed, layout="nchw"):
     return x.contiguous(memory_format=LAYOUTS[layout]) if x.ndim == 4 else x
 
 
-def orders(function, inputs, seed=99):
-    """The output, the gradients of a random pull on it, and the gradients of a random pull on those."""
-    inputs = [x.detach().requires_grad_() for x in inputs]
+def orders(function, inputs, seed=99, positive=False):
+    """The output, the gradients of a random pull on it, and the gradients of a random pull on those.
+
+    positive: of the magnitudes of inputs and pulls, so that a sum is that of the magnitudes of its terms.
+    """
+    sign = torch.abs if positive else torch.positive
+    inputs = [sign(x.detach()).requires_grad_() for x in inputs]
     y = function(*inputs)
-    pull = torch.randn(y.shape, generator=torch.Generator().manual_seed(seed)).to(y).requires_grad_()
+    pull = sign(torch.randn(y.shape, generator=torch.Generator().manual_seed(seed)).to(y)).requires_grad_()
     first = grad(y, inputs, pull, create_graph=True)
-    pulls = [torch.randn(g.shape, generator=torch.Generator().manual_seed(seed + 1)).to(g) for g in first]
+    pulls = [sign(torch.randn(g.shape, generator=torch.Generator().manual_seed(seed + 1)).to(g)) for g in first]
     second = grad(first, [*inputs, pull], pulls, allow_unused=True)
     zeros = (torch.zeros_like(x) for x in (*inputs, pull))
     return [y, *first, *(zero if g is None else g for g, zero in zip(second, zeros, strict=True))]
@@ -46,12 +50,14 @@ def orders(function, inputs, seed=99):
 def assert_twins(fast, reference, inputs, tolerance=None):
     """Three orders of `fast` in its own precision against `reference` in float64, relative to the largest value.
 
-    The inputs are N(0,1), so that a sum that happens to cancel to less than 1 is held to the size of its terms.
+    The inputs are N(0,1), so that a sum that happens to cancel is held to the magnitudes of its terms, and to 1.
     """
-    tolerance = tolerance or TOLERANCE[inputs[0].dtype]
-    for found, expected in zip(orders(fast, inputs), orders(reference, [x.double() for x in inputs]), strict=True):
+    tolerance, exact = tolerance or TOLERANCE[inputs[0].dtype], [x.double() for x in inputs]
+    each = zip(orders(fast, inputs), orders(reference, exact), orders(reference, exact, positive=True), strict=True)
+    for found, expected, terms in each:
         assert found.shape == expected.shape and found.dtype == inputs[0].dtype
-        assert (found.double() - expected).abs().max() <= tolerance * expected.abs().max().clamp_min(1)
+        size = torch.maximum(expected.abs().max().clamp_min(1), terms.abs().max())
+        assert (found.double() - expected).abs().max() <= tolerance * size
 
 
 @pytest.mark.parametrize("dtype", list(TOLERANCE), ids=str)
@@ -185,6 +191,13 @@ def test_local_arithmetic_leaks_nothing_for_20_masks(generator, how, kernels):
     assert leak.largest == 0 and leak.touched == 0 and leak.inside > 0.01
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("tf32", [False, True])
+def test_checked_arithmetic_leaks_nothing_for_100_masks(generator, dtype, tf32):
+    leak = measure_leak(generator, Setting(local="checked", tf32=tf32, channels_last=True, dtype=dtype), masks=100)
+    assert leak.largest == 0 and leak.touched == 0 and leak.inside > 0.01
+
+
 @pytest.mark.parametrize("how", list(CUDNN_SETTINGS))
 def test_what_cudnn_leaks_is_rounding(generator, how, capsys):
     """No promise is made here, so that only the size is held; the figures belong into docs/benchmarks.md."""
@@ -195,8 +208,9 @@ def test_what_cudnn_leaks_is_rounding(generator, how, capsys):
 
 
 @torch.no_grad()
-def test_the_local_tail_does_not_depend_on_the_batch(generator):
-    computing(generator)
+@pytest.mark.parametrize("local", [True, "checked"])
+def test_the_local_tail_does_not_depend_on_the_batch(generator, local):
+    computing(generator, local=local)
     source = generator.source(generator.w(generator.sample_z(range(3))))
     canvas = Canvas(source.features["64.conv1"], source.rgb["64.rgb"])
     together = generator.tail(canvas, source.styles, "64.rgb")

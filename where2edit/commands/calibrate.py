@@ -34,7 +34,7 @@ def main(help_text: str) -> None:
     path = options.out or assets.shipped(str(wanted.parent)) / wanted.name
     new_file(path, SAFETENSORS, options.overwrite)
     encoder = build_encoder(profile, device)
-    frozen = build_frozen(profile, encoder, device)
+    frozen = build_frozen(profile, encoder, device, "float32")
     preview = frozen.preview(frozen.preview_head is not None)
     what = (frozen.generator, encoder, preview, config.faces, profile.generator.truncation)
     cosine_calibration.measure(*what).save(path)

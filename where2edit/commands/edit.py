@@ -12,6 +12,7 @@ from where2edit.commands.options import (
     DEFAULT_CONFIG,
     add_config,
     add_device,
+    add_dtype,
     add_force,
     add_number,
     add_out,
@@ -25,6 +26,7 @@ from where2edit.commands.options import (
     number,
 )
 from where2edit.commands.outputs import writable
+from where2edit.commands.profiles import profile_of
 from where2edit.commands.seeds import parse_seeds
 from where2edit.core import config as configs
 from where2edit.core.bounds import Seed, Share, Strength
@@ -34,7 +36,7 @@ from where2edit.editor.descriptions import large_areas_first, split_denials, spl
 from where2edit.editor.editor import Editor
 from where2edit.editor.latents import read_as
 from where2edit.editor.natural_strength import AUTO, MOST_STEPS
-from where2edit.editor.profile import Profile, load_profile
+from where2edit.editor.profile import Profile
 from where2edit.editor.recipes import SWEEP, MadeWith, Recipe, RecipeStep, input_digests, read_recipe
 from where2edit.editor.replays import Replay
 from where2edit.editor.results import check_unclaimed, run_recipe, source_of
@@ -44,7 +46,7 @@ from where2edit.editor.weights import editor_sha256
 
 # Options that say what the edit is, all of which --replay reads from the recipe.
 STEERS = ("prompt", "long", "reference", "where", "mask", "threshold", "coverage", "seed", "seeds", "latent")
-STEERS += ("strength", "more", "less", "sweep", "force", "overrides")
+STEERS += ("strength", "more", "less", "sweep", "force", "dtype", "overrides")
 USUAL = {"mask_mode": "replace", "config": DEFAULT_CONFIG}  # of those that have a value when they are not given
 
 
@@ -59,7 +61,7 @@ def main(help_text: str) -> int:
         if recipes[0].made_with is not None:
             torch.set_num_threads(recipes[0].made_with.usable_threads)
     else:
-        profile = load_profile(options.config, options.overrides)
+        profile = profile_of(options)
         recipes = requested(options, profile)
     writable(options.out)
     if not (options.overwrite or options.long):  # the order of a long description is not known yet
@@ -142,6 +144,7 @@ def add_how(parser: ArgumentParser) -> None:
     add_config(how)
     add_weights(how)
     add_device(how)
+    add_dtype(how)
     add_out(how, "out/edit", "folder of pictures, sheet and recipe")
     add_overwrite(how)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from where2edit.commands.options import (
     add_config,
     add_device,
+    add_dtype,
     add_number,
     add_overrides,
     add_overwrite,
@@ -18,8 +19,8 @@ from where2edit.commands.options import (
     new_parser,
 )
 from where2edit.commands.outputs import writable
+from where2edit.commands.profiles import profile_of
 from where2edit.core.bounds import Count, CountOrNone, Few, Seed
-from where2edit.editor.profile import load_profile
 from where2edit.evaluation import protocols
 from where2edit.evaluation.evaluate import evaluate_profile
 from where2edit.evaluation.heldout import heldout_config
@@ -30,7 +31,7 @@ def main(help_text: str) -> None:
     """Run the tables that were asked for and print where the report lies."""
     given = build_parser(help_text).parse_args()
     chosen = [protocols.only_rows(protocol, given.row) for protocol in protocols.select(given.table)]
-    profile = load_profile(given.config, given.overrides)
+    profile = profile_of(given)
     if given.weights:
         profile = replace(profile, method=replace(profile.method, weights=given.weights))
     folder = writable(given.out or Path("results") / profile.name)
@@ -72,6 +73,7 @@ def build_parser(help_text: str) -> ArgumentParser:
     add_config(parser)
     add_weights(parser)
     add_device(parser)
+    add_dtype(parser)
     parser.add_argument(
         "--out", type=named_path, help="folder of the report (default: results/ and the profile's name)"
     )

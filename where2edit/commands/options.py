@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
-from where2edit.core.devices import resolve_device
+from where2edit.core.devices import Dtype, resolve_device
 from where2edit.core.sentences import quoted
 
 Parser: TypeAlias = "argparse.ArgumentParser | argparse._ArgumentGroup"
@@ -99,6 +99,15 @@ def add_device(to: Parser) -> None:
     """`--device`, for core.devices.resolve_device."""
     words = "auto (the GPU where there is one, else the CPU), cpu, cuda or cuda:N (default: %(default)s)"
     to.add_argument("--device", type=checked(resolve_device), default="auto", help=words)
+
+
+def add_dtype(to: Parser) -> None:
+    """`--dtype`: generator.dtype of the config, for `profiles.profile_of`."""
+    words = (
+        "of the large canvases: float32, bfloat16 (less exact, up to twice as fast where the processor has AMX, or on"
+    )
+    words += " a GPU), or auto: bfloat16 where it is fast (default: the profile's, float32)"
+    to.add_argument("--dtype", choices=typing.get_args(Dtype), help=words)
 
 
 def add_weights(to: Parser) -> None:

@@ -9,6 +9,7 @@ from tqdm import tqdm
 from where2edit.commands.options import (
     add_config,
     add_device,
+    add_dtype,
     add_number,
     add_out,
     add_overrides,
@@ -17,12 +18,12 @@ from where2edit.commands.options import (
     new_parser,
 )
 from where2edit.commands.outputs import PNG, check_sheet, new_file
+from where2edit.commands.profiles import profile_of
 from where2edit.commands.seeds import parse_seeds
 from where2edit.core.bounds import Cell, Few, Truncation
 from where2edit.core.devices import resolve_device
 from where2edit.core.memory import require_memory
 from where2edit.editor.build import build_generator
-from where2edit.editor.profile import load_profile
 from where2edit.files import pictures
 from where2edit.generators.base import Generator
 
@@ -37,12 +38,13 @@ def main(help_text: str) -> None:
     add_number(parser, "--cell", Cell, 384, "pixels of one face in the sheet")
     add_config(parser)
     add_device(parser)
+    add_dtype(parser)
     add_out(parser, "out/faces.png", "sheet, .png")
     add_overwrite(parser)
     add_overrides(parser)
     options = parser.parse_args()
     seeds = parse_seeds(options.seeds)
-    profile = load_profile(options.config, options.overrides)
+    profile = profile_of(options)
     check_sheet(-(-len(seeds) // options.columns), options.columns, options.cell)
     new_file(options.out, PNG, options.overwrite)
     generator = build_generator(profile, resolve_device(options.device))

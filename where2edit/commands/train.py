@@ -21,7 +21,7 @@ from where2edit.files.fingerprints import digest, file_sha256
 from where2edit.methods.base import Method
 from where2edit.text_image.base import TextImage
 from where2edit.training.colour_fitting import fit_colours
-from where2edit.training.losses.base import build_loss
+from where2edit.training.losses.base import Loss, LossConfig, build_loss
 from where2edit.training.prompts import PromptSampler, read_phrases
 from where2edit.training.run_folder import run_folder
 from where2edit.training.semantic_directions import fit_semantic_directions
@@ -77,14 +77,29 @@ def build_trainer(
     """The trainer of a run with everything that it needs; `fresh`: what a new mapper starts with is fitted."""
     # What is trained.
     encoder = build_encoder(profile, device)
-    frozen = build_frozen(profile, encoder, device)
+    frozen = build_frozen(profile, encoder, device, "float32")
     method = build_method(profile, frozen, init)
     # What it is trained with: losses and prompts.
-    conditions = build_conditions(profile, encoder, truncate=True)
     losses = {name: (entry, build_loss(name, entry, encoder)) for name, entry in profile.losses.items() if entry.weight}
+    trainer = trainer_of(profile, encoder, method, losses, out, fingerprint)
+    if fresh:
+        prepare(method, encoder, profile)
+    return trainer
+
+
+def trainer_of(
+    profile: Profile,
+    encoder: TextImage,
+    method: Method,
+    losses: dict[str, tuple[LossConfig, Loss]],
+    out: Path,
+    fingerprint: str,
+) -> EditorTrainer:
+    """The trainer of a method with these losses and the profile's prompts."""
+    conditions = build_conditions(profile, encoder, truncate=True)
     phrases = read_phrases(profile.captions_folder, profile.training.seed)
     prompts = PromptSampler(phrases, conditions, profile.data.distinct)
-    trainer = EditorTrainer(
+    return EditorTrainer(
         profile.training,
         method,
         prompts,
@@ -94,9 +109,6 @@ def build_trainer(
         fingerprint,
         lambda path: progress_sheet(method, conditions, profile, path),
     )
-    if fresh:
-        prepare(method, encoder, profile)
-    return trainer
 
 
 def prepare(method: Method, encoder: TextImage, profile: Profile) -> None:

@@ -25,7 +25,7 @@ def main(help_text: str) -> None:
     options = parser.parse_args()
     profile = load_profile(options.config, options.overrides)
     new_file(options.out, SAFETENSORS, options.overwrite)
-    generator = build_generator(profile, resolve_device(options.device))
+    generator = build_generator(profile, resolve_device(options.device), "float32")
     site, recipe = profile.preview_head.site, profile.preview_fit
     head = preview_head.from_generator(generator, site)
     canvases = preview_fit.collect(generator, site, profile.generator.blend_site, recipe)

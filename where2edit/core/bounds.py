@@ -52,4 +52,5 @@ Rate: TypeAlias = Annotated[float, Bounds(0, 10, above=True)]  # a learning rate
 Weight: TypeAlias = Annotated[float, Bounds(0, 1_000_000)]  # 0 leaves out what is weighed
 Strength: TypeAlias = Annotated[float, Bounds(-1, 1)]
 Truncation: TypeAlias = Annotated[float, Bounds(-2, 2, note="1 leaves w as it is, 0 is the mean face")]
+Seconds: TypeAlias = Annotated[float, Bounds(0, 86_400, above=True)]
 Figure: TypeAlias = Annotated[float, Bounds(-1e12, 1e12)]  # any number that can be compared

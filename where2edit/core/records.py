@@ -40,7 +40,7 @@ class TailLayer:
 
 @dataclass(frozen=True)
 class Source:
-    """What is edited: latents, styles and everything the generator wrote on the way to the source image."""
+    """What is edited: latents, styles and what the generator wrote on the way to the source image, as far as kept."""
 
     w: Tensor  # [B,L,W]
     styles: dict[str, Tensor]  # site -> [B,C]
@@ -136,6 +136,12 @@ class Edit:
     image: Tensor | None = None  # [B,3,R,R]
     shift: Tensor | None = None  # length of the shift of each of the S edited sites [B,S], in the mapper's coordinates
     certificate: tuple[Certificate, ...] = ()
+
+    def take(self, rows: slice) -> Edit:
+        """The edits `rows` as a new Edit."""
+        own = [each.name for each in fields(self) if each.name not in ("num_regions", "region_shares", "certificate")]
+        taken = {name: _each(getattr(self, name), lambda x: x[rows]) for name in own}
+        return self.with_(**taken, certificate=self.certificate[rows])
 
     def with_(self, **changes) -> Edit:
         """A copy with some fields replaced."""

@@ -99,10 +99,21 @@ def blended_trunk(
     a source that was not walked that far and for a mask of another shape.
     """
     check_source(generator, source, mask, site)
-    canvas = generator.start(len(mask))
-    for each in generator.upto(site):
-        canvas = generator.step(each, canvas, styles[each.name])
+    canvas = edited_canvas(generator, styles, len(mask), site)
     return blended_canvas(generator, source, styles, canvas, mask, site, seam)
+
+
+def edited_canvas(generator: Generator, styles: dict[str, Tensor], batch: int, site: str) -> Canvas:
+    """The canvas after `site` with the edit's styles, not blended."""
+    sites = generator.upto(site)
+
+    def walk(*given: Tensor) -> tuple[Tensor, ...]:
+        canvas = generator.start(batch)
+        for each, style in zip(sites, given, strict=True):
+            canvas = generator.step(each, canvas, style)
+        return canvas.tensors
+
+    return Canvas(*generator.replayed(("trunk", site, batch), walk, [styles[each.name] for each in sites]))
 
 
 def blended_canvas(
@@ -145,6 +156,20 @@ def tail(
     for site in rest if upto is None else [s for s in generator.upto(upto) if s in rest]:
         blended = blended.written(site, layered_step(generator, site, blended.canvas, source), keep)
     return blended
+
+
+def finished(generator: Generator, source: Source, blended: Blended) -> Tensor:
+    """The image [B,3,R,R] at the end of the tail; nothing on the way is kept."""
+    names = [each.name for each in generator.after(blended.after)]
+    if source.layers or not names:
+        return generator.image(tail(generator, source, blended).canvas)
+
+    def walk(*given: Tensor) -> tuple[Tensor]:
+        styles, canvas = dict(zip(names, given, strict=False)), Canvas(*given[len(names) :])
+        return (generator.tail(canvas, styles, blended.after),)
+
+    inputs = (*(source.styles[name] for name in names), *blended.canvas.tensors)
+    return generator.replayed(("tail", blended.after), walk, inputs)[0]
 
 
 def blended_walk(

@@ -148,4 +148,5 @@ def canvas_picture(generator: Generator, source: Source, blend_site: str, previe
         assert source.image is not None  # its walk went to the end
         return source.image
     blended = unedited(generator, source, blend_site)
-    return layered_preview(preview.head, tail(generator, source, blended, upto=preview.site).canvas.features, source)
+    seen = tail(generator, source, blended, upto=preview.site)
+    return layered_preview(preview.head, seen.canvas.written(generator.site(preview.site)), source)

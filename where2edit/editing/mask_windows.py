@@ -16,8 +16,15 @@ from where2edit.generators.window import Window
 
 def bounding_window(active: Tensor) -> Window | None:
     """The smallest window that holds every active cell, bool [r,r]; None where nothing is active."""
+    active = active.cpu()  # in one piece: a GPU is waited for once
     rows, columns = (active.any(dim).nonzero().flatten().tolist() for dim in (1, 0))
     return Window(len(active), rows[0], rows[-1] + 1, columns[0], columns[-1] + 1) if rows else None
+
+
+def whole(mask: Tensor) -> Window:
+    """The window of all cells of a mask [B,1,r,r]."""
+    cells = mask.shape[-1]
+    return Window(cells, 0, cells, 0, cells)
 
 
 def windows(active: Tensor, reach: int) -> list[Window]:

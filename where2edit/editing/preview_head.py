@@ -32,8 +32,9 @@ KIND = "preview"  # of the file of a fitted head
 class PreviewHeadConfig:
     """The `preview_head` section: the head that training uses; the section `preview_fit` is the recipe of a new one."""
 
-    site: str = "128.conv1"  # where it reads the features
-    weights: str | None = None  # asset name or path; None: training uses the full image
+    # Where it reads the features. A site that writes RGB, such as 256.rgb of StyleGAN2, needs no weights.
+    site: str = "128.conv1"
+    weights: str | None = None  # asset name or path; None, at a site of features: training uses the full image
 
 
 class PreviewHead(nn.Module):
@@ -75,13 +76,25 @@ class Preview(NamedTuple):
     head: PreviewHead
     site: str
 
+    def written(self, source: Source) -> Tensor:
+        """What a source that was walked that far wrote at the site: features [B,C,r,r] or RGB [B,3,r,r]."""
+        return source.rgb[self.site] if self.site in source.rgb else source.features[self.site]
 
-def source_seen(generator: Generator, w: Tensor, preview: Preview | None) -> Source:
-    """Latents w [n,L,W] -> their Source, whose image is the preview head's [n,3,r,r]; None: the whole [n,3,R,R]."""
+
+def source_seen(generator: Generator, w: Tensor, preview: Preview | None, keep: str | None = None) -> Source:
+    """Latents w [n,L,W] -> their Source, whose image is the preview head's [n,3,r,r]; None: the whole [n,3,R,R].
+
+    keep: of a whole one as in `Generator.source`.
+    """
     if preview is None:
-        return generator.source(w)
+        return generator.source(w, keep=keep)
     source = generator.source(w, upto=preview.site)
-    return source.with_(image=preview.head(source.features[preview.site], source.styles))
+    return source.with_(image=preview.head(preview.written(source), source.styles))
+
+
+def rgb_skip() -> PreviewHead:
+    """The head of a site that writes RGB, whose small picture is there already: the sum of all RGB up to that site."""
+    return PreviewHead({}, {}, {})
 
 
 def from_generator(generator: Generator, site: str) -> PreviewHead:

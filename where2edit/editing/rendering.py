@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from where2edit.core.records import Edit, Source
-from where2edit.editing.blended_walk import Blended, blended_trunk, tail
+from where2edit.editing.blended_walk import Blended, blended_trunk, finished, tail
 from where2edit.editing.certificate import halo
 from where2edit.editing.preview_head import Preview
 from where2edit.editing.seams.base import Seam
@@ -53,13 +53,13 @@ def render_blended(
         blended = _with_skin_light(generator, source, edit, blended, blend_site, skin_light)
     if preview is not None:
         seen = tail(generator, source, blended, upto=preview.site)
-        image = layered_preview(preview.head, seen.canvas.features, source)
+        image = layered_preview(preview.head, seen.canvas.written(generator.site(preview.site)), source)
     elif windowed:
         reach = halo(generator, blend_site)
         image = windowed_image(generator, source, blended.canvas, blended.after, mask, reach)
     else:
-        blended = tail(generator, source, blended, keep=keep_tail)
-        image = generator.image(blended.canvas)
+        blended = tail(generator, source, blended, keep=True) if keep_tail else blended
+        image = finished(generator, source, blended)
     return edit.with_(features=blended.features, rgb=blended.rgb, image=image, layers=layers)
 
 

@@ -24,6 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from where2edit.core.devices import constant
 from where2edit.editing.face_parts import part_ids
 from where2edit.editing.mask_windows import bounding_window
 from where2edit.editing.masks import BlendingConfig, blur_mask
@@ -85,7 +86,7 @@ class SkinLight(NamedTuple):
         """1 in the cells of a canvas [B,C,r,r] that show skin, else 0: [B,1,r,r]."""
         parts = self.classifier(canvas)[:, None]
         columns = [i for part in SKIN for i in part_ids(part)]
-        return torch.isin(parts, parts.new_tensor(columns)).to(canvas)
+        return torch.isin(parts, constant(columns, parts)).to(canvas)
 
 
 def _moments(light: Tensor, skin: Tensor) -> tuple[Tensor, Tensor]:

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from where2edit.core.records import Edit, Source, TailLayer
-from where2edit.editing.mask_windows import bounding_window
+from where2edit.editing.mask_windows import bounding_window, whole
 from where2edit.editing.masks import resize_mask
 from where2edit.editing.preview_head import PreviewHead
 from where2edit.generators.base import Canvas, Generator, Site
@@ -46,7 +46,8 @@ def refine(mask: Tensor, image: Tensor, within: Tensor) -> Tensor:
     It is 0 in every cell where the mask `within` [B,1,r,r] is 0, and computed where it is not.
     """
     refined = image.new_zeros(len(mask), 1, *image.shape[2:])
-    seen = bounding_window(within.gt(0).any(0)[0])
+    # A GPU filters the whole picture sooner than it is looked at where the mask is.
+    seen = whole(within) if within.is_cuda else bounding_window(within.gt(0).any(0)[0])
     if seen is None:
         return refined
     read = seen.grown(math.ceil(2 * RADIUS * mask.shape[-1]) + 1)  # the filter looks twice, and enlarging one cell far

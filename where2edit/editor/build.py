@@ -6,12 +6,12 @@ device. All functions raise ValueError for a config that cannot be built.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from where2edit.core.config import build_section
+from where2edit.core.devices import Dtype, resolve_dtype
 from where2edit.editing import preview_head
+from where2edit.editing.blended_walk import blended_sites, has_rgb_skip
 from where2edit.editing.conditions import Conditions
 from where2edit.editing.cosine_calibration import CosineCalibration, calibration_file
 from where2edit.editing.regions import Regions
@@ -24,20 +24,24 @@ from where2edit.generators import GENERATORS
 from where2edit.generators.base import Generator
 from where2edit.methods import METHODS
 from where2edit.methods.base import Frozen, Method
+from where2edit.ops.cuda_graphs import Graphs
 from where2edit.text_image import TEXT_IMAGE
 from where2edit.text_image.base import TextImage
 from where2edit.text_image.facetext import FaceText
 
 
-def build_generator(profile: Profile, device: torch.device | str = "cpu") -> Generator:
-    """The frozen generator."""
-    return placed(build_section(GENERATORS, profile.generator, "generator"), device)
+def build_generator(profile: Profile, device: torch.device | str = "cpu", dtype: Dtype | None = None) -> Generator:
+    """The frozen generator; `dtype`: in place of the profile's."""
+    generator = placed(build_section(GENERATORS, profile.generator, "generator"), device)
+    generator.graphs = Graphs() if profile.generator.cuda_graphs else None
+    if resolve_dtype(dtype or profile.generator.dtype, device) == "bfloat16":
+        generator.bfloat16_after = blended_sites(generator, profile.generator.blend_site)[-1].name
+    return generator
 
 
 def placed(generator: Generator, device: torch.device | str) -> Generator:
-    """The generator itself on a device; on a CPU with its weights, and so all that it writes, channels last."""
-    network: Any = generator.to(device)  # torch's annotations lack the memory format
-    return network.to(memory_format=torch.channels_last) if torch.device(device).type == "cpu" else network
+    """The generator itself on a device, with its weights, and so all that it writes, channels last."""
+    return generator.to(device).lay_out()
 
 
 def build_encoder(profile: Profile, device: torch.device | str = "cpu") -> TextImage:
@@ -50,14 +54,21 @@ def build_conditions(profile: Profile, encoder: TextImage, truncate: bool = Fals
     return Conditions(encoder, profile.text_image.embedding == "raw", truncate)
 
 
-def build_frozen(profile: Profile, encoder: TextImage, device: torch.device | str = "cpu") -> Frozen:
-    """Generator, regions and preview head; regions are None where none have been fitted."""
-    generator = build_generator(profile, device)
+def build_frozen(
+    profile: Profile, encoder: TextImage, device: torch.device | str = "cpu", dtype: Dtype | None = None
+) -> Frozen:
+    """Generator, regions and preview head; regions are None where none have been fitted.
+
+    dtype: as `build_generator`'s.
+    """
+    generator = build_generator(profile, device, dtype)
     site = generator.site(profile.generator.blend_site).name  # refused here, before a file of regions is
     regions_file, head = assets.shipped(profile.regions_file), None
     if profile.preview_head.weights is not None:
         head = preview_head.load(find_weights(profile.preview_head.weights), generator, profile.preview_head.site)
         head = head.to(device)
+    elif has_rgb_skip(generator) and profile.preview_head.site in [each.name for each in generator.sites if each.rgb]:
+        head = preview_head.rgb_skip()
     return Frozen(
         generator=generator,
         text_dim=encoder.dim,

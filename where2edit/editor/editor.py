@@ -36,6 +36,7 @@ from where2edit.editor.references import reference_face
 from where2edit.editor.session import Result, Session
 from where2edit.editor.steps import Step
 from where2edit.files import pictures
+from where2edit.files.fingerprints import tensor_sha256
 from where2edit.files.mask_reading import mask_of
 
 
@@ -44,6 +45,7 @@ class Editor:
 
     def __init__(self, profile: Profile, device: str = "auto", weights: str | None = None):
         device = resolve_device(device)
+        profile = profile.on(device)
         self.profile, self.device = profile, torch.device(device)
         self.encoder = build_encoder(profile, device)
         self.frozen = build_frozen(profile, self.encoder, device)
@@ -53,6 +55,7 @@ class Editor:
         self.vocabulary = build_vocabulary(self.encoder)
         self.halo = halo(self.frozen.generator, self.frozen.blend_site)
         self._session: Session | None = None
+        self._reference: tuple[tuple, Tensor] = ((), self.frozen.generator.w_mean)  # the last one's content, embedding
 
     @classmethod
     def load(cls, config: str | Path, overrides: list[str] | tuple[str, ...] = (), **options) -> Editor:
@@ -163,14 +166,16 @@ class Editor:
     def embed_reference(self, reference: Tensor | Image.Image) -> Tensor:
         """The embedding [1,D] of a reference image, at the length that embeddings of prompts have.
 
-        A picture is cropped to its face where the encoder reads framed faces (`reference_face`), a tensor never.
+        A picture is cropped to its face where the encoder reads framed faces (`reference_face`), a tensor never. The
+        last one is kept: steps of a recipe share theirs.
         """
-        if torch.is_tensor(reference):
-            image = reference
-        else:
-            framed = self.encoder.framed_faces
-            image = reference_face(reference, self.resolution) if framed else pictures.to_image(reference)
-        return self.conditions.scaled(self.encoder.image(image.to(self.device)))
+        image = reference if torch.is_tensor(reference) else pictures.to_image(reference)
+        key = (torch.is_tensor(reference), tensor_sha256(image))
+        if key != self._reference[0]:
+            if self.encoder.framed_faces and not torch.is_tensor(reference):
+                image = reference_face(reference, self.resolution)
+            self._reference = key, self.conditions.scaled(self.encoder.image(image.to(self.device)))
+        return self._reference[1]
 
     def mask(self, edit: Edit, step: Step) -> Tensor:
         """The mask [1,1,r,r] of a step: the method's, the user's own, or their product."""

@@ -28,6 +28,7 @@ from torch import Tensor
 
 from where2edit.core.bounds import Bounds, PositiveShare
 from where2edit.core.config import check_values
+from where2edit.core.devices import constant
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.editing.cosine_calibration import CosineCalibration, canvas_picture
 from where2edit.editing.rendering import moved
@@ -131,7 +132,7 @@ class NaturalStrength:
         Strengths of reversed edits are negative, and 0 where the face does not show what is to go. An edit that no
         strength changes, because its mask is empty or it is one of colour alone, keeps `proposed`.
         """
-        config, strengths = self.config, edit.mask.new_tensor(self.config.strengths())
+        config, strengths = self.config, constant(self.config.strengths(), edit.mask)
         repeated = source.repeat(condition.per_source)
         edited = edit.mask.flatten(1).any(1, keepdim=True) & moved(repeated, edit)  # [B,1]
         sign = torch.where(condition.strengths < 0, -1.0, 1.0).expand(len(edited), 1)
@@ -148,7 +149,7 @@ class NaturalStrength:
             rises = torch.cat([rises, self.rises(self.faded(last, seen), unedited, aim)], 1)
             last = seen
             # Once the share of its largest rise is enough, an edit has met its goal: higher rungs change nothing.
-            if (config.share * rises.amax(1, keepdim=True) >= goal)[edited].all():
+            if ((config.share * rises.amax(1, keepdim=True) >= goal) | ~edited).all():
                 break
         found = natural(strengths[: rises.shape[1]], rises, goal, config.share)
         return torch.where(edited, torch.where(goal > 0, found, 0) * scale * sign, proposed)

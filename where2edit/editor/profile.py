@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import torch
+
 from where2edit.core import config
+from where2edit.core.devices import resolve_dtype
 from where2edit.editing.masks import BlendingConfig
 from where2edit.editing.preview_head import PreviewHeadConfig
 from where2edit.editing.regions import RegionConfig
@@ -27,7 +30,8 @@ from where2edit.training.trainer import TrainingConfig
 
 # What a training of an editor does not read, what it only writes, and its length.
 NOT_TRAINED: tuple[str, ...] = ("training.steps", "training.snapshot_every", "training.sheet_every")
-NOT_TRAINED += ("training.tensorboard", "method.weights", "natural_strength", "preview_fit")
+NOT_TRAINED += ("training.tensorboard", "method.weights", "natural_strength", "preview_fit", "generator.dtype")
+NOT_TRAINED += ("generator.cuda_graphs",)
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,11 @@ class Profile:
         METHODS.get(self.method.name)
         for name, entry in self.losses.items():
             config.build_options(LOSSES, name, entry.options, f"losses.{name}.options")
+
+    def on(self, device: torch.device | str) -> Profile:
+        """The profile with the number type that it works with on a device in place of "auto"."""
+        dtype = resolve_dtype(self.generator.dtype, device)
+        return replace(self, generator=replace(self.generator, dtype=dtype))
 
     @property
     def regions_file(self) -> str:

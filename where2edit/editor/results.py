@@ -73,7 +73,7 @@ def run_recipe(editor: Editor, recipe: Recipe, folder: Path) -> tuple[list[Path]
         editor.condition(step)  # what makes no sense is refused before the face is made
     source = source_of(editor, recipe)
     if recipe.sweep:
-        results = [editor.edit(source, replace(steps[0], strength=value)) for value in recipe.sweep]
+        results = editor.session(source).edits([replace(steps[0], strength=value) for value in recipe.sweep])
     else:
         results = editor.sequence(source, steps, recipe.chosen())
     stem = stem_of(recipe)

@@ -7,7 +7,7 @@ Legend: D embedding width, R output resolution.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -20,6 +20,7 @@ from where2edit.core.records import Condition, Edit, Source
 from where2edit.editing.certificate import certify
 from where2edit.editing.sequences import EarlierEdit, combine_with_earlier
 from where2edit.editor import denials
+from where2edit.editor.batches import batches, edited_together
 from where2edit.editor.denials import Statement
 from where2edit.editor.natural_strength import AUTO, stepped
 from where2edit.editor.steps import Step
@@ -93,14 +94,39 @@ class Session:
         edit, strength = self._scaled(proposal.with_(mask=editor.mask(proposal, step)), step, condition, chosen)
         render = partial(editor.method.render, keep_tail=continued and editor.method.reads_tail)
         edit = combine_with_earlier(render, source, render(source, edit), self.earlier)
-        unedited, image = source.image, edit.image
+        return self._result(step, edit, condition, strength, certified, scored)
+
+    @torch.no_grad()
+    def edits(
+        self, steps: Sequence[Step], certified: bool = True, scored: bool = True, together: bool | None = None
+    ) -> list[Result]:
+        """The source edited as each step asks, each edit by itself as `edit` makes it.
+
+        together: those that can be are proposed and rendered as one batch, which a GPU does in little more time than
+        one edit; equal up to rounding. None: on a GPU. Raises ValueError as `edit` does.
+        """
+        together = self.source.w.is_cuda if together is None else together
+        if not together or self.earlier:
+            return [self.edit(step, certified=certified, scored=scored) for step in steps]
+        conditions, results = [self.editor.condition(step) for step in steps], {}
+        for rows in batches(self.editor, steps):
+            made = edited_together(self.editor, self.source, [steps[n] for n in rows], [conditions[n] for n in rows])
+            for n, (edit, strength) in zip(rows, made, strict=True):
+                results[n] = self._result(steps[n], edit, conditions[n], strength, certified, scored)
+        return [results[n] for n in range(len(steps))]
+
+    def _result(
+        self, step: Step, edit: Edit, condition: Condition, strength: float, certified: bool, scored: bool
+    ) -> Result:
+        """An edit with its picture, and what `certified` and `scored` ask to be measured on it."""
+        unedited, image = self.source.image, edit.image
         assert unedited is not None and image is not None  # both walked every site
         if certified:
-            edit = edit.with_(certificate=certify(unedited, image, edit.mask, editor.halo))
+            edit = edit.with_(certificate=certify(unedited, image, edit.mask, self.editor.halo))
         before = after = float("nan")
         if scored:
-            self._unedited = editor.embed(unedited) if self._unedited is None else self._unedited
-            before, after = (_cosine(h, condition) for h in (self._unedited, editor.embed(image)))
+            self._unedited = self.editor.embed(unedited) if self._unedited is None else self._unedited
+            before, after = _cosines((self._unedited, self.editor.embed(image)), condition)
         return Result(step, edit, before, after, strength)
 
     def _scaled(self, edit: Edit, step: Step, condition: Condition, chosen: float | None) -> tuple[Edit, float]:
@@ -134,6 +160,7 @@ def _key(condition: Condition) -> tuple:
     return (*embeddings, float(condition.strength), condition.threshold)
 
 
-def _cosine(embedded: Tensor, condition: Condition) -> float:
-    """Cosine of an image's unit embedding [1,D] with the condition's h [1,D], in [-1,1]."""
-    return (embedded * F.normalize(condition.h, dim=1)).sum().item()
+def _cosines(embedded: Sequence[Tensor], condition: Condition) -> list[float]:
+    """Cosines of images' unit embeddings, [1,D] each, with the condition's h [1,D], in [-1,1]."""
+    h = F.normalize(condition.h, dim=1)
+    return torch.stack([(each * h).sum() for each in embedded]).tolist()

@@ -46,8 +46,7 @@ def contact_sheet(
         source = editor.source(seed)
         line: list[Tensor | None] = [source.image]
         below: list[Tensor | None] = [None]
-        for step in steps:
-            result = editor.edit(source, step)
+        for result in editor.session(source).edits(steps, certified=False, scored=False):
             line.append(result.image)
             below.append(pictures.overlay_mask(_face(source), result.edit.mask))
         for images in (line, below) if masks else (line,):

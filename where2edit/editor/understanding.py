@@ -13,7 +13,6 @@ Legend: N texts.
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,15 +22,15 @@ from torch import Tensor
 
 from where2edit.facetext.concept import plain
 from where2edit.facetext.phrases import CONCEPTS
-from where2edit.files import assets, tensorfile
-from where2edit.files.fingerprints import digest, network_sha256
+from where2edit.files.fingerprints import network_sha256
+from where2edit.files.kept import kept
 from where2edit.text_image.minilm import WIDTH, MiniLM
 
 UNDERSTOOD = 0.57  # score from which a prompt is understood; set on 279 other prompts than those of the report
 LIKE = 0.45  # cosine from which a word counts as like one of the phrases'
 UNKNOWN_WORDS = 0.25  # taken from the score where all words are unknown
 BATCH = 64  # texts that are embedded together
-KIND = "phrases"  # of the cached file
+KIND = "phrases"  # of what is kept of them in the cache
 # Words that say nothing of a face by themselves.
 LITTLE = "a an the of with is are was be being has have having had on in at to and or this that who it its his her him "
 LITTLE += "their he she they you i person face photo picture someone very really quite some rather wearing wears looks "
@@ -104,14 +103,10 @@ class Vocabulary:
     @cached_property
     def _embedded(self) -> tuple[Tensor, Tensor]:
         """The embeddings of the phrases and of their words, from the cache where they are there."""
-        key = digest([self.phrases, self.known_words, network_sha256(self.words)])
-        path = assets.cache_folder() / "phrases" / f"{key}.safetensors"
-        try:
-            tensors, _ = tensorfile.read(path, KIND)
-        except ValueError:  # missing or damaged
-            tensors = {"phrases": self.embed(self.phrases).cpu(), "words": self.embed(self.known_words).cpu()}
-            with suppress(OSError):  # where the cache cannot be written, they are made again next time
-                tensorfile.write(path, tensors, KIND, {})
+        texts = {"phrases": self.phrases, "words": self.known_words}
+        made_from = [self.phrases, self.known_words, network_sha256(self.words)]
+        shapes = {name: (len(own), WIDTH) for name, own in texts.items()}
+        tensors = kept(KIND, made_from, shapes, lambda: {name: self.embed(own) for name, own in texts.items()})
         device = self.words.words.weight.device
         return tensors["phrases"].to(device), tensors["words"].to(device)
 

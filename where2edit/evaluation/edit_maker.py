@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from where2edit.core.records import Condition, Edit, Source
-from where2edit.editing.blended_walk import blended_sites
 from where2edit.editing.certificate import halo
 from where2edit.editing.conditions import Conditions
 from where2edit.editing.sequences import EarlierEdit, combine_with_earlier, next_source
@@ -71,7 +70,7 @@ class EditMaker:
         if self._sources is None or self._sources[0] != key:
             self._sources = None  # the old ones make room first
             w = self._latents(method, seed, chunk)
-            source = method.source(w) if self.whole_sources else source_to_blend_site(method, w)
+            source = generator.source(w) if self.whole_sources else method.source(w)
             self._sources = (key, source, AnalysedImages(source.image, self.networks))
         return self._sources[1:]
 
@@ -134,13 +133,6 @@ def edited(
     repeated = source.repeat(condition.per_source)
     render = partial(method.render, keep_tail=continued and method.reads_tail)
     return combine_with_earlier(render, repeated, render(repeated, edit), earlier), condition
-
-
-def source_to_blend_site(method: Method, w: Tensor) -> Source:
-    """The source of latents w without what it wrote after the blend site, which is most of its memory."""
-    generator = method.frozen.generator
-    source = generator.source(w, upto=blended_sites(generator, method.frozen.blend_site)[-1].name)
-    return source.with_(image=generator.synthesis(source.styles))
 
 
 def synchronise(like: Tensor) -> None:

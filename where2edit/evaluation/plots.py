@@ -16,7 +16,7 @@ FLOOR = "kid_vs_natural_floor"
 COLUMNS = 5  # of small multiples
 
 
-def _figure(width: float = 6, height: float = 4):
+def empty_figure(width: float = 6, height: float = 4):
     """An empty figure that needs no display and always looks the same."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
@@ -26,7 +26,7 @@ def _figure(width: float = 6, height: float = 4):
     return figure
 
 
-def _save(figure, path: Path) -> Path:
+def save_figure(figure, path: Path) -> Path:
     """Write a plot as PNG; without the writer's name, so that the same numbers give the same bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
@@ -36,7 +36,7 @@ def _save(figure, path: Path) -> Path:
 def strength_curves(figures: list[Figure], path: Path) -> Path:
     """One curve per row: mean difference outside the region against the gain of the cosine, over strengths."""
     value = {(f.row, f.strength, f.metric): f.interval.value for f in figures if f.prompt is None and f.interval}
-    figure = _figure()
+    figure = empty_figure()
     axes = figure.add_subplot()
     for row in dict.fromkeys(f.row for f in figures):
         points = []
@@ -51,7 +51,7 @@ def strength_curves(figures: list[Figure], path: Path) -> Path:
     axes.set_xlabel("mean difference outside the region")
     axes.set_ylabel("gain of the cosine to the prompt")
     axes.legend()
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def prompt_curves(figures: list[Figure], path: Path) -> Path | None:
@@ -64,7 +64,7 @@ def prompt_curves(figures: list[Figure], path: Path) -> Path | None:
     if not prompts:
         return None
     height = -(-len(prompts) // COLUMNS)
-    figure = _figure(2.6 * COLUMNS, 2.2 * height + 0.6)
+    figure = empty_figure(2.6 * COLUMNS, 2.2 * height + 0.6)
     grid = figure.subplots(height, COLUMNS, squeeze=False).flat
     for axes, prompt in zip(grid, prompts, strict=False):
         _prompt_curve(axes, {key[1:]: interval for key, interval in found.items() if key[0] == prompt})
@@ -75,7 +75,7 @@ def prompt_curves(figures: list[Figure], path: Path) -> Path | None:
     figure.supxlabel("probability of the attribute, by the judge", fontsize=8)
     figure.supylabel("KID to natural examples", fontsize=8)
     figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, fontsize=8)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def _prompt_curve(axes, found: dict[tuple[str, float | None, str], Interval]) -> None:
@@ -97,7 +97,7 @@ def _prompt_curve(axes, found: dict[tuple[str, float | None, str], Interval]) ->
 
 def region_bars(runner: ProtocolRunner, table: PlannedTable, path: Path) -> Path:
     """Mask IoU of every prompt, one group of bars per row."""
-    figure = _figure()
+    figure = empty_figure()
     axes = figure.add_subplot()
     protocol = table.protocol
     width = 0.8 / len(table.rows)
@@ -110,4 +110,4 @@ def region_bars(runner: ProtocolRunner, table: PlannedTable, path: Path) -> Path
     axes.set_xticklabels([prompt.text for prompt in protocol.prompts], rotation=30, ha="right", fontsize=7)
     axes.set_ylabel("mask IoU")
     axes.legend(fontsize=7)
-    return _save(figure, path)
+    return save_figure(figure, path)

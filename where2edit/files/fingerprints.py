@@ -10,7 +10,8 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from where2edit.core.config import as_dict
 from where2edit.files.regular import regular_file
@@ -62,8 +63,19 @@ def network_sha256(network: object) -> str:
     """Hex sha256 of the tensors of a network, sorted by name; for anything else, that of no bytes."""
     total = hashlib.sha256()
     for name, value in sorted(network.state_dict().items()) if isinstance(network, nn.Module) else ():
-        total.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+        total.update(name.encode())
+        total.update(_content(value))
     return total.hexdigest()
+
+
+def tensor_sha256(x: Tensor) -> str:
+    """Hex sha256 of a tensor: its shape, its number type and its numbers."""
+    return hashlib.sha256(f"{list(x.shape)} {x.dtype} ".encode() + _content(x).tobytes()).hexdigest()
+
+
+def _content(x: Tensor) -> memoryview:
+    """The bytes of a tensor."""
+    return x.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
 
 
 def commit(short: bool = False) -> str:

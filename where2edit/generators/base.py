@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -17,9 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from where2edit.core.bounds import Truncation
+from where2edit.core.devices import Dtype
 from where2edit.core.records import Source
 from where2edit.core.registry import nearest
 from where2edit.generators.window import Window
+from where2edit.ops.cuda_graphs import Graphs, Outputs, Walk
 
 Role = Literal["up", "conv0", "conv1", "rgb"]  # what a site does, see Site
 LATENT = 512  # numbers in z, in w and in each w code; the whole StyleGAN2 family has as many
@@ -35,6 +38,9 @@ class GeneratorConfig:
     options: dict[str, Any] = field(default_factory=dict)  # checked against the generator's own options
     blend_site: str = "64.conv1"  # the site where an edit is blended in; the paper's "layer 13"
     truncation: Truncation = 0.7  # psi: 1 leaves w as it is, 0 gives the mean face
+    # Of the features after the blend site where nothing is trained; auto: bfloat16 where the device is fast at it.
+    dtype: Dtype = "float32"
+    cuda_graphs: bool = False  # on a GPU trunk and tail of an edit are recorded once for each size of a batch
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,11 @@ class Canvas:
         assert written is not None, f"{site.name} writes the RGB canvas, which is still missing"
         return written
 
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Features, and RGB where there is any; `Canvas(*tensors)` is a whole canvas again."""
+        return (self.features,) if self.rgb is None else (self.features, self.rgb)
+
     def rewrite(self, site: Site, value: Tensor) -> Canvas:
         """The canvas with the tensor that `site` wrote replaced (blending touches nothing else)."""
         return replace(self, rgb=value) if site.rgb else replace(self, features=value)
@@ -119,6 +130,8 @@ class Generator(nn.Module, ABC):
     num_w: int  # L
     z_dim = w_dim = LATENT
     w_mean: Tensor
+    bfloat16_after: str | None = None  # the site after which features are bfloat16; the picture is float32 throughout
+    graphs: Graphs | None = None  # None: each kernel of a walk is launched by itself
 
     @abstractmethod
     def mapping(self, z: Tensor) -> Tensor:
@@ -148,12 +161,37 @@ class Generator(nn.Module, ABC):
         """The generator itself, in evaluation mode and without gradients of its parameters."""
         return self.eval().requires_grad_(False)
 
+    def lay_out(self) -> Generator:
+        """The generator itself with its weights, and so all that it writes, channels last."""
+        network: Any = self  # torch's annotations lack the memory format
+        return network.to(memory_format=torch.channels_last)
+
     def site(self, name: str) -> Site:
         """The site of that name. Raises ValueError with the nearest one."""
         by_name = {site.name: site for site in self.sites}
         if name not in by_name:
             raise ValueError(f"site '{name}' does not exist in generator '{self.name}'; {nearest(name, by_name)}")
         return by_name[name]
+
+    def dtype(self, site: Site) -> torch.dtype:
+        """The number type in which `site` computes and writes features; where autocast is on it is autocast's."""
+        if torch.is_autocast_enabled(kind := self.w_mean.device.type):
+            return torch.get_autocast_dtype(kind)
+        late = self.bfloat16_after is not None and site in self.after(self.bfloat16_after)
+        return torch.bfloat16 if late else self.w_mean.dtype
+
+    def settings(self) -> tuple[Hashable, ...]:
+        """What decides how it computes besides its weights and torch's own switches; add what is a generator's own."""
+        return (self.bfloat16_after,)
+
+    def replayed(self, name: tuple[Hashable, ...], walk: Walk, inputs: Sequence[Tensor]) -> Outputs:
+        """`walk(*inputs)`, a walk over sites, by a CUDA graph where it keeps any; `name` tells it from other walks."""
+        if self.graphs is None:
+            return walk(*inputs)
+        # `parameters()` and `buffers()` take ten times as long, a good part of a walk's replay.
+        own = [tensors for module in self.modules() for tensors in (module._parameters, module._buffers)]
+        weights = [x for tensors in own for x in tensors.values() if x is not None]
+        return self.graphs.replayed((*name, *self.settings()), walk, inputs, weights)
 
     def upto(self, name: str) -> tuple[Site, ...]:
         """The sites from the first to `name`, both included."""
@@ -199,18 +237,21 @@ class Generator(nn.Module, ABC):
         self.check_w(w)
         return {site.name: self.affine(site, w[:, self.w_index(site)]) for site in self.sites}
 
-    def source(self, w: Tensor, upto: str | None = None) -> Source:
+    def source(self, w: Tensor, upto: str | None = None, keep: str | None = None) -> Source:
         """w [B,L,512] -> the Source: walk all sites, or those up to `upto`, and keep everything that was written.
 
-        With `upto` the source has no image. Raises ValueError for another shape of w and an unknown site.
+        With `upto` the source has no image. With `keep` it holds what was written up to that site: of the large
+        canvases at the end only the image. Raises ValueError for another shape of w and an unknown site.
         """
         styles = self.styles(w)
         canvas = self.start(len(w))
         features: dict[str, Tensor] = {CONSTANT: canvas.features}
         rgb: dict[str, Tensor] = {}
+        kept = self.sites if keep is None else self.upto(keep)
         for site in self.sites if upto is None else self.upto(upto):
             canvas = self.step(site, canvas, styles[site.name])
-            (rgb if site.rgb else features)[site.name] = canvas.written(site)
+            if site in kept:
+                (rgb if site.rgb else features)[site.name] = canvas.written(site)
         image = self.image(canvas) if upto is None else None
         return Source(w=w, styles=styles, features=features, rgb=rgb, image=image)
 

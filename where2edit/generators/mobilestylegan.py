@@ -54,22 +54,22 @@ class Modulated(nn.Module):
         """w [B,512] -> style [B,width]."""
         return F.linear(w, self.style_weight, self.style_bias)
 
-    def convolve(self, canvas: Canvas, style: Tensor) -> Tensor:
+    def convolve(self, canvas: Canvas, style: Tensor, dtype: torch.dtype) -> Tensor:
         """The folded convolution of a canvas's features times the style [B,C]; noise and leaky ReLU follow, if any.
 
         Where a canvas is large and depthwise convolution comes first, the style goes into its kernel, sample by
-        sample: a CPU is bound by memory there. Elsewhere it multiplies the features.
+        sample: a CPU is bound by memory there. Elsewhere it multiplies the features. dtype: in which it computes.
         """
-        x, groups = canvas.features, style.shape[1]
+        x, groups = canvas.features.to(dtype), style.shape[1]
         if hasattr(self, "depthwise") and self.folds and not x.is_cuda:
-            kernels = self.depthwise * style[:, :, None, None, None]  # [B,C,1,3,3]
+            kernels = (self.depthwise * style[:, :, None, None, None]).to(dtype)  # [B,C,1,3,3]
             each = [F.conv2d(x[i : i + 1], kernels[i], padding=1, groups=groups) for i in range(len(x))]
             x = each[0] if len(each) == 1 else torch.cat(each)
         else:
-            x = x * style[:, :, None, None]
-            x = F.conv2d(x, self.depthwise, padding=1, groups=groups) if hasattr(self, "depthwise") else x
-        x = F.conv2d(x, self.weight, self.bias, padding=self.weight.shape[-1] // 2)
-        return F.leaky_relu_(x.add_(canvas.own(self.noise)), SLOPE) if hasattr(self, "noise") else x
+            x = x * style[:, :, None, None].to(dtype)
+            x = F.conv2d(x, self.depthwise.to(dtype), padding=1, groups=groups) if hasattr(self, "depthwise") else x
+        x = F.conv2d(x, self.weight.to(dtype), self.bias.to(dtype), padding=self.weight.shape[-1] // 2)
+        return F.leaky_relu_(x.add_(canvas.own(self.noise).to(dtype)), SLOPE) if hasattr(self, "noise") else x
 
 
 def _sites() -> tuple[Site, ...]:
@@ -141,10 +141,12 @@ class MobileStyleGAN(Generator):
         return Canvas(self.constant.expand(batch, -1, -1, -1))
 
     def step(self, site: Site, canvas: Canvas, style: Tensor) -> Canvas:
+        dtype = self.dtype(site)
         if site.role == "up":
-            return canvas.rewrite(site, inverse_haar(canvas.features * style[:, :, None, None], site.channels))
-        x = self._block(site).convolve(canvas, style)
-        return canvas.rewrite(site, inverse_haar(x, site.channels) if site.rgb else x)
+            x = canvas.features.to(dtype) * style[:, :, None, None].to(dtype)
+            return canvas.rewrite(site, inverse_haar(x, site.channels))
+        x = self._block(site).convolve(canvas, style, dtype)
+        return canvas.rewrite(site, inverse_haar(x.to(self.w_mean), site.channels) if site.rgb else x)
 
     def image(self, canvas: Canvas) -> Tensor:
         return canvas.rgb

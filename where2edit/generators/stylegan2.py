@@ -11,6 +11,7 @@ Legend: B batch, C or I channels read, O channels written, k kernel size, r reso
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,6 +26,7 @@ from where2edit.files.regular import shown
 from where2edit.files.tensor_checks import fitted
 from where2edit.generators import GENERATORS
 from where2edit.generators.base import LATENT, Canvas, Generator, GeneratorConfig, Site, w_plus_index
+from where2edit.ops.convolution import Local
 from where2edit.ops.extension import Impl
 from where2edit.ops.layers import EqualLinear, scaled_leaky_relu
 from where2edit.ops.modulated_conv import blur_padding, modulated_conv
@@ -84,12 +86,12 @@ class Arithmetic:
 
     impl: modulated convolution by scaled activations ("fast", "auto") or modulated weights ("reference").
     kernels: blur and epilogue by our CUDA kernels or plain torch. local: on CUDA, convolutions in which a pixel depends
-    on its receptive field bit for bit; False takes cuDNN.
+    on its receptive field bit for bit, "checked" by cuDNN where that is found to be so; False takes cuDNN.
     """
 
     impl: Impl = "auto"
     kernels: Impl = "auto"
-    local: bool = True
+    local: Local = "checked"
 
 
 class StyledLayer(nn.Module):
@@ -107,10 +109,13 @@ class StyledLayer(nn.Module):
             self.register_buffer("noise", torch.randn(1, 1, site.resolution, site.resolution))
             self.noise_strength = nn.Parameter(torch.zeros(()))
 
-    def forward(self, canvas: Canvas, style: Tensor, fir: Tensor, arithmetic: Arithmetic) -> Tensor:
-        """The features of a canvas [B,C,.,.], style [B,C] -> [B,O,r,r], or the part of it in the canvas's window."""
+    def forward(self, canvas: Canvas, style: Tensor, fir: Tensor, arithmetic: Arithmetic, dtype: torch.dtype) -> Tensor:
+        """The features of a canvas [B,C,.,.], style [B,C] -> [B,O,r,r], or the part of it in the canvas's window.
+
+        dtype: in which it computes.
+        """
         return modulated_conv(
-            canvas.features,
+            canvas.features.to(dtype),
             self.weight,
             style * self.gain,
             fir=fir if self.enlarges else None,
@@ -151,6 +156,17 @@ class StyleGAN2(Generator):
         self.register_buffer("w_mean", torch.zeros(LATENT))
         self.register_buffer("fir", setup_fir(FIR), persistent=False)
 
+    def settings(self) -> tuple[Hashable, ...]:
+        return (*super().settings(), *vars(self.arithmetic).values())
+
+    def lay_out(self) -> Generator:
+        super().lay_out()
+        for site in self.sites:
+            if site.up == 2:  # a transposed convolution reads [I,O,k,k], which would be laid out anew each time
+                weight = self.layer(site).weight
+                weight.data = weight.data.transpose(0, 1).contiguous(memory_format=torch.channels_last).transpose(0, 1)
+        return self
+
     def mapping(self, z: Tensor) -> Tensor:
         x = z * (z.square().mean(1, keepdim=True) + 1e-8).rsqrt()
         for layer in self.mapping_network:
@@ -171,7 +187,9 @@ class StyleGAN2(Generator):
         return Canvas(self.constant.expand(batch, -1, -1, -1))
 
     def step(self, site: Site, canvas: Canvas, style: Tensor) -> Canvas:
-        y = self.layer(site)(canvas, style, self.fir, self.arithmetic)
+        y = self.layer(site)(canvas, style, self.fir, self.arithmetic, self.dtype(site))
+        if site.rgb:
+            y = y.to(self.w_mean.dtype)
         return canvas.rewrite(site, y + self.enlarge_rgb(canvas.rgb) if site.rgb and canvas.rgb is not None else y)
 
     def enlarge_rgb(self, rgb: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from where2edit.core.bounds import PositiveShare
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.editing.attention.base import AttentionConfig
+from where2edit.editing.blended_walk import blended_sites
 from where2edit.editing.mappers.base import MapperConfig
 from where2edit.editing.masks import BlendingConfig
 from where2edit.editing.preview_head import Preview, PreviewHead, source_seen
@@ -57,8 +58,8 @@ class Frozen:
             return None
         if self.preview_head is None:
             raise ValueError(
-                "training.use_preview_head needs a preview head: set preview_head.weights, "
-                "or training.use_preview_head=false"
+                "training.use_preview_head needs a preview head: set preview_head.weights, or preview_head.site to an "
+                "RGB site of StyleGAN2, or training.use_preview_head=false"
             )
         return Preview(self.preview_head, self.preview_site)
 
@@ -139,8 +140,13 @@ class Method(nn.Module, ABC):
 
     @torch.no_grad()
     def source(self, w: Tensor, use_preview_head: bool = False) -> Source:
-        """Latents w [n,L,W] -> the Source that `forward` edits; with `use_preview_head` its image is the head's."""
-        return source_seen(self.frozen.generator, w, self.frozen.preview(use_preview_head))
+        """Latents w [n,L,W] -> the Source that `forward` edits; with `use_preview_head` its image is the head's.
+
+        Of a whole one it keeps what was written up to the sites that are blended, all of it where the method reads it.
+        """
+        frozen = self.frozen
+        keep = None if self.reads_tail else blended_sites(frozen.generator, frozen.blend_site)[-1].name
+        return source_seen(frozen.generator, w, frozen.preview(use_preview_head), keep)
 
     def schedule(self, progress: float) -> None:
         """Freeze or release parts of the method; called before each training step with the run's progress in [0,1)."""

@@ -11,17 +11,21 @@ Legend: B batch, I and O input and output channels, k kernel size, H x W pixels 
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from where2edit.ops.bias_act import GAINS, SLOPE, Activation, bias_act, check_operands
-from where2edit.ops.convolution import convolution
+from where2edit.ops.convolution import Local, convolution
 from where2edit.ops.extension import Impl, check_impl
 from where2edit.ops.upfirdn2d import upfirdn2d
 
 EPSILON = 1e-8  # under the root of the demodulation, as in the official code
 FOLDED = 2**21  # numbers in a weight up to which it is folded on a CPU
+_energies: MutableMapping[Tensor, tuple[tuple, Tensor]] = WeakTensorKeyDictionary()  # of frozen weights, see _energy
 
 
 def modulated_conv(
@@ -34,7 +38,7 @@ def modulated_conv(
     noise: Tensor | None = None,
     bias: Tensor | None = None,
     activation: Activation = "linear",
-    local: bool = False,
+    local: Local = False,
     impl: Impl = "auto",
     kernels: Impl = "auto",
 ) -> Tensor:
@@ -51,13 +55,13 @@ def modulated_conv(
     up = 1 if fir is None else 2
     check_operands((len(x), len(weight), up * x.shape[2], up * x.shape[3]), bias, None, noise, activation)
     if impl != "reference" and not x.is_cuda and weight.numel() <= FOLDED:
-        samples = zip(x.split(1), _folded_weights(weight, style.to(x.dtype), demodulate, activation), strict=True)
+        samples = zip(x.split(1), _folded_weights(weight, style, demodulate, activation).to(x.dtype), strict=True)
         each = [_folded(one, own, fir, noise, bias, activation) for one, own in samples]
         return each[0] if len(each) == 1 else torch.cat(each)
     if impl == "reference":
         y, scale = _grouped(x, weight, style, fir is not None, demodulate), None
     else:
-        y = convolution(x * style[:, :, None, None].to(x.dtype), weight, up=up, local=local)
+        y = convolution(x * style[:, :, None, None].to(x.dtype), weight.to(x.dtype), up=up, local=local)
         scale = demodulation(weight, style) if demodulate else None
     if fir is not None:
         y = upfirdn2d(y, fir, padding=blur_padding(len(fir), weight.shape[-1]), gain=4, impl=kernels)
@@ -70,8 +74,18 @@ def demodulation(weight: Tensor, style: Tensor) -> Tensor:
     It gives every output map unit variance (Eq. 3). A sum per row instead of a matrix product, whose rounding would
     depend on the size of the batch.
     """
-    energy = weight.square().sum((2, 3))  # [O,I]
-    return ((style.square()[:, None] * energy).sum(2) + EPSILON).rsqrt()
+    return ((style.square()[:, None] * _energy(weight)).sum(2) + EPSILON).rsqrt()
+
+
+def _energy(weight: Tensor) -> Tensor:
+    """The sum of squares over each kernel of a weight [O,I,k,k]: [O,I]; of a weight that is frozen computed once."""
+    if weight.requires_grad or weight.is_inference():
+        return weight.square().sum((2, 3))
+    state = (weight.data_ptr(), weight._version, weight.dtype, weight.device)
+    known = _energies.get(weight)
+    if known is None or known[0] != state:
+        _energies[weight] = known = state, weight.square().sum((2, 3))
+    return known[1]
 
 
 def blur_padding(taps: int, kernel: int) -> tuple[int, int, int, int]:
@@ -94,12 +108,13 @@ def _folded(
     x: Tensor, weight: Tensor, fir: Tensor | None, noise: Tensor | None, bias: Tensor | None, activation: Activation
 ) -> Tensor:
     """One sample x [1,I,H,W] with its folded weight [O,I,k,k] -> [1,O,r,r]."""
-    gain, weight = GAINS[activation], weight.contiguous(memory_format=torch.channels_last)
+    gain, weight = GAINS[activation], weight if fir is None else weight.transpose(0, 1)
+    weight = weight.contiguous(memory_format=torch.channels_last)
     bias = None if bias is None else bias.to(x.dtype) * gain
     if fir is None:
         y = F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
     else:
-        y = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
+        y = F.conv_transpose2d(x, weight, stride=2)
         taps = (4 * fir.flip(0, 1)).to(x.dtype).expand(y.shape[1], 1, -1, -1)
         left, *others = blur_padding(len(fir), weight.shape[-1])
         assert others == [left] * 3, "the blur of an odd kernel has the same padding on all sides"

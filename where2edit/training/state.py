@@ -94,8 +94,9 @@ def load_state(
         if f"{OPTIMIZER}step.{name}" in tensors:
             moments = {key: tensors[f"{OPTIMIZER}{key}.{name}"] for key in MOMENTS}
             _check_moments(moments, step, name, path)
-            # Adam counts its steps on the CPU.
-            optimizer.state[p] = {k: v if k == "step" else v.to(p) for k, v in moments.items()}
+            # Adam counts its steps on the CPU, unless it is fused.
+            there = {"step"} if not optimizer.defaults.get("fused") else set()
+            optimizer.state[p] = {k: v if k in there else v.to(p) for k, v in moments.items()}
     return step, extra
 
 

@@ -99,7 +99,8 @@ class EditorTrainer(TrainingLoop):
             raise ValueError(f"{type(method).__name__} has nothing to train; choose another method.name")
         self.device = self.parameters[0].device
         pace = Pace(config.steps, config.snapshot_every, config.sheet_every, config.tensorboard)
-        optimizer = torch.optim.Adam(self.parameters, lr=config.lr)
+        fused = self.device.type == "cuda" or None  # all parameters in one launch; on a CPU torch's own choice
+        optimizer = torch.optim.Adam(self.parameters, lr=config.lr, fused=fused)
         super().__init__(method, optimizer, folder, pace, fingerprint, sheet)
 
     def train_step(self) -> dict[str, float]:

@@ -1,1 +1,1 @@
-"""What scripts/benchmark_ops.py measures: operations, whole syntheses, and what each kind of convolution leaks."""
+"""What scripts/benchmark.py measures: edits, training steps, the clustering, operations."""

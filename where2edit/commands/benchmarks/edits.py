@@ -1,36 +1,23 @@
-"""The time of whole edits against the edited area, with the shipped editor and with StyleGAN2.
+"""The time of whole edits against the edited area, beside the machine and the released pipeline.
 
-Legend: R output resolution, D embedding width.
+Legend: R pixels or cells of a mask's side.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import count
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from where2edit.commands.benchmarks.machine import matrix_product, matrix_rate
-from where2edit.commands.benchmarks.naive import naive_edit
-from where2edit.commands.benchmarks.timing import Times, interleaved
-from where2edit.core.records import Condition, Source
-from where2edit.editing.blended_walk import unedited
-from where2edit.editing.certificate import certify, halo
-from where2edit.editing.masks import BlendingConfig
-from where2edit.editing.regions import RegionConfig, Regions
-from where2edit.editor.build import placed
-from where2edit.editor.editor import Editor
-from where2edit.editor.session import Session
-from where2edit.editor.steps import Step
-from where2edit.generators.stylegan2 import create
-from where2edit.methods import METHODS
-from where2edit.methods.base import Frozen, Method, MethodConfig
+from where2edit.commands.benchmarks.machine import MachineRates
+from where2edit.commands.benchmarks.run import BenchmarkRun
+from where2edit.commands.benchmarks.sections import table
+from where2edit.commands.benchmarks.subjects import NAIVE, ONNX, Calls, EditSubject
+from where2edit.commands.benchmarks.timing import Times
+from where2edit.commands.benchmarks.work import Work, work_of
 
-SEED, PROMPT, STRENGTH = 3, "a big smile", 0.1
-BLEND_SITE, REGIONS, TEXT = "64.conv1", 20, 512  # of the paper
 GRID = 64  # cells of a side in which the boxes are given
 # Boxes of the face: first and last row, first and last column.
 AREAS = {
@@ -40,93 +27,54 @@ AREAS = {
     "edit, hair": (0, 34, 8, 56),
     "edit, everything": (0, 64, 0, 64),
 }
-TAIL, NAIVE = "whole tail", "edit of the released pipeline, naive"
-Calls = dict[str, Callable[[], object]]
+TAIL = "whole tail"
+COLUMNS = "what | edited | ms, median (range) | of a whole tail | times faster than naive"
+COLUMNS += " | of the matrix rate | of the copy bandwidth | memory, GiB"
 
 
 @dataclass(frozen=True)
 class EditTimes:
-    """What was measured in one run: times by name, the machine's rate, and the work of the whole tail."""
+    """What was measured in one run: times and work by name, the machine's rates, and the work of the whole tail."""
 
     times: dict[str, Times]
-    gflops: float  # of a matrix product, a second
+    rates: MachineRates
     tail_gflop: float  # of the convolutions of the whole tail
+    work: dict[str, Work] = field(default_factory=dict)
 
     def rows(self) -> list[tuple[str, ...]]:
-        """Lines of a table: name, edited share, milliseconds, ratio to the whole tail, ratio to the naive edit."""
-        ideal, naive = 1e3 * self.tail_gflop / self.gflops, self.times.get(NAIVE)
-        lines: list[tuple[str, ...]] = [(f"{TAIL} at {self.gflops:,.0f} GFLOP/s", "", f"{ideal:,.0f}", "", "")]
-        for name, taken in self.times.items():
-            faster = f"{naive.median / taken.median:.1f}" if naive else ""
-            of_tail = f"{taken.median / self.times[TAIL].median:.2f}"
-            lines.append((name, share(AREAS[name]) if name in AREAS else "", str(taken), of_tail, faster))
-        return lines
+        """Lines of a table with COLUMNS; the first is what the tail's convolutions would take at the matrix rate."""
+        ideal = 1e3 * self.tail_gflop / self.rates.gflops
+        first = (f"{TAIL} at {self.rates.gflops:,.0f} GFLOP/s", "", f"{ideal:,.0f}", *[""] * 5)
+        return [first, *(self._row(name, taken) for name, taken in self.times.items())]
+
+    def _row(self, name: str, taken: Times) -> tuple[str, ...]:
+        naive, work = self.times.get(NAIVE), self.work.get(name)
+        faster = f"{naive.median / taken.median:.1f}" if naive else ""
+        of_tail = f"{taken.median / self.times[TAIL].median:.2f}"
+        used = (*work.shares(taken.median, self.rates), f"{work.gib:.2f}") if work else ("", "", "")
+        return (name, share(AREAS[name]) if name in AREAS else "", str(taken), of_tail, faster, *used)
+
+    def text(self, subject: EditSubject) -> str:
+        """Heading, table and notes."""
+        return "\n\n".join([f"### {subject.name}", f"{self.rates}.", table(COLUMNS, self.rows()), *subject.notes])
 
 
-def shipped_editor_times(device: torch.device, rounds: int) -> EditTimes:
-    """The default profile: whole edits with scores and certificate of a source that is set, by unseen prompts."""
-    editor, numbers = Editor.load("configs/mobile.yaml", device=str(device)), count()
-    source = editor.source(SEED)
-    session = Session(editor, source)
-
-    def edit(mask: Tensor) -> Callable[[], object]:
-        # A strength that was not asked for before, so that the session has nothing to take the edit from.
-        return lambda: session.edit(Step(PROMPT, strength=STRENGTH + 1e-6 * next(numbers), mask=mask))
-
-    calls: Calls = {"source": lambda: editor.source(SEED)}
-    calls |= {name: edit(box_mask(box, editor.resolution)) for name, box in AREAS.items()}
-    calls["edit, by its own mask and strength"] = lambda: Session(editor, source).edit(Step(PROMPT))
-    return measured(editor.method, source, calls, rounds)
-
-
-def stylegan2_times(device: torch.device, rounds: int, resolution: int) -> EditTimes:
-    """The paper's profile with random weights: proposal, picture and certificate, without a text-image encoder."""
-    method = paper_method(device, resolution)
+def measured(run: BenchmarkRun, subject: EditSubject) -> EditTimes:
+    """The times of everything of a subject, of the whole tail and of the machine, in rounds of all."""
     with torch.no_grad():
-        source = method.source(method.latents(method.frozen.generator.sample_z([SEED]), 0.7))
-    h = torch.randn(1, TEXT, generator=torch.Generator().manual_seed(SEED)).to(device)
-    condition, reach = Condition(h, h, STRENGTH), halo(method.frozen.generator, BLEND_SITE)
-    assert source.image is not None  # the whole generator was walked
-    image = source.image
-
-    @torch.no_grad()
-    def edit(mask: Tensor) -> object:
-        made = method.render(source, method.propose(source, condition).with_(mask=mask), keep_tail=False)
-        return certify(image, made.image, made.mask, reach)
-
-    masks = {name: box_mask(box, GRID).to(device) for name, box in AREAS.items()}
-    calls: Calls = {name: lambda mask=mask: edit(mask) for name, mask in masks.items()}
-    with torch.no_grad():
-        proposed = method.propose(source, condition)
-    what = (method.frozen.generator, source, proposed.attention, proposed.regions, proposed.num_regions)
-    return measured(method, source, calls | {NAIVE: lambda: naive_edit(*what)}, rounds)
-
-
-def paper_method(device: torch.device, resolution: int) -> Method:
-    """Where2edit on StyleGAN2 with the released architecture; where regions lie makes no difference to the time."""
-    generator = placed(create(resolution), device)
-    channels = generator.site(BLEND_SITE).channels
-    centres = torch.randn(REGIONS, channels + 2 * (channels // 16), generator=torch.Generator().manual_seed(SEED))
-    regions = Regions(centres, RegionConfig(k=REGIONS), generator.name, BLEND_SITE, 0.0)
-    frozen = Frozen(generator, TEXT, BLEND_SITE, BlendingConfig(), regions.to(device))
-    return METHODS.get("where2edit")(frozen, MethodConfig()).to(device).eval()
-
-
-def measured(method: Method, source: Source, calls: Calls, rounds: int) -> EditTimes:
-    """The times of the calls, of the whole tail and of the machine, in rounds of all."""
-    generator, device = method.frozen.generator, source.w.device
-    blended = unedited(generator, source, method.frozen.blend_site)
-
-    @torch.no_grad()
-    def tail() -> Tensor:
-        return generator.tail(blended.canvas, source.styles, blended.after)
-
-    with FlopCounterMode(display=False) as counter:
-        tail()
-    product = {"matrix product": matrix_product(device)}
-    times = interleaved({TAIL: tail} | calls | product, device, rounds, generator.name)
-    rate = matrix_rate(times.pop("matrix product").median)
-    return EditTimes(times, rate, counter.get_total_flops() / 1e9)
+        tail = subject.tail()
+        with FlopCounterMode(display=False) as counter:
+            tail()
+        masks = {name: box_mask(box, subject.cells) for name, box in AREAS.items()}
+        edits: Calls = {name: lambda mask=mask: subject.edit(mask) for name, mask in masks.items()}
+        calls = {TAIL: tail} | subject.before | edits | subject.after
+        times, rates = run.timed(calls, subject.name)
+        # What ONNX Runtime does is not seen by torch.
+        work = {name: work_of(call, run.device) for name, call in calls.items() if name != ONNX}
+    run.keep(what=subject.name, rates=vars(rates), tail_gflop=counter.get_total_flops() / 1e9)
+    for name, taken in times.items():
+        run.keep(what=subject.name, row=name, times=taken.all, work=vars(work[name]) if name in work else None)
+    return EditTimes(times, rates, counter.get_total_flops() / 1e9, work)
 
 
 def box_mask(box: tuple[int, int, int, int], resolution: int) -> Tensor:

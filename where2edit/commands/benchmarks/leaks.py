@@ -27,11 +27,18 @@ class Leak:
     touched: float  # share of the pixels outside that differ at all
     inside: float  # the smallest, over the masks, of the largest change inside, to show that the edits did something
 
+    @classmethod
+    def of(cls, found: list[tuple[Tensor, float]]) -> Leak:
+        """Of the differences of all pixels outside, and the largest one inside, under each of several masks."""
+        outside = torch.cat([beyond for beyond, _ in found])
+        touched = (outside > 0).float().mean().item() if len(outside) else 0.0
+        return cls(outside.max().item() if len(outside) else 0.0, touched, min(inside for _, inside in found))
 
-def leak_rows(generator: StyleGAN2) -> Iterator[tuple]:
+
+def leak_rows(generator: StyleGAN2, masks: int = MASKS) -> Iterator[tuple]:
     """Each setting: its name, largest difference outside, share of pixels that differ, change inside."""
     for name, setting in settings_of(generator.constant.device).items():
-        leak = measure_leak(generator, setting)
+        leak = measure_leak(generator, setting, masks)
         yield name, f"{leak.largest:.2e}", f"{leak.touched:.2%}", f"{leak.inside:.2f}"
 
 
@@ -46,15 +53,14 @@ def measure_leak(generator: StyleGAN2, setting: Setting, masks: int = MASKS, **a
             difference = (_blend(generator, source, edited, mask) - source.image).abs().float().amax(1, keepdim=True)
             reached = allowed_region(mask, generator.halo(BLEND_SITE), generator.resolution)
             found.append((difference[~reached], difference[reached].max().item()))
-    outside = torch.cat([beyond for beyond, _ in found])
-    return Leak(outside.max().item(), (outside > 0).float().mean().item(), min(inside for _, inside in found))
+    return Leak.of(found)
 
 
-def random_mask(seed: int) -> Tensor:
-    """A random mask, bool [1,1,64,64]: some squares of 8 x 8 cells and one lone cell."""
+def random_mask(seed: int, cells: int = CELLS) -> Tensor:
+    """A random mask, bool [1,1,cells,cells]: some squares of an eighth of the side, and one lone cell."""
     coarse = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(seed)) < 0.1
-    mask = coarse.repeat_interleave(8, 2).repeat_interleave(8, 3)
-    mask[0, 0, seed % CELLS, 3 * seed % CELLS] = True
+    mask = coarse.repeat_interleave(cells // 8, 2).repeat_interleave(cells // 8, 3)
+    mask[0, 0, seed % cells, 3 * seed % cells] = True
     return mask
 
 

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from where2edit.commands.benchmarks.settings import implementations
-from where2edit.commands.benchmarks.timing import milliseconds
+from where2edit.commands.benchmarks.timing import Times, interleaved
 from where2edit.generators.stylegan2 import FIR, SKIP_PADDING
 from where2edit.ops.bias_act import bias_act
 from where2edit.ops.region_mean import region_mean
 from where2edit.ops.upfirdn2d import setup_fir, upfirdn2d
 
+ROUNDS = 10  # the operations are short
 LAYOUTS = (
     (torch.float32, torch.contiguous_format),
     (torch.float32, torch.channels_last),
@@ -23,24 +24,24 @@ LAYOUTS = (
 )
 
 
-def operation_rows(device: torch.device, size: int, batch: int = 8) -> Iterator[tuple]:
-    """Each operation in a `size` px synthesis: name, shape, type, pass, and the three cells of `_cells`."""
+def operation_rows(device: torch.device, size: int, batch: int = 8, rounds: int = ROUNDS) -> Iterator[tuple]:
+    """Each operation in a `size` px synthesis: name, shape, type, pass, and the four cells of `_cells`."""
     cases = {"epilogue": (_epilogue, 32, size), "blur": (_blur, 32, size + 1), "RGB skip": (_skip, 3, size // 2)}
     for name, (run, channels, side) in cases.items():
         for dtype, layout in LAYOUTS:
             x = torch.randn(batch, channels, side, side, device=device, dtype=dtype).contiguous(memory_format=layout)
             kind = f"{str(dtype).split('.')[1]}{', channels last' if layout == torch.channels_last else ''}"
             for direction, timed in (("forward", _forward), ("forward + backward", _forward_backward)):
-                times = [milliseconds(timed(run, x, impl), device) for impl in implementations(device)]
-                yield name, str(list(x.shape)), kind, direction, *_cells(times)
+                calls = {impl: timed(run, x, impl) for impl in implementations(device)}
+                yield name, str(list(x.shape)), kind, direction, *_cells(interleaved(calls, device, rounds))
 
 
-def region_row(device: torch.device) -> tuple:
+def region_row(device: torch.device, rounds: int = ROUNDS) -> tuple:
     """Region means of 8 masks with 20 regions: a loop against the scatter."""
     a = torch.rand(8, 1, 64, 64, device=device)
     labels = (torch.arange(8 * 64 * 64, device=device) % 20).view(8, 64, 64)
-    times = [milliseconds(lambda impl=impl: region_mean(a, labels, 20, impl), device) for impl in ("reference", "fast")]
-    return "region mean", str(list(a.shape)), "float32", "forward", *_cells(times)
+    calls = {impl: lambda impl=impl: region_mean(a, labels, 20, impl) for impl in ("reference", "fast")}
+    return "region mean", str(list(a.shape)), "float32", "forward", *_cells(interleaved(calls, device, rounds))
 
 
 def _epilogue(x: Tensor, impl: str) -> Tensor:
@@ -74,8 +75,11 @@ def _forward_backward(run: Callable, x: Tensor, impl: str) -> Callable[[], objec
     return lambda: torch.autograd.grad(run(leaf, impl), leaf, pull)
 
 
-def _cells(times: list[float]) -> list[str]:
-    """Reference, fast and how many times faster; dashes where only the reference ran."""
-    if len(times) == 1:
-        return [f"{times[0]:.3f}", "-", "-"]
-    return [*(f"{t:.3f}" for t in times), f"{times[0] / times[1]:.2f}"]
+def _cells(times: dict[str, Times]) -> list[str]:
+    """Median of the reference and of fast, how many times faster, and the spread; dashes where only one ran.
+
+    The spread is the wider one of (longest - shortest) / median of the two.
+    """
+    medians = [each.median for each in times.values()]
+    faster = ["-", "-"] if len(medians) == 1 else [f"{medians[1]:.3f}", f"{medians[0] / medians[1]:.2f}"]
+    return [f"{medians[0]:.3f}", *faster, f"{max(each.spread for each in times.values()):.0%}"]

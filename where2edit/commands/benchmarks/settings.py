@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
+from where2edit.generators.base import Generator
 from where2edit.generators.stylegan2 import Arithmetic, StyleGAN2
 from where2edit.ops.extension import use_fast
 
@@ -28,14 +29,27 @@ class Setting:
     def active(self, generator: StyleGAN2, **arithmetic: str) -> Iterator[StyleGAN2]:
         """A copy of the generator that computes this way, while torch's own switches stand accordingly."""
         changed = copy.deepcopy(generator)
-        changed.arithmetic = Arithmetic(local=self.local, **arithmetic)
-        changed.to(self.dtype, memory_format=torch.channels_last if self.channels_last else torch.contiguous_format)
+        self.place(changed, **arithmetic)
+        with self.switched():
+            yield changed
+
+    def place(self, generator: Generator, **arithmetic: str) -> None:
+        """Give a generator this type and memory layout and, where it has one, this arithmetic."""
+        if hasattr(generator, "arithmetic"):
+            generator.arithmetic = Arithmetic(local=self.local, **arithmetic)
+        if self.dtype != torch.float32:
+            generator.to(self.dtype)
+        generator.to(memory_format=torch.channels_last if self.channels_last else torch.contiguous_format)
+
+    @contextmanager
+    def switched(self) -> Iterator[None]:
+        """While torch's own switches stand accordingly."""
         matmul = torch.backends.cuda.matmul.allow_tf32
         flags = {"deterministic": self.deterministic, "benchmark": self.search, "allow_tf32": self.tf32}
         with torch.backends.cudnn.flags(enabled=True, **flags):
             torch.backends.cuda.matmul.allow_tf32 = self.tf32
             try:
-                yield changed
+                yield
             finally:
                 torch.backends.cuda.matmul.allow_tf32 = matmul
 

@@ -10,25 +10,17 @@ from dataclasses import dataclass
 import torch
 from tqdm import tqdm
 
-WARM_UP = 2  # calls before the measured ones: they load kernels and fill caches
-
-
-def milliseconds(call: Callable[[], object], device: torch.device, repeats: int = 10) -> float:
-    """Median time of a call in milliseconds, after WARM_UP unmeasured ones."""
-    times = [timed(call, device) for _ in range(WARM_UP + repeats)]
-    return statistics.median(times[WARM_UP:])
-
 
 def timed(call: Callable[[], object], device: torch.device) -> float:
     """Milliseconds of one call."""
-    _wait(device)
+    wait(device)
     begin = time.perf_counter()
     call()
-    _wait(device)
+    wait(device)
     return 1e3 * (time.perf_counter() - begin)
 
 
-def _wait(device: torch.device) -> None:
+def wait(device: torch.device) -> None:
     """Wait until a GPU is done, so that the clock measures the work and not only its launch."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -44,19 +36,26 @@ class Times:
     def median(self) -> float:
         return statistics.median(self.all)
 
+    @property
+    def spread(self) -> float:
+        """(longest - shortest) / median."""
+        return (max(self.all) - min(self.all)) / self.median
+
     def __str__(self) -> str:
-        return f"{self.median:,.0f} ({min(self.all):,.0f} to {max(self.all):,.0f})"
+        digits = 0 if self.median >= 100 else 1 if self.median >= 10 else 2
+        middle, least, most = (f"{each:,.{digits}f}" for each in (self.median, min(self.all), max(self.all)))
+        return f"{middle} ({least} to {most})"
 
 
 def interleaved(
-    calls: dict[str, Callable[[], object]], device: torch.device, rounds: int, progress: str
+    calls: dict[str, Callable[[], object]], device: torch.device, rounds: int, progress: str = ""
 ) -> dict[str, Times]:
     """Times of each call in `rounds` rounds of all, one after the other, so that all meet the same machine.
 
-    A round before them is not measured. `progress` names the bar.
+    A round before them is not measured: it loads kernels and fills caches. `progress` names the bar; "": there is none.
     """
     taken: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in tqdm(range(rounds + 1), desc=progress, unit="round"):
+    for _ in tqdm(range(rounds + 1), desc=progress, unit="round", disable=not progress):
         for name, call in calls.items():
             taken[name].append(timed(call, device))
     return {name: Times(tuple(values[1:])) for name, values in taken.items()}

@@ -60,8 +60,11 @@ class ModulatedConv1x1(nn.Module):
         # Modulation by h, then demodulation: each row of a prompt's matrix gets length 1.
         weight = self.weight * self.gain * self.affine(h)[:, None]  # [O,C] * [B,1,C] -> [B,O,C]
         weight = weight * (weight.square().sum(2, keepdim=True) + EPSILON).rsqrt()
-        # The convolution, as one matrix product per prompt.
-        y = (weight @ x.flatten(2)).unflatten(2, x.shape[2:])  # [B,O,C] @ [B,C,r*r] -> [B,O,r,r]
+        # The convolution, as one matrix product per prompt; of prompts that share their features as one for all.
+        if len(x) == 1 < len(weight):
+            y = (weight.flatten(0, 1) @ x[0].flatten(1)).view(*weight.shape[:2], *x.shape[2:])  # [B*O,C] @ [C,r*r]
+        else:
+            y = (weight @ x.flatten(2)).unflatten(2, x.shape[2:])  # [B,O,C] @ [B,C,r*r] -> [B,O,r,r]
         if self.bias is None:
             return y
         if noise:
@@ -107,6 +110,7 @@ class ModulatedAttention(Attention):
         for name, conv in zip(self.inputs, self.first, strict=True):
             x = features[name]
             x = F.interpolate(x, size, mode="nearest") if x.shape[-1] > self.resolution else x
+            x = x.to(self.bias)  # the tail's may be bfloat16
             maps.append(F.interpolate(conv(x, h, noise), size, mode="nearest"))  # [B,O,r,r]
         # All maps together: [B,n*O,r,r] -> [B,1,r,r].
         return torch.sigmoid(self.last(torch.cat(maps, dim=1), h, noise) + self.bias)

@@ -75,7 +75,7 @@ class ColourShifts(nn.Module):
         """
         weights = self.weights(h)
         weights = weights / weights.sum(1, keepdim=True).clamp_min(1e-6)
-        belongs = (cells @ self.colour_parts.detach().T >= BELONGS).to(weights).permute(0, 3, 1, 2)  # [B,P,r,r]
+        belongs = (cells @ self.colour_parts.detach().T >= BELONGS).to(cells).permute(0, 3, 1, 2)  # [B,P,r,r]
         faded = F.avg_pool2d(belongs, FADE, 1, FADE // 2)
         belongs = torch.lerp(belongs, faded, self.colour_fades.detach()[:, None, None])
         return torch.einsum("bprs,bp->brs", belongs, weights)[:, None]

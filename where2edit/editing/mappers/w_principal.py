@@ -22,11 +22,9 @@ from where2edit.core.records import Condition, Source, TailLayer
 from where2edit.editing.mappers import MAPPERS
 from where2edit.editing.mappers.base import Mapper
 from where2edit.editing.mappers.colour_shifts import ColourShifts
+from where2edit.editing.principal_directions import principal_directions
 from where2edit.generators.base import Generator, Site
 from where2edit.ops.layers import EqualLinear, text_branch
-
-MAPPED_AT_ONCE = 5000  # z behind the principal directions that are mapped in one batch
-SMALLEST_VARIANCE = 1e-12  # of a component: below it the generator does not vary, and 1/scale must stay finite
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ class PrincipalMapper(Mapper):
         self.options = options
         self.sites = tuple(site.name for site in sites)
         object.__setattr__(self, "_generator", generator)  # frozen and shared: not a submodule of what is trained
-        directions, scales = principal_directions(generator, options)
+        directions, scales = principal_directions(generator, options.components, options.samples, options.seed)
         self.register_buffer("directions", directions)  # V [W,K]
         self.register_buffer("scales", scales)  # sqrt(lambda) [K]
         drawn = torch.randn(text_dim, options.components)  # random until they are regressed
@@ -149,32 +147,3 @@ class PrincipalMapper(Mapper):
     def _w(self, source: Source, name: str) -> Tensor:
         """The w code that feeds a site: [B,L,W] -> [B,W]."""
         return source.w[:, self._generator.w_index(self._generator.site(name))]
-
-
-def principal_directions(generator: Generator, options: PrincipalOptions) -> tuple[Tensor, Tensor]:
-    """The first K eigenvectors V [W,K] of the covariance of w, and the square roots of their eigenvalues [K].
-
-    Measured on `samples` random z; the largest entry of each direction is positive. Raises ValueError where K is more
-    than the numbers of w.
-    """
-    if not 1 <= options.components <= generator.w_dim:
-        got = f"method.mapper.options.components is {options.components}"
-        raise ValueError(f"{got}; allowed: 1 to {generator.w_dim}")
-    values, vectors = torch.linalg.eigh(_covariance(generator, options))  # in rising order
-    vectors = vectors.flip(1)[:, : options.components]
-    signs = vectors.gather(0, vectors.abs().argmax(0, keepdim=True)).sign()
-    scales = values.flip(0)[: options.components].clamp_min(SMALLEST_VARIANCE).sqrt()
-    return (vectors * signs).to(generator.w_mean), scales.to(generator.w_mean)
-
-
-@torch.no_grad()
-def _covariance(generator: Generator, options: PrincipalOptions) -> Tensor:
-    """Covariance [W,W] of w around its mean, in float64."""
-    random = torch.Generator().manual_seed(options.seed)
-    total, count = torch.zeros(generator.w_dim, generator.w_dim, dtype=torch.float64), 0
-    while count < options.samples:
-        z = torch.randn(min(MAPPED_AT_ONCE, options.samples - count), generator.z_dim, generator=random)
-        centred = (generator.mapping(z.to(generator.w_mean)) - generator.w_mean).double().cpu()
-        total += centred.T @ centred
-        count += len(z)
-    return total / count

@@ -47,28 +47,34 @@ class ScreenedSeam(Seam):
         self.options = options
 
     def __call__(self, edited: Tensor, source: Tensor, mask: Tensor) -> Tensor:
-        inside = mask[:, 0] > 0  # [B,r,r]
+        inside = (mask[:, 0] > 0).cpu()  # [B,r,r]; here the system is built, and a GPU is waited for once
         samples = zip(edited, source.to(edited), inside, strict=True)
         return torch.stack([self._corrected(*sample) for sample in samples])
 
     def _corrected(self, edited: Tensor, source: Tensor, inside: Tensor) -> Tensor:
-        """One sample: edited, source [C,r,r], inside bool [r,r]."""
+        """One sample: edited, source [C,r,r], inside bool [r,r] on the CPU."""
         if inside.all() or not inside.any():
             return edited
         system = _system(inside)
         # What each inside cell sees of the difference on the cells just outside: [n,C].
         seen = edited.new_zeros(len(edited), len(system.degree))
-        for cells, rim in system.rims:  # one way after the other: no cell twice, so that the order of a sum is fixed
+        rims = (moved(edited, *each) for each in system.rims)
+        for cells, rim in rims:  # one way after the other: no cell twice, so that the order of a sum is fixed
             difference = source.flatten(1)[:, rim] - edited.flatten(1)[:, rim]
             seen = seen.index_add(1, cells, difference)
         solve = _solve_dense if self.options.impl == "reference" else _SparseSolve.apply
         c = solve(seen.T.double(), system, self.options.screening).to(edited)
-        at = inside.flatten().nonzero().flatten()
+        (at,) = moved(edited, inside.flatten().nonzero().flatten())
         return edited.flatten(1).index_add(1, at, c.T).view_as(edited)
 
 
+def moved(like: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
+    """Tensors of the CPU on the device of another, without waiting for what a GPU is doing."""
+    return tuple(x.to(like.device, non_blocking=True) for x in tensors)
+
+
 class _System(NamedTuple):
-    """The equations of the cells inside a mask, which have the numbers 0 to n-1 in the order of the picture."""
+    """The equations of the cells inside a mask, which have the numbers 0 to n-1 in the picture's order; on the CPU."""
 
     degree: Tensor  # neighbours of each that lie in the picture, float64 [n]
     pairs: Tensor  # numbers of neighbours that are both inside, each pair once [2,p]
@@ -94,7 +100,7 @@ def _solve_dense(rhs: Tensor, system: _System, screening: float) -> Tensor:
     """rhs [n,C] in float64 -> the solution [n,C], by a dense system."""
     matrix, (one, other) = torch.diag(system.degree + screening), system.pairs
     matrix[one, other] = matrix[other, one] = -1.0
-    return torch.linalg.solve(matrix, rhs)
+    return torch.linalg.solve(matrix.to(rhs.device), rhs)
 
 
 class _SparseSolve(torch.autograd.Function):
@@ -105,7 +111,7 @@ class _SparseSolve(torch.autograd.Function):
         from scipy.sparse import coo_matrix
         from scipy.sparse.linalg import splu
 
-        diagonal, (one, other) = (x.cpu().numpy() for x in (system.degree + screening, system.pairs))
+        diagonal, (one, other) = (x.numpy() for x in (system.degree + screening, system.pairs))
         n = len(diagonal)
         values = np.concatenate([diagonal, np.full(2 * len(one), -1.0)])
         rows, columns = (np.concatenate([np.arange(n), *ends]) for ends in ((one, other), (other, one)))
