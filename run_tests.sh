@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The tests, from nothing: makes .venv, installs what is pinned, runs pytest. Arguments go to pytest:
-#   bash run_tests.sh                       the default run: no slow tests, no GPU; about 12 minutes on 2 cores, install included
+#   bash run_tests.sh                       the default run: no slow tests, no GPU; about 12 minutes on 2 cores, and 3 to install
 #   bash run_tests.sh -m slow               long tests and those that need large weights
 #   bash run_tests.sh -m cuda               tests that need a GPU
 #   bash run_tests.sh tests/files/test_assets.py  one file (paths count from the repository)

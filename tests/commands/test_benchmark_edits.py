@@ -123,6 +123,7 @@ def test_edits_grow_with_the_area_and_the_batch(subject, request):
     assert len(made.image) == 3 and not torch.equal(made.image[0], subject.source.image[0])
 
 
+@pytest.mark.slow
 def test_the_evaluation_grows_with_its_samples():
     growth = evaluation_growth(quick(), load_profile(TOY))
     assert list(growth.points) == [2, 4] and growth.scale(4) == 2

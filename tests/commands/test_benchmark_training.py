@@ -68,6 +68,7 @@ def test_steps_grow_with_the_prompts(trainer, monkeypatch):
     assert list(growth.points) == [2, 4] and growth.points[2].keys() == {"step", "2 prompts"}
 
 
+@pytest.mark.slow
 def test_a_section_has_parts_variants_and_growth():
     text = training_text(quick(), TOY, ["training.prompts=2"])
     rows = [line.split(" | ")[0] for line in text.splitlines() if line[:1] == "|" and not line.startswith("| ---")]

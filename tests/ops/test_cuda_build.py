@@ -21,6 +21,7 @@ def run(**environment):
     return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=600)
 
 
+@pytest.mark.slow
 def test_sources_compile_for_sm_90_once_and_load_without_a_compiler_after(tmp_path):
     try:
         extension.toolkit()

@@ -28,6 +28,7 @@ def test_the_regression_is_that_of_scikit_learn():
     assert np.allclose(ridge_regression(sum(parts), 5).numpy(), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_edit_along_its_semantic_direction_raises_the_cosine_to_its_prompt_on_new_faces():
     method = toy.method(mapping=toy.mapper(direction_faces=640)).requires_grad_(False)
     prompts = list(toy.PROMPTS)
