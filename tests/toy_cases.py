@@ -12,6 +12,7 @@ from where2edit.backbones.vgg import VGG16
 from where2edit.core.config import build_section
 from where2edit.core.records import Condition
 from where2edit.editing.attention.base import AttentionConfig
+from where2edit.editing.blended_walk import blended_trunk, tail
 from where2edit.editing.conditions import Conditions
 from where2edit.editing.face_parts import PARTS, part_ids
 from where2edit.editing.mappers import MAPPERS
@@ -103,6 +104,12 @@ def frozen(resolution=16, blend=None, **blending):
     head = {"preview_head": preview_head(resolution, blend), "preview_site": blend} if blend else {}
     site = blend or f"{resolution}.conv1"
     return Frozen(generator(resolution), encoder().dim, site, config, regions(resolution, blend=blend), **head)
+
+
+def blended_walk(generator, source, styles, mask, site, keep=False, seam=None):
+    """The whole blended synthesis -> (what was kept, image [B,3,R,R]); `keep`: also what the tail writes is kept."""
+    blended = tail(generator, source, blended_trunk(generator, source, styles, mask, site, seam), keep=keep)
+    return blended, generator.image(blended.canvas)
 
 
 def method(name="where2edit", seed=0, mapping=None, resolution=16, attending=None, blend=None, **blending):

@@ -17,7 +17,7 @@ from where2edit.commands.benchmarks.machine import MachineRates
 from where2edit.commands.benchmarks.naive import naive_edit
 from where2edit.commands.benchmarks.run import BenchmarkRun
 from where2edit.commands.benchmarks.settings import Setting
-from where2edit.commands.benchmarks.subjects import NAIVE, random_stylegan2, shipped_editor
+from where2edit.commands.benchmarks.subjects import NAIVE, random_stylegan2, shipped_editor, with_onnx
 from where2edit.commands.benchmarks.timing import Times, interleaved
 from where2edit.commands.benchmarks.variants import CONFIGURED, Variant, built_variants, subject_leak, variants_text
 from where2edit.commands.benchmarks.work import Work
@@ -35,7 +35,7 @@ def quick(lines=None):
 
 @pytest.fixture(scope="module")
 def toy():
-    return shipped_editor(CPU, load_profile(TOY))
+    return with_onnx(shipped_editor(CPU, load_profile(TOY)))
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+import toy_cases as toy
 
-from where2edit.editing.blended_walk import blend, blended_sites, blended_trunk, blended_walk, tail
+from where2edit.editing.blended_walk import blend, blended_sites, blended_trunk, tail
 from where2edit.editing.certificate import certify, halo
 from where2edit.generators.stylegan2 import create
 
@@ -70,7 +71,7 @@ def test_blending_conv0_leaves_conv1_alone_and_stays_local(generator):
     assert [s.name for s in blended_sites(generator, "16.conv0")] == ["16.conv0", "16.conv1", "16.rgb"]
     source, styles, mask = walked(generator, [0]), other_styles(generator, [5]), square(1)
     with torch.no_grad():
-        blended, image = blended_walk(generator, source, styles, mask, "16.conv0")
+        blended, image = toy.blended_walk(generator, source, styles, mask, "16.conv0")
         before = replace(blended.canvas, features=blended.features["16.conv0"])
         alone = generator.step(generator.site("16.conv1"), before, source.styles["16.conv1"]).features
     assert torch.equal(blended.features["16.conv1"], alone)
@@ -84,7 +85,7 @@ def test_stopping_early_equals_the_whole_walk(generator):
     with torch.no_grad():
         trunk = blended_trunk(generator, source, styles, mask, "16.conv1")
         preview = tail(generator, source, trunk, upto="32.conv1")
-        whole, image = blended_walk(generator, source, styles, mask, "16.conv1", keep=True)
+        whole, image = toy.blended_walk(generator, source, styles, mask, "16.conv1", keep=True)
     assert trunk.after == "16.rgb" and preview.after == "32.conv1" and whole.after == "64.rgb"
     assert torch.equal(preview.canvas.features, whole.features["32.conv1"])
     assert list(preview.features) == ["16.conv1"] and list(preview.rgb) == ["16.rgb"]
@@ -96,11 +97,11 @@ def test_sequential_edits_keep_the_first_edit_outside_the_second_mask(generator)
     source, site = walked(generator, [0]), "16.conv1"
     first, second = square(1, low=2, high=4), square(1, low=10, high=13)
     with torch.no_grad():
-        blended, image = blended_walk(generator, source, other_styles(generator, [5]), first, site, keep=True)
+        blended, image = toy.blended_walk(generator, source, other_styles(generator, [5]), first, site, keep=True)
         features, rgb = {**source.features, **blended.features}, {**source.rgb, **blended.rgb}
         edited = replace(source, features=features, rgb=rgb, image=image)
-        nothing, same = blended_walk(generator, edited, source.styles, torch.zeros_like(first), site)
-        _, both = blended_walk(generator, edited, other_styles(generator, [6]), second, site)
+        nothing, same = toy.blended_walk(generator, edited, source.styles, torch.zeros_like(first), site)
+        _, both = toy.blended_walk(generator, edited, other_styles(generator, [6]), second, site)
     assert torch.equal(same, image)
     assert certify(image, both, second, halo(generator, site))[0].local
     assert not certify(source.image, both, second, halo(generator, site))[0].local
@@ -110,7 +111,7 @@ def test_gradients_reach_styles_and_mask_but_not_the_generator(generator):
     source = walked(generator, [0, 1])
     styles = {name: s.clone().requires_grad_() for name, s in other_styles(generator, [5, 6]).items()}
     mask = square(2).requires_grad_()
-    blended_walk(generator, source, styles, mask, "16.conv1")[1].square().sum().backward()
+    toy.blended_walk(generator, source, styles, mask, "16.conv1")[1].square().sum().backward()
     assert (mask.grad != 0).float().mean() > 0.9  # closed cells too: what an open one would change
     reached = {name for name, s in styles.items() if s.grad is not None and s.grad.abs().sum() > 0}
     assert reached == {site.name for site in generator.upto("16.rgb")}

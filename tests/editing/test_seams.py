@@ -5,7 +5,6 @@ import torch
 import toy_cases as toy
 
 from where2edit.core.config import build_options
-from where2edit.editing.blended_walk import blended_walk
 from where2edit.editing.certificate import certify, halo
 from where2edit.editing.seams import SEAMS
 from where2edit.editing.seams.base import Seam, SeamConfig
@@ -48,13 +47,13 @@ def test_an_edit_with_a_seam_is_local_and_exact_at_both_ends(name, generator):
         styles = generator.styles(generator.w(generator.sample_z([5, 6])))
         mask = torch.zeros(2, 1, 16, 16)
         mask[..., 6:9, 5:10] = 1
-        image = blended_walk(generator, source, styles, mask, "16.conv1", seam=seam(name))[1]
+        image = toy.blended_walk(generator, source, styles, mask, "16.conv1", seam=seam(name))[1]
         certificates = certify(source.image, image, mask, halo(generator, "16.conv1"))
         assert all(each.local and each.changed > 0 for each in certificates)
-        nothing = blended_walk(generator, source, styles, 0 * mask, "16.conv1", seam=seam(name))[1]
+        nothing = toy.blended_walk(generator, source, styles, 0 * mask, "16.conv1", seam=seam(name))[1]
         assert torch.equal(nothing, source.image)
         ends = [
-            blended_walk(generator, source, styles, 0 * mask + 1, "16.conv1", seam=s)[1] for s in (seam(name), None)
+            toy.blended_walk(generator, source, styles, 0 * mask + 1, "16.conv1", seam=s)[1] for s in (seam(name), None)
         ]
         assert torch.equal(*ends)
 

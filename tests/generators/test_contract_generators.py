@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import pytest
 import torch
 import torch.nn.functional as F
+import toy_cases as toy
 
 from where2edit.core.config import build_section
 from where2edit.core.records import Edit, Source, TailLayer
 from where2edit.editing import blended_walk as walk
 from where2edit.editing import windowed_tail
-from where2edit.editing.blended_walk import blended_trunk, blended_walk, has_rgb_skip
+from where2edit.editing.blended_walk import blended_trunk, has_rgb_skip
 from where2edit.editing.certificate import certify, halo
 from where2edit.editing.masks import BlendingConfig, make_mask
 from where2edit.editing.rendering import render_blended
@@ -83,7 +84,7 @@ def cells(case):
 @torch.no_grad()
 def edit(case, mask):
     batch = len(mask)
-    return blended_walk(case.generator, case.source.repeat(batch), expand(case.styles, batch), mask, case.site)[1]
+    return toy.blended_walk(case.generator, case.source.repeat(batch), expand(case.styles, batch), mask, case.site)[1]
 
 
 def test_sites_tell_the_truth(case):
@@ -245,7 +246,7 @@ def test_frozen_stays_frozen_and_the_gradient_passes_through(case):
     assert not generator.training and not any(p.requires_grad for p in generator.parameters())
     styles = {name: style.clone().requires_grad_() for name, style in case.styles.items()}
     mask = random_masks(1, cells(case)).requires_grad_()
-    image = blended_walk(generator, case.source, styles, mask, case.site)[1]
+    image = toy.blended_walk(generator, case.source, styles, mask, case.site)[1]
     F.avg_pool2d(image, 8).square().mean().backward()
     assert all(p.grad is None for p in generator.parameters())
     assert mask.grad.abs().sum() > 0

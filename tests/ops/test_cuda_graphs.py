@@ -260,7 +260,7 @@ def test_edits_on_a_gpu_have_the_same_bits_with_cuda_graphs(config, dtype):
 @on_a_gpu
 @torch.no_grad()
 def test_a_gpu_is_not_waited_for_between_mask_and_picture():
-    generator, site = create(64, 1, seed=1).cuda().lay_out(), "16.conv1"
+    generator, site = create(64, 1, seed=1).to("cuda").lay_out(), "16.conv1"
     generator.graphs = Graphs()
     edits = edits_of(generator, site, "cuda")
     for mode in ("default", "error"):  # the first time kernels are built, walks recorded, trials of locality made

@@ -21,7 +21,7 @@ from where2edit.commands.benchmarks.machine import described
 from where2edit.commands.benchmarks.ops_text import operations_text
 from where2edit.commands.benchmarks.run import BenchmarkRun
 from where2edit.commands.benchmarks.sections import left_out, write_section
-from where2edit.commands.benchmarks.subjects import EditSubject, random_stylegan2, shipped_editor
+from where2edit.commands.benchmarks.subjects import EditSubject, random_stylegan2, shipped_editor, with_onnx
 from where2edit.commands.benchmarks.training import training_text
 from where2edit.commands.benchmarks.variants import variants_text
 from where2edit.commands.options import (
@@ -119,15 +119,14 @@ def edit_section(run: BenchmarkRun, asked: BenchmarkTask) -> str:
         small = SMALL if run.quick else ()
         return random_stylegan2(run.device, SMALL_PIXELS if run.quick else asked.resolution, (*small, *changes), *how)
 
-    def edits(build: Callable[..., EditSubject]) -> str:
-        subject = build(())
+    def edits(build: Callable[..., EditSubject], subject: EditSubject) -> str:
         parts = [measured(run, subject).text(subject)]
         parts += [grown(run, subject).text() for grown in (area_growth, batch_growth)]
         return "\n\n".join([*parts, variants_text(run, f"Variants, {subject.name}", build)])
 
     parts = {
-        f"edits of profile {profile.name}": partial(edits, ours),
-        "edits of StyleGAN2": partial(edits, stylegan2),
+        f"edits of profile {profile.name}": lambda: edits(ours, with_onnx(ours(()))),
+        "edits of StyleGAN2": lambda: edits(stylegan2, stylegan2(())),
         f"the evaluation of profile {profile.name}": lambda: evaluation_growth(run, profile).text(),
     }
     return joined(parts)

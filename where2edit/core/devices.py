@@ -43,7 +43,12 @@ def resolve_device(name: str = "auto") -> str:
 
 def constant(values: Sequence[Any], like: Tensor) -> Tensor:
     """Numbers as a tensor of the type and on the device of another, without waiting for what a GPU is doing."""
-    return torch.tensor(values, dtype=like.dtype).to(like.device, non_blocking=True)
+    return sent(torch.tensor(values, dtype=like.dtype), like)
+
+
+def sent(x: Tensor, like: Tensor) -> Tensor:
+    """A tensor of the CPU on the device of another, without waiting for what a GPU is doing."""
+    return x.to(like.device, non_blocking=True)
 
 
 def resolve_dtype(name: Dtype, device: torch.device | str) -> Literal["float32", "bfloat16"]:

@@ -22,8 +22,9 @@ from torch import Tensor
 
 from where2edit.core.records import Source
 from where2edit.editing.masks import resize_mask
+from where2edit.editing.preview_head import Preview
 from where2edit.editing.seams.base import Seam
-from where2edit.editing.tail_layers import layered_step
+from where2edit.editing.tail_layers import layered_preview, layered_step
 from where2edit.generators.base import Canvas, Generator, Site
 
 
@@ -172,21 +173,10 @@ def finished(generator: Generator, source: Source, blended: Blended) -> Tensor:
     return generator.replayed(("tail", blended.after), walk, inputs)[0]
 
 
-def blended_walk(
-    generator: Generator,
-    source: Source,
-    styles: dict[str, Tensor],
-    mask: Tensor,
-    site: str,
-    keep: bool = False,
-    seam: Seam | None = None,
-) -> tuple[Blended, Tensor]:
-    """The whole blended synthesis -> (what was kept, image [B,3,R,R]); `keep`: also what the tail writes is kept.
-
-    Raises ValueError as `blended_trunk` does.
-    """
-    blended = tail(generator, source, blended_trunk(generator, source, styles, mask, site, seam), keep=keep)
-    return blended, generator.image(blended.canvas)
+def previewed(generator: Generator, source: Source, blended: Blended, preview: Preview) -> Tensor:
+    """The preview head's picture [B,3,s,s] of a blended canvas, with the source's styles and layers."""
+    canvas = tail(generator, source, blended, upto=preview.site).canvas
+    return layered_preview(preview.head, canvas.written(generator.site(preview.site)), source)
 
 
 def check_source(generator: Generator, source: Source, mask: Tensor, site: str) -> None:

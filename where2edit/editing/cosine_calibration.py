@@ -20,9 +20,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from where2edit.core.records import Source
-from where2edit.editing.blended_walk import tail, unedited
+from where2edit.editing.blended_walk import previewed, unedited
 from where2edit.editing.preview_head import Preview, source_seen
-from where2edit.editing.tail_layers import layered_preview
 from where2edit.files import manifest, tensorfile
 from where2edit.files.fingerprints import network_sha256
 from where2edit.files.regular import shown
@@ -147,6 +146,4 @@ def canvas_picture(generator: Generator, source: Source, blend_site: str, previe
     if preview is None:
         assert source.image is not None  # its walk went to the end
         return source.image
-    blended = unedited(generator, source, blend_site)
-    seen = tail(generator, source, blended, upto=preview.site)
-    return layered_preview(preview.head, seen.canvas.written(generator.site(preview.site)), source)
+    return previewed(generator, source, unedited(generator, source, blend_site), preview)

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from where2edit.core.records import Edit, Source
-from where2edit.editing.blended_walk import Blended, blended_trunk, finished, tail
+from where2edit.editing.blended_walk import Blended, blended_trunk, finished, previewed, tail
 from where2edit.editing.certificate import halo
 from where2edit.editing.preview_head import Preview
 from where2edit.editing.seams.base import Seam
 from where2edit.editing.skin_light import SkinLight
-from where2edit.editing.tail_layers import layered_preview, own_layers
+from where2edit.editing.tail_layers import own_layers
 from where2edit.editing.windowed_tail import windowed_image
 from where2edit.editing.windowed_trunk import windowed_trunk
 from where2edit.generators.base import Generator
@@ -52,8 +52,7 @@ def render_blended(
     if skin_light is not None:
         blended = _with_skin_light(generator, source, edit, blended, blend_site, skin_light)
     if preview is not None:
-        seen = tail(generator, source, blended, upto=preview.site)
-        image = layered_preview(preview.head, seen.canvas.written(generator.site(preview.site)), source)
+        image = previewed(generator, source, blended, preview)
     elif windowed:
         reach = halo(generator, blend_site)
         image = windowed_image(generator, source, blended.canvas, blended.after, mask, reach)

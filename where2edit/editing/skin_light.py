@@ -69,8 +69,7 @@ class SkinLight(NamedTuple):
     ) -> Tensor:
         """`kept` of what a window shows, h x w cells; skin of the edit and of the source: [B,1,h,w] in {0,1}."""
         light = self._lightness(source, styles)
-        mean, variance = _moments(light, own_skin)
-        direction = _direction(source, own_skin * (light - mean), own_skin, variance)
+        mean, variance, direction = _light_of_skin(source, light, own_skin)
         weights = mask * skin * own_skin * (light > mean - variance.sqrt())
         near = _blurred(weights) + FLOOR
         for _ in range(STEPS):
@@ -89,18 +88,17 @@ class SkinLight(NamedTuple):
         return torch.isin(parts, constant(columns, parts)).to(canvas)
 
 
-def _moments(light: Tensor, skin: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance of L over the cells of skin, [B,1,1,1] each; the variance at least SMALLEST_VARIANCE."""
+def _light_of_skin(source: Tensor, light: Tensor, skin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Over the cells of skin: mean and variance of L, [B,1,1,1] each, and cov(features, L) / var(L), [B,C,1,1].
+
+    The variance is at least SMALLEST_VARIANCE.
+    """
     count = skin.sum((2, 3), keepdim=True).clamp_min(1)
     mean = (skin * light).sum((2, 3), keepdim=True) / count
-    variance = (skin * (light - mean).square()).sum((2, 3), keepdim=True) / count
-    return mean, variance.clamp_min(SMALLEST_VARIANCE)
-
-
-def _direction(source: Tensor, centred: Tensor, skin: Tensor, variance: Tensor) -> Tensor:
-    """cov(features, L) / var(L) over the cells of skin, with L less its mean: [B,C,1,1]."""
-    covariance = torch.einsum("bchw,bhw->bc", source, centred[:, 0])[..., None, None]
-    return covariance / skin.sum((2, 3), keepdim=True).clamp_min(1) / variance
+    centred = skin * (light - mean)
+    variance = (centred.square().sum((2, 3), keepdim=True) / count).clamp_min(SMALLEST_VARIANCE)
+    covariance = torch.einsum("bchw,bhw->bc", source, centred[:, 0])[..., None, None] / count
+    return mean, variance, covariance / variance
 
 
 def _blurred(x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from where2edit.core.records import Condition, Edit, Source
-from where2edit.editor.natural_strength import AUTO, stepped
+from where2edit.editor.natural_strength import AUTO
 from where2edit.editor.steps import Step
 
 if TYPE_CHECKING:
@@ -39,9 +39,7 @@ def edited_together(
     edit = edit.with_(mask=torch.cat([editor.mask(edit.take(slice(n, n + 1)), step) for n, step in enumerate(steps)]))
     strengths = condition.strengths
     if editor.natural is not None and editor.strength(steps[0]) == AUTO:
-        chosen = editor.natural.chosen(editor.method, source, edit, condition)
-        strengths = stepped(chosen, steps[0].more)
-        edit = editor.natural.scaled(repeated, edit, strengths, steps[0].more)
+        edit, strengths = editor.natural.applied(editor.method, source, edit, condition, more=steps[0].more)
     edit = editor.method.render(repeated, edit, keep_tail=False)
     return [(edit.take(slice(n, n + 1)), strength) for n, strength in enumerate(strengths.flatten().tolist())]
 

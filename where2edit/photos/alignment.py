@@ -50,9 +50,7 @@ class Alignment:
         across = points[1] - points[0]
         eyes, mouth = points[:2].mean(0), points[3:].mean(0)
         down = mouth - eyes
-        axis = across - np.array(
-            [-down[1], down[0]]
-        )  # the line of the eyes, and the face's height turned by 90 degrees
+        axis = across - [-down[1], down[0]]  # the line of the eyes, and the face's height turned by 90 degrees
         length = float(np.hypot(*axis))
         if length < 1e-6:
             raise ValueError("the landmarks lie in one point, so that they frame no face")

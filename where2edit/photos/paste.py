@@ -53,11 +53,10 @@ def paste(
         return photo.pixels.copy(), certify(photo.pixels, photo.pixels, np.zeros((0, 0), bool), (0, 0, 0, 0))
     left, top, right, bottom = box
     inside = allowed_in_photo(alignment, allowed, box)
-    change = unalign((edited.float() - source) * feather(allowed, alignment).to(edited.device), alignment, box)[
-        0
-    ].permute(1, 2, 0)
+    change = unalign((edited.float() - source) * feather(allowed, alignment).to(edited.device), alignment, box)
+    levels = change[0].permute(1, 2, 0).cpu() * 127.5
     seen = np.asarray(photo.srgb(box))
-    aim = (torch.from_numpy(seen.copy()) + change.cpu() * 127.5).round().clamp(0, 255).byte().numpy()
+    aim = (torch.from_numpy(seen.copy()) + levels).round().clamp(0, 255).byte().numpy()
     pixels = photo.pixels.copy()
     pixels[top:bottom, left:right] = _written(photo, box, seen, aim, inside)
     return pixels, certify(photo.pixels, pixels, inside, box)

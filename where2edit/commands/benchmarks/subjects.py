@@ -89,7 +89,7 @@ def shipped_editor(device: torch.device, profile: Profile, setting: Setting | No
     def conditions(m: int) -> Condition:
         return editor.conditions.of([PROMPT] * m, STRENGTH, per_source=m)
 
-    subject = EditSubject(
+    return EditSubject(
         f"profile {profile.name}, {editor.resolution} px",
         editor.method,
         source,
@@ -99,11 +99,12 @@ def shipped_editor(device: torch.device, profile: Profile, setting: Setting | No
         before={"source": lambda: editor.source(SEED)},
         after={"edit, by its own mask and strength": lambda: Session(editor, source).edit(Step(PROMPT))},
     )
-    return with_onnx(subject) if device.type == "cpu" else subject
 
 
 def with_onnx(subject: EditSubject) -> EditSubject:
-    """The subject with ONNX Runtime's tail beside ours, or with the reason why there is none."""
+    """The subject with ONNX Runtime's tail beside ours, or with the reason why there is none; on a GPU as it is."""
+    if subject.source.w.is_cuda:
+        return subject
     try:
         tail = exported_tail(subject.method.frozen.generator, subject.source, subject.method.frozen.blend_site)
     except ValueError as error:

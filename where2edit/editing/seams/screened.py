@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from where2edit.core.bounds import Bounds
+from where2edit.core.devices import sent
 from where2edit.editing.seams import SEAMS
 from where2edit.editing.seams.base import Seam
 from where2edit.ops.extension import Impl, check_impl
@@ -58,19 +59,14 @@ class ScreenedSeam(Seam):
         system = _system(inside)
         # What each inside cell sees of the difference on the cells just outside: [n,C].
         seen = edited.new_zeros(len(edited), len(system.degree))
-        rims = (moved(edited, *each) for each in system.rims)
-        for cells, rim in rims:  # one way after the other: no cell twice, so that the order of a sum is fixed
+        # One way after the other: no cell twice, so that the order of a sum is fixed.
+        for cells, rim in (sent(each, edited) for each in system.rims):
             difference = source.flatten(1)[:, rim] - edited.flatten(1)[:, rim]
             seen = seen.index_add(1, cells, difference)
         solve = _solve_dense if self.options.impl == "reference" else _SparseSolve.apply
         c = solve(seen.T.double(), system, self.options.screening).to(edited)
-        (at,) = moved(edited, inside.flatten().nonzero().flatten())
+        at = sent(inside.flatten().nonzero().flatten(), edited)
         return edited.flatten(1).index_add(1, at, c.T).view_as(edited)
-
-
-def moved(like: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
-    """Tensors of the CPU on the device of another, without waiting for what a GPU is doing."""
-    return tuple(x.to(like.device, non_blocking=True) for x in tensors)
 
 
 class _System(NamedTuple):
