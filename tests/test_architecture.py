@@ -30,6 +30,7 @@ ROOMS = (
     "photos",
     "training",
     "facetext",
+    "inversion",
 )
 ROOMS += ("editor", "evaluation", "commands")
 

@@ -1,0 +1,33 @@
+"""e4e: the encoder of StyleGAN2-FFHQ as an inversion encoder (backbones/e4e.py). Weights: asset `e4e-ffhq`."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from where2edit.backbones.e4e import E4E
+from where2edit.core.registry import NoOptions
+from where2edit.generators.base import Generator
+from where2edit.inversion import INVERSIONS
+from where2edit.inversion.base import InversionConfig, InversionEncoder
+
+
+class E4EInversion(InversionEncoder):
+    """e4e's W+ codes, each site of the generator getting the code of its resolution and role."""
+
+    name = "e4e"
+
+    def __init__(self, network: E4E, generator: Generator):
+        super().__init__()
+        self.network = network
+        object.__setattr__(self, "_generator", generator)  # shared: no submodule
+
+    def codes(self, faces: Tensor) -> Tensor:
+        return self._generator.from_w_plus(self.network(faces))
+
+
+@INVERSIONS.register("e4e")
+def e4e(config: InversionConfig, options: NoOptions, generator: Generator) -> E4EInversion:
+    """The published encoder, or the file at `config.weights`. Raises ValueError where it has codes for another size."""
+    network = E4E.load(config.weights)
+    generator.check_w(generator.from_w_plus(network.latent_avg[None]))
+    return E4EInversion(network, generator)
