@@ -122,14 +122,20 @@ class LPIPS(nn.Module):
 
     def layers(self, a: Tensor, b: Tensor) -> list[Tensor]:
         """The distance map [B,1,h,w] of each of the five layers, before averaging."""
-        for images in (a, b):
-            check_images(images, "LPIPS")
         if a.shape != b.shape:
             raise ValueError(f"LPIPS compares images of one shape, got {list(a.shape)} and {list(b.shape)}")
+        return self.between(self.features(a), self.features(b))
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """The features [B,C,h,w] of the five layers, at unit length in every pixel, which `between` compares."""
+        check_images(images, "LPIPS")
         if self.size is not None:
-            a, b = resize(a, self.size), resize(b, self.size)
-        features = zip(self.vgg(self.normalise(a)).values(), self.vgg(self.normalise(b)).values(), strict=True)
-        return [getattr(self, f"head{i}")((_unit(x) - _unit(y)) ** 2) for i, (x, y) in enumerate(features)]
+            images = resize(images, self.size)
+        return [_unit(x) for x in self.vgg(self.normalise(images)).values()]
+
+    def between(self, a: list[Tensor], b: list[Tensor]) -> list[Tensor]:
+        """The distance map [B,1,h,w] of each of the five layers, of images with these `features`."""
+        return [getattr(self, f"head{i}")((x - y) ** 2) for i, (x, y) in enumerate(zip(a, b, strict=True))]
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Distance [B] >= 0 between images a and b, 0 for equal images; differentiable in both."""

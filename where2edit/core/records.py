@@ -48,6 +48,8 @@ class Source:
     rgb: dict[str, Tensor] = field(default_factory=dict)  # site -> cumulative [B,3,h,w]; empty without an RGB skip
     image: Tensor | None = None  # [B,3,R,R]; None when the walk ended before the last site
     layers: tuple[TailLayer, ...] = ()  # of earlier edits of a sequence, in force after the blend site
+    # What an inversion adds to the features that w writes at a site, site -> [B,C,h,w]; `features` have it already.
+    residual: dict[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.w)

@@ -132,7 +132,18 @@ def blended_canvas(
     """
     start, *between = blended_sites(generator, site)
     own = source.features[site]
-    canvas = canvas.rewrite(start, blend(fitted(seam, canvas.features, own, mask), own, mask))
+    edited = canvas.features
+    if site in source.residual:
+        import os
+        R=source.residual[site]; mode=os.environ.get("RMODE","diff")
+        if mode=="diff": edited = edited + R
+        elif mode=="adapt":
+            plain = own - R   # ponytail: sequences
+            d=(edited-plain).square().mean(1,keepdim=True); rr=R.square().mean(1,keepdim=True)
+            tau=float(os.environ.get("TAU","1"))
+            k=1/(1+(d/(tau*rr+1e-6)))
+            edited = edited + k*R
+    canvas = canvas.rewrite(start, blend(fitted(seam, edited, own, mask), own, mask))
     blended = Blended(canvas, site, {site: canvas.features})
     # The RGB skip of that resolution, where there is one.
     for each in between:

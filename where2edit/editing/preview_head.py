@@ -81,14 +81,14 @@ class Preview(NamedTuple):
         return source.rgb[self.site] if self.site in source.rgb else source.features[self.site]
 
 
-def source_seen(generator: Generator, w: Tensor, preview: Preview | None, keep: str | None = None) -> Source:
+def source_seen(generator: Generator, w: Tensor, preview: Preview | None, keep: str | None = None, residual=None) -> Source:
     """Latents w [n,L,W] -> their Source, whose image is the preview head's [n,3,r,r]; None: the whole [n,3,R,R].
 
     keep: of a whole one as in `Generator.source`.
     """
     if preview is None:
-        return generator.source(w, keep=keep)
-    source = generator.source(w, upto=preview.site)
+        return generator.source(w, keep=keep, residual=residual)
+    source = generator.source(w, upto=preview.site, residual=residual)
     return source.with_(image=preview.head(preview.written(source), source.styles))
 
 

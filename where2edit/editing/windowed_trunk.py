@@ -42,7 +42,7 @@ def windowed_trunk(
         # Whole cells of the RGB canvas of half the size, which the last site enlarges, and what its filter reads.
         window = seen.grown(RIM + sites[-1].skip_spread).over(seen.cells // 2).at(seen.cells)
         canvas = edited_part(generator, styles, len(mask), sites[-1].name, site, window)
-        own = source.with_(features=cropped(features, window), rgb=cropped(rgb, window))
+        own = source.with_(features=cropped(features, window), rgb=cropped(rgb, window), residual=cropped(source.residual, window))
         part = blended_canvas(generator, own, styles, canvas, window.crop(mask), site, seam)
         for whole, written in ((features, part.features), (rgb, part.rgb)):
             for name, value in written.items():

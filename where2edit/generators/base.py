@@ -237,12 +237,16 @@ class Generator(nn.Module, ABC):
         self.check_w(w)
         return {site.name: self.affine(site, w[:, self.w_index(site)]) for site in self.sites}
 
-    def source(self, w: Tensor, upto: str | None = None, keep: str | None = None) -> Source:
+    def source(
+        self, w: Tensor, upto: str | None = None, keep: str | None = None, residual: dict[str, Tensor] | None = None
+    ) -> Source:
         """w [B,L,512] -> the Source: walk all sites, or those up to `upto`, and keep everything that was written.
 
         With `upto` the source has no image. With `keep` it holds what was written up to that site: of the large
-        canvases at the end only the image. Raises ValueError for another shape of w and an unknown site.
+        canvases at the end only the image. residual {site: [B,C,h,w]}: added to the features that are written there,
+        as the inversion of a photo asks. Raises ValueError for another shape of w and an unknown site.
         """
+        residual = residual or {}
         styles = self.styles(w)
         canvas = self.start(len(w))
         features: dict[str, Tensor] = {CONSTANT: canvas.features}
@@ -250,10 +254,12 @@ class Generator(nn.Module, ABC):
         kept = self.sites if keep is None else self.upto(keep)
         for site in self.sites if upto is None else self.upto(upto):
             canvas = self.step(site, canvas, styles[site.name])
+            if site.name in residual:
+                canvas = canvas.rewrite(site, canvas.features + residual[site.name])
             if site in kept:
                 (rgb if site.rgb else features)[site.name] = canvas.written(site)
         image = self.image(canvas) if upto is None else None
-        return Source(w=w, styles=styles, features=features, rgb=rgb, image=image)
+        return Source(w=w, styles=styles, features=features, rgb=rgb, image=image, residual=residual)
 
     def synthesis(self, styles: dict[str, Tensor]) -> Tensor:
         """Styles {site: [B,width]} of every site -> image [B,3,R,R]; nothing on the way is kept."""
