@@ -47,6 +47,8 @@ class CodeHead(nn.Module):
 class E4E(IRSE50):
     """The frozen inversion encoder. Photos must be framed like FFHQ, since no face is detected."""
 
+    latent_avg: Tensor
+
     def __init__(self, codes: int = 18, widths: tuple[int, ...] = WIDTHS):
         super().__init__(widths)
         channels = widths[-1]

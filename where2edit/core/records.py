@@ -48,7 +48,7 @@ class Source:
     rgb: dict[str, Tensor] = field(default_factory=dict)  # site -> cumulative [B,3,h,w]; empty without an RGB skip
     image: Tensor | None = None  # [B,3,R,R]; None when the walk ended before the last site
     layers: tuple[TailLayer, ...] = ()  # of earlier edits of a sequence, in force after the blend site
-    # What an inversion adds to the features that w writes at a site, site -> [B,C,h,w]; `features` have it already.
+    # Of a photo: what its canvas has beyond what w writes, site -> [B,C,h,w]; `features` have it already.
     residual: dict[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -57,6 +57,11 @@ class Source:
     def with_(self, **changes) -> Source:
         """A copy with some fields replaced."""
         return replace(self, **changes)
+
+    def plain(self) -> Source:
+        """The source with the features of generated faces, without the residual: what trained networks know."""
+        own = {site: self.features[site] - added for site, added in self.residual.items()}
+        return self.with_(features=self.features | own, residual={}) if own else self
 
     def take(self, rows: Any) -> Source:
         """The samples `rows` (a slice, a list or an index tensor) as a new Source."""
@@ -134,6 +139,7 @@ class Edit:
     region_shares: Tensor | None = None  # share of each part of a face in a region [num_regions,25]
     features: dict[str, Tensor] = field(default_factory=dict)  # site -> [B,C,h,w], blended, from the blend site on
     rgb: dict[str, Tensor] = field(default_factory=dict)  # site -> cumulative [B,3,h,w], likewise
+    residual: dict[str, Tensor] = field(default_factory=dict)  # of a photo, what the blended canvas has left of it
     layers: tuple[TailLayer, ...] = ()  # all that are in force in the picture: the source's, then the edit's own
     image: Tensor | None = None  # [B,3,R,R]
     shift: Tensor | None = None  # length of the shift of each of the S edited sites [B,S], in the mapper's coordinates

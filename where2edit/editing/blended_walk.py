@@ -23,6 +23,7 @@ from torch import Tensor
 from where2edit.core.records import Source
 from where2edit.editing.masks import resize_mask
 from where2edit.editing.preview_head import Preview
+from where2edit.editing.residual import kept_share, remaining
 from where2edit.editing.seams.base import Seam
 from where2edit.editing.tail_layers import layered_preview, layered_step
 from where2edit.generators.base import Canvas, Generator, Site
@@ -51,6 +52,7 @@ class Blended:
     after: str  # the last site that was walked
     features: dict[str, Tensor] = field(default_factory=dict)  # site -> [B,C,h,w]
     rgb: dict[str, Tensor] = field(default_factory=dict)  # site -> cumulative [B,3,h,w]
+    residual: dict[str, Tensor] = field(default_factory=dict)  # of a photo (residual.py), site -> [B,C,h,w]
 
     def written(self, site: Site, canvas: Canvas, keep: bool) -> Blended:
         """The record after one more step, which gave `canvas`; `keep`: what it wrote is kept in `features` or `rgb`."""
@@ -81,7 +83,7 @@ def has_rgb_skip(generator: Generator) -> bool:
 def unedited(generator: Generator, source: Source, site: str) -> Blended:
     """The source's own canvas where an edit at `site` has been blended: what a mask of zeros gives."""
     last = blended_sites(generator, site)[-1].name
-    return Blended(Canvas(source.features[site], source.rgb.get(last)), last)
+    return Blended(Canvas(source.features[site], source.rgb.get(last)), last, residual=source.residual)
 
 
 def blended_trunk(
@@ -131,20 +133,11 @@ def blended_canvas(
     Canvas, mask and what the source wrote at the sites that are blended show the same part of the picture.
     """
     start, *between = blended_sites(generator, site)
-    own = source.features[site]
-    edited = canvas.features
-    if site in source.residual:
-        import os
-        R=source.residual[site]; mode=os.environ.get("RMODE","diff")
-        if mode=="diff": edited = edited + R
-        elif mode=="adapt":
-            plain = own - R   # ponytail: sequences
-            d=(edited-plain).square().mean(1,keepdim=True); rr=R.square().mean(1,keepdim=True)
-            tau=float(os.environ.get("TAU","1"))
-            k=1/(1+(d/(tau*rr+1e-6)))
-            edited = edited + k*R
+    own, edited, residual = source.features[site], canvas.features, source.residual
+    if site in residual:
+        edited, residual = _with_residual(edited, own, residual[site], mask, site)
     canvas = canvas.rewrite(start, blend(fitted(seam, edited, own, mask), own, mask))
-    blended = Blended(canvas, site, {site: canvas.features})
+    blended = Blended(canvas, site, {site: canvas.features}, residual=residual)
     # The RGB skip of that resolution, where there is one.
     for each in between:
         # The RGB directly after the blend site belongs to the edited trunk, as in the released code.
@@ -155,6 +148,14 @@ def blended_canvas(
             canvas = canvas.rewrite(each, blend(fitted(seam, canvas.rgb, own, mask), own, mask))
         blended = blended.written(each, canvas, keep=True)
     return blended
+
+
+def _with_residual(
+    edited: Tensor, own: Tensor, residual: Tensor, mask: Tensor, site: str
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The edit [B,C,h,w] with as much of the residual as stays, and what the blended canvas has of it."""
+    share = kept_share(edited, own - residual, residual)
+    return edited + share * residual, {site: remaining(residual, share, resize_mask(mask, own.shape[2:]).to(own))}
 
 
 def tail(

@@ -81,10 +81,16 @@ class Preview(NamedTuple):
         return source.rgb[self.site] if self.site in source.rgb else source.features[self.site]
 
 
-def source_seen(generator: Generator, w: Tensor, preview: Preview | None, keep: str | None = None, residual=None) -> Source:
+def source_seen(
+    generator: Generator,
+    w: Tensor,
+    preview: Preview | None,
+    keep: str | None = None,
+    residual: dict[str, Tensor] | None = None,
+) -> Source:
     """Latents w [n,L,W] -> their Source, whose image is the preview head's [n,3,r,r]; None: the whole [n,3,R,R].
 
-    keep: of a whole one as in `Generator.source`.
+    keep: of a whole one as in `Generator.source`, as is residual.
     """
     if preview is None:
         return generator.source(w, keep=keep, residual=residual)

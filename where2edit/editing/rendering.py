@@ -59,7 +59,7 @@ def render_blended(
     else:
         blended = tail(generator, source, blended, keep=True) if keep_tail else blended
         image = finished(generator, source, blended)
-    return edit.with_(features=blended.features, rgb=blended.rgb, image=image, layers=layers)
+    return edit.with_(features=blended.features, rgb=blended.rgb, residual=blended.residual, image=image, layers=layers)
 
 
 def _with_skin_light(

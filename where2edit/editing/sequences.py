@@ -38,7 +38,7 @@ def next_source(source: Source, edit: Edit) -> Source:
     blended = min((names.index(name) for name in edit.features), default=len(names))
     before = {name: source.features[name] for name in names[:blended]}
     canvas = {"features": before | edit.features, "rgb": source.rgb | edit.rgb}
-    return source.with_(**canvas, image=edit.image, layers=edit.layers)
+    return source.with_(**canvas, residual=edit.residual, image=edit.image, layers=edit.layers)
 
 
 def combine_with_earlier(render: Render, source: Source, edit: Edit, earlier: tuple[EarlierEdit, ...]) -> Edit:

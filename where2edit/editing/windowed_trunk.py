@@ -38,17 +38,20 @@ def windowed_trunk(
     check_source(generator, source, mask, site)
     features = {site: source.features[site].clone()}
     rgb = {each.name: source.rgb[each.name].clone() for each in sites[1:]}
+    residual = {name: value.clone() for name, value in source.residual.items()}
     if seen is not None:
         # Whole cells of the RGB canvas of half the size, which the last site enlarges, and what its filter reads.
         window = seen.grown(RIM + sites[-1].skip_spread).over(seen.cells // 2).at(seen.cells)
         canvas = edited_part(generator, styles, len(mask), sites[-1].name, site, window)
-        own = source.with_(features=cropped(features, window), rgb=cropped(rgb, window), residual=cropped(source.residual, window))
+        own = source.with_(
+            features=cropped(features, window), rgb=cropped(rgb, window), residual=cropped(residual, window)
+        )
         part = blended_canvas(generator, own, styles, canvas, window.crop(mask), site, seam)
-        for whole, written in ((features, part.features), (rgb, part.rgb)):
+        for whole, written in ((features, part.features), (rgb, part.rgb), (residual, part.residual)):
             for name, value in written.items():
                 window.crop(whole[name]).copy_(value)
     last = sites[-1].name
-    return Blended(Canvas(features[site], rgb.get(last)), last, features, rgb)
+    return Blended(Canvas(features[site], rgb.get(last)), last, features, rgb, residual)
 
 
 def edited_part(

@@ -71,9 +71,10 @@ class Editor:
         return self.frozen.generator.resolution
 
     @torch.no_grad()
-    def source(self, seed: int | None = None, w: Tensor | None = None) -> Source:
+    def source(self, seed: int | None = None, w: Tensor | None = None, residual: Tensor | None = None) -> Source:
         """The Source of a generated face: of a seed, or of latents w [1,L,512], [1,512] or W+ of StyleGAN2 [1,18,512].
 
+        residual [1,C,r,r]: of a photo, what its canvas has at the blend site beyond what w writes there (inversion/).
         Raises ValueError where both are missing, and for latents of another shape.
         """
         generator = self.frozen.generator
@@ -81,7 +82,8 @@ class Editor:
             if seed is None:
                 raise ValueError("a source needs a seed or latents w, got neither; give for example seed=3")
             w = generator.w(generator.sample_z([seed]), self.profile.generator.truncation)
-        return self.method.source(generator.from_w_plus(w).to(self.device))
+        residual = None if residual is None else residual.to(self.device)
+        return self.method.source(generator.from_w_plus(w).to(self.device), residual=residual)
 
     def session(self, source: Source, earlier: tuple[EarlierEdit, ...] = ()) -> Session:
         """What edits one source many times; the last one again for the same source and earlier edits."""

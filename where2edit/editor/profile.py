@@ -18,6 +18,8 @@ from where2edit.files import assets, manifest
 from where2edit.files.fingerprints import config_digest
 from where2edit.generators import GENERATORS
 from where2edit.generators.base import GeneratorConfig
+from where2edit.inversion import INVERSIONS
+from where2edit.inversion.base import InversionConfig
 from where2edit.methods import METHODS
 from where2edit.methods.base import MethodConfig
 from where2edit.text_image import TEXT_IMAGE
@@ -31,7 +33,7 @@ from where2edit.training.trainer import TrainingConfig
 # What a training of an editor does not read, what it only writes, and its length.
 NOT_TRAINED: tuple[str, ...] = ("training.steps", "training.snapshot_every", "training.sheet_every")
 NOT_TRAINED += ("training.tensorboard", "method.weights", "natural_strength", "preview_fit", "generator.dtype")
-NOT_TRAINED += ("generator.cuda_graphs",)
+NOT_TRAINED += ("generator.cuda_graphs", "inversion")
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Profile:
     preview_fit: PreviewFitConfig = field(default_factory=PreviewFitConfig)
     method: MethodConfig = field(default_factory=MethodConfig)
     natural_strength: NaturalStrengthConfig = field(default_factory=NaturalStrengthConfig)
+    inversion: InversionConfig = field(default_factory=InversionConfig)
     losses: dict[str, LossConfig] = field(default_factory=dict)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     data: DataConfig = field(default_factory=DataConfig)
@@ -56,6 +59,7 @@ class Profile:
         # Whatever is chosen by name is refused here, before anything is built; mapper, attention and seam see to it.
         config.build_options(GENERATORS, self.generator.name, self.generator.options, "generator.options")
         config.build_options(TEXT_IMAGE, self.text_image.name, self.text_image.options, "text_image.options")
+        config.build_options(INVERSIONS, self.inversion.name, self.inversion.options, "inversion.options")
         METHODS.get(self.method.name)
         for name, entry in self.losses.items():
             config.build_options(LOSSES, name, entry.options, f"losses.{name}.options")

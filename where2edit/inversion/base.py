@@ -16,6 +16,7 @@ from where2edit.core.bounds import CountOrNone
 from where2edit.core.config import build_options
 from where2edit.generators.base import Generator
 from where2edit.inversion import INVERSIONS
+from where2edit.inversion.views import ViewConfig
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,13 @@ class InversionConfig:
     `INVERSIONS.get(name)(config, options, generator)` returns a frozen InversionEncoder.
     """
 
-    name: str = "face_encoder"
+    name: str = "mean_face"
     weights: str | None = None  # asset name or path of safetensors; None: the encoder's own default
     options: dict[str, Any] = field(default_factory=dict)  # checked against the encoder's own options
-    w_steps: CountOrNone = 60  # of the refinement of w; 0: the encoder's answer stays
-    canvas_steps: CountOrNone = 60  # of the refinement of the canvas at the blend site; 0: w alone
+    w_steps: CountOrNone = 120  # of the refinement of w; 0: the encoder's answer stays
+    canvas_steps: CountOrNone = 80  # of the refinement of the canvas at the blend site; 0: w alone
+    w_view: ViewConfig = field(default_factory=ViewConfig)  # through what the refinement of w looks at the face
+    canvas_view: ViewConfig = field(default_factory=ViewConfig)  # the same of most steps for the canvas
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,15 @@ class Inverted:
 
     w: Tensor  # [1,L,512]
     residual: Tensor | None = None  # [1,C,r,r]; None: nothing
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """w, and the residual where there is one."""
+        return (self.w,) if self.residual is None else (self.w, self.residual)
+
+    def to(self, like: Tensor) -> Inverted:
+        """The same on the device and in the number type of `like`."""
+        return Inverted(*(x.to(like) for x in self.tensors))
 
 
 class InversionEncoder(nn.Module, ABC):

@@ -15,6 +15,8 @@ class E4EInversion(InversionEncoder):
     """e4e's W+ codes, each site of the generator getting the code of its resolution and role."""
 
     name = "e4e"
+    network: E4E
+    _generator: Generator
 
     def __init__(self, network: E4E, generator: Generator):
         super().__init__()

@@ -9,18 +9,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from where2edit.backbones.arcface import ArcFace
 from where2edit.backbones.vgg import LPIPS
 from where2edit.core.devices import resolve_dtype
 
-SQUARED = 4.0  # weight of the mean squared difference beside LPIPS
+SQUARED, IDENTITY = 4.0, 0.3  # weights of the mean squared difference and of ArcFace's cosine beside LPIPS
 LARGEST = 256  # pixels at which pictures are compared; larger ones are reduced
 
 
 class Likeness:
-    """The distance to one photo [1,3,R,R]; what LPIPS sees of it is kept."""
+    """The distance to one photo [1,3,R,R]; what the networks see of it is kept."""
 
-    def __init__(self, lpips: LPIPS, photo: Tensor):
-        self.lpips, self.photo = lpips, photo
+    def __init__(self, lpips: LPIPS, arcface: ArcFace, photo: Tensor):
+        self.lpips, self.arcface, self.photo = lpips, arcface, photo
+        with torch.no_grad():
+            self._identity = arcface(reduced(photo, LARGEST))
         self._seen: dict[int, tuple[Tensor, list[Tensor]]] = {}
         self._fast = resolve_dtype("auto", photo.device) == "bfloat16"
 
@@ -30,7 +33,8 @@ class Likeness:
             picture = reduced(picture, LARGEST)
         aim, features = self._aim(picture.shape[-1])
         distance = self.lpips.between(self._features(picture), features)
-        return sum(layer.mean() for layer in distance) + SQUARED * (picture - aim).square().mean()
+        unlike = 1 - (self.arcface(picture) * self._identity).sum()
+        return sum(layer.mean() for layer in distance) + SQUARED * (picture - aim).square().mean() + IDENTITY * unlike
 
     def _aim(self, size: int) -> tuple[Tensor, list[Tensor]]:
         """The photo at `size` pixels, and LPIPS's features of it."""

@@ -14,6 +14,7 @@ class MeanFace(InversionEncoder):
     """The start of a refinement where no encoder was trained, and the no-op row of a table of encoders."""
 
     name = "mean_face"
+    w_mean: Tensor
 
     def __init__(self, w_mean: Tensor, codes: int):
         super().__init__()

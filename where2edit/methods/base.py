@@ -139,14 +139,16 @@ class Method(nn.Module, ABC):
         return self.frozen.generator.w(z, truncation)
 
     @torch.no_grad()
-    def source(self, w: Tensor, use_preview_head: bool = False, residual=None) -> Source:
+    def source(self, w: Tensor, use_preview_head: bool = False, residual: Tensor | None = None) -> Source:
         """Latents w [n,L,W] -> the Source that `forward` edits; with `use_preview_head` its image is the head's.
 
+        residual [n,C,r,r]: of a photo, what its canvas has at the blend site beyond what w writes there.
         Of a whole one it keeps what was written up to the sites that are blended, all of it where the method reads it.
         """
         frozen = self.frozen
         keep = None if self.reads_tail else blended_sites(frozen.generator, frozen.blend_site)[-1].name
-        return source_seen(frozen.generator, w, frozen.preview(use_preview_head), keep, residual)
+        added = {} if residual is None else {frozen.generator.site(frozen.blend_site).name: residual}
+        return source_seen(frozen.generator, w, frozen.preview(use_preview_head), keep, added)
 
     def schedule(self, progress: float) -> None:
         """Freeze or release parts of the method; called before each training step with the run's progress in [0,1)."""

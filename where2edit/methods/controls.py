@@ -32,7 +32,7 @@ class NoOp(Method):
     def render(self, source: Source, edit: Edit, use_preview_head: bool = False, keep_tail: bool | None = None) -> Edit:
         """An empty mask gives the picture of the source, which needs no walk; any other mask is blended."""
         if not edit.mask.any():
-            return edit.with_(image=source.image, layers=source.layers)
+            return edit.with_(image=source.image, layers=source.layers, residual=source.residual)
         return super().render(source, edit, use_preview_head, keep_tail)
 
 

@@ -32,6 +32,7 @@ class Where2Edit(Method):
     def propose(self, source: Source, condition: Condition) -> Edit:
         """n sources, B conditions -> B edits without their pictures: new styles, attention, regions and mask."""
         frozen, regions, m = self.frozen, self.frozen.regions, condition.per_source
+        source = source.plain()
         repeated = source.repeat(m)
         # Map: the edit's styles (Eq. 1-2).
         u, shift = self.mapper(repeated, condition)
