@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import torch
 
@@ -10,6 +11,7 @@ from where2edit.core.records import Source
 from where2edit.editor.denials import SEPARATOR, statements
 from where2edit.editor.editor import Editor
 from where2edit.editor.recipes import RecipeStep
+from where2edit.editor.steps import Step
 
 
 def split_description(text: str) -> list[str]:
@@ -40,9 +42,10 @@ def split_denials(prompts: list[str]) -> list[str]:
 
 
 @torch.no_grad()
-def large_areas_first(editor: Editor, source: Source, steps: tuple[RecipeStep, ...]) -> tuple[RecipeStep, ...]:
-    """The steps in falling order of the area that each would edit, so that small parts are edited last."""
-    loaded = [step.load(editor.resolution) for step in steps]
+def large_areas_first(
+    editor: Editor, source: Source, steps: tuple[RecipeStep, ...], loaded: Sequence[Step]
+) -> tuple[RecipeStep, ...]:
+    """The steps, `loaded` with their pictures, in falling order of the area that each would edit: small parts last."""
     edits = [editor.method.propose(source, editor.condition(step)) for step in loaded]
     areas = [editor.mask(edit, step).mean().item() for edit, step in zip(edits, loaded, strict=True)]
     return tuple(steps[i] for i in sorted(range(len(areas)), key=lambda i: -areas[i]))

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import torch
+from torch import Tensor
 
 from where2edit.core import config
 from where2edit.core.bounds import Bounds, Few, Seed, Share, Strength
 from where2edit.editor.migration import current_config
 from where2edit.editor.natural_strength import MOST_STEPS
+from where2edit.editor.recipe_photos import RecipePhoto
 from where2edit.editor.steps import Step
 from where2edit.files.atomic import write_text
 from where2edit.files.fingerprints import file_sha256
@@ -42,13 +44,13 @@ class RecipeStep:
     more: Annotated[int, Bounds(-MOST_STEPS, MOST_STEPS)] = 0
     force: bool = False
 
-    def load(self, size: int) -> Step:
-        """The Step for images of size x size with its pictures read.
+    def load(self, size: int, read: Callable[[str, int], Tensor] = read_mask) -> Step:
+        """The Step for images of size x size with its pictures read; `read` gives a mask [1,1,size,size] by its path.
 
         Raises ValueError, which names the file, for one that is missing, no picture, or no mask for such images.
         """
         reference = None if self.reference is None else read_picture(self.reference, "reference picture")
-        mask = None if self.mask is None else read_mask(self.mask, size)
+        mask = None if self.mask is None else read(self.mask, size)
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return Step(**fields | {"reference": reference, "mask": mask})
 
@@ -77,7 +79,7 @@ class MadeWith:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that is needed to make an edit again: the steps, and the source as a seed or a latent.
+    """Everything that is needed to make an edit again: the steps, and the source as a seed, a latent or a photo.
 
     Paths are kept relative to the recipe's own folder; here they are as the working folder sees them.
     """
@@ -87,6 +89,7 @@ class Recipe:
     steps: tuple[RecipeStep, ...]
     seed: Seed | None = None
     latent: str | None = None  # path of a latent (editor/latents.py)
+    photo: RecipePhoto | None = None
     sweep: tuple[Strength, ...] = ()  # strengths of the only step, side by side
     inputs: dict[str, str] = field(default_factory=dict)  # sha256 of the pictures and latents that the steps name
     overrides: tuple[str, ...] = ()  # changes of the profile on the command line; `config` has them already
@@ -96,8 +99,8 @@ class Recipe:
     results: tuple[dict, ...] = ()
 
     def __post_init__(self):
-        if not self.steps or (self.seed is None) == (self.latent is None):
-            raise ValueError("a recipe has one step or more, and either a seed or a latent")
+        if not self.steps or (self.seed, self.latent, self.photo).count(None) != 2:
+            raise ValueError("a recipe has one step or more, and either a seed or a latent, or a photo")
         if self.sweep and len(self.steps) > 1:
             raise ValueError(f"a sweep shows the strengths of one step, and the recipe has {len(self.steps)}")
         if unknown := self.paths() - self.inputs.keys():
@@ -105,7 +108,8 @@ class Recipe:
 
     def paths(self) -> set[str]:
         """The files that the recipe names."""
-        named = [self.latent, *(path for step in self.steps for path in (step.reference, step.mask))]
+        photo = [] if self.photo is None else [self.photo.path, self.photo.first]
+        named = [self.latent, *photo, *(path for step in self.steps for path in (step.reference, step.mask))]
         return {path for path in named if path is not None}
 
     def with_paths(self, change: Callable[[str], str]) -> Recipe:
@@ -116,15 +120,21 @@ class Recipe:
 
         steps = (replace(s, reference=changed(s.reference), mask=changed(s.mask)) for s in self.steps)
         inputs = {change(path): digest for path, digest in self.inputs.items()}
-        return replace(self, steps=tuple(steps), latent=changed(self.latent), inputs=inputs)
+        photo = None if self.photo is None else self.photo.with_paths(change)
+        return replace(self, steps=tuple(steps), latent=changed(self.latent), photo=photo, inputs=inputs)
 
     def asked(self) -> Recipe:
         """What was asked for alone, with the content of files in place of their paths: equal for equal edits."""
-        return replace(self.with_paths(lambda path: self.inputs.get(path, path)), made_with=None, results=())
+        asked = self.with_paths(lambda path: self.inputs.get(path, path))
+        photo = None if asked.photo is None else replace(asked.photo, faces=(), steady=None)
+        return replace(asked, photo=photo, made_with=None, results=())
 
-    def chosen(self) -> list[float] | None:
-        """The strengths of the results, one for each step; None before an edit, and for recipes of earlier versions."""
-        found = (result.get("strength") for result in self.results)
+    def chosen(self, face: int | None = None) -> list[float] | None:
+        """The strengths of the results, one for each step; None before an edit, and for recipes of earlier versions.
+
+        face: the place, from 0 on, of a face among those of a photo that were edited.
+        """
+        found = (_of_face(result, face).get("strength") for result in self.results)
         numbers = [float(value) for value in found if isinstance(value, float | int) and abs(value) <= 1]
         return numbers if len(numbers) == len(self.results) == len(self.steps) else None
 
@@ -132,6 +142,15 @@ class Recipe:
         """Write as JSON, whole or not at all, with paths relative to its folder."""
         kept = self.with_paths(lambda each: os.path.relpath(each, path.parent))
         write_text(path, json.dumps(asdict(kept), indent=2) + "\n")
+
+
+def _of_face(result: dict, face: int | None) -> dict:
+    """What a result says of a face; {} where it says nothing."""
+    if face is None:
+        return result
+    faces = result.get("faces")
+    found = faces[face] if isinstance(faces, list) and face < len(faces) else None
+    return found if isinstance(found, dict) else {}
 
 
 def read_recipe(path: str | Path) -> Recipe:

@@ -16,6 +16,7 @@ from torch import Tensor
 from where2edit.core.records import Source
 from where2edit.editor.editor import Editor
 from where2edit.editor.latents import load_latent, save_latent
+from where2edit.editor.recipe_photos import RecipePhoto
 from where2edit.editor.recipes import MadeWith, Recipe, RecipeStep, read_recipe
 from where2edit.editor.session import Result
 from where2edit.files import pictures
@@ -39,12 +40,27 @@ def stem_of(recipe: Recipe) -> str:
     that a file name cannot spell.
     """
     first, asked = recipe.steps[0], recipe.asked()
-    source = f"seed{recipe.seed:04d}" if recipe.latent is None else shortened(Path(recipe.latent).stem, 60)
-    stem = f"{source}-{slug(first.prompt)}"
+    stem = f"{source_name(recipe)}-{slug(first.prompt)}"
     plain = recipe.steps == (RecipeStep(first.prompt),) and slug(first.prompt).replace("-", " ") == first.prompt
-    if plain and not (recipe.sweep or recipe.overrides):
+    photo = [] if asked.photo is None else photo_options(asked.photo)
+    if plain and not (recipe.sweep or recipe.overrides or any(photo)):
         return stem
-    return f"{stem}-{digest([[asdict(step) for step in asked.steps], asked.sweep, asked.overrides])[:DIGITS]}"
+    asked_for = [[asdict(step) for step in asked.steps], asked.sweep, asked.overrides, *([photo] if photo else [])]
+    return f"{stem}-{digest(asked_for)[:DIGITS]}"
+
+
+def source_name(recipe: Recipe) -> str:
+    """What the source of a recipe is called; frames have numbers, so that they can become a film again."""
+    if recipe.photo is not None and recipe.photo.frame is not None:
+        return f"frame{recipe.photo.frame:04d}"
+    path = recipe.latent if recipe.photo is None else recipe.photo.path
+    return f"seed{recipe.seed:04d}" if path is None else shortened(Path(path).stem, 60)
+
+
+def photo_options(photo: RecipePhoto) -> list[int | str | bool | None]:
+    """What is asked of a photo beyond the usual, equal for all frames; None and False: nothing."""
+    quality = None if photo.quality == RecipePhoto.quality else photo.quality
+    return [photo.face, quality, photo.keep_metadata, photo.first is not None]
 
 
 def picture_names(recipe: Recipe, stem: str) -> list[str]:

@@ -41,18 +41,29 @@ def mask_of(picture: Image.Image, size: int, name: str) -> Tensor:
     A square of another size is resized, and a warning says so. Raises ValueError, in which `name` stands, for another
     shape, a photograph, a map of several labels, and for what is black everywhere.
     """
-    width, height = picture.size
-    if abs(width - height) > ASPECT * max(width, height):
-        raise ValueError(f"{name} is {width}x{height} px; it must have the output's size, {size}x{size}, or its shape")
-    scaled = _scaled(_levels(picture, name), name)
-    _refuse_photograph(scaled, name)
-    values = torch.from_numpy(scaled)[None, None]
-    if values.max() < 1:
-        warnings.warn(f"{name} edits by {float(values.max()):.0%} at most: white edits by 100%", stacklevel=3)
+    values = painted(picture, (size, size), name, "the output's size")
+    height, width = values.shape[2:]
     if (width, height) == (size, size):
         return values
     warnings.warn(f"{name} has {width}x{height} px and is resized to {size}x{size}", stacklevel=3)
     return torch.nn.functional.interpolate(values, size=(size, size), mode="area")
+
+
+def painted(picture: Image.Image, size: tuple[int, int], name: str, whose: str) -> Tensor:
+    """How much of each pixel of a mask picture is painted, [1,1,H,W] in [0,1], at the picture's own size.
+
+    size: width and height that it should have, which `whose` names; other pictures of this shape are taken too. Raises
+    ValueError as `mask_of` does.
+    """
+    (width, height), (wide, high) = picture.size, size
+    if abs(width * high - height * wide) > ASPECT * max(width * high, height * wide):
+        raise ValueError(f"{name} is {width}x{height} px; it must have {whose}, {wide}x{high}, or its shape")
+    scaled = _scaled(_levels(picture, name), name)
+    _refuse_photograph(scaled, name)
+    values = torch.from_numpy(scaled)[None, None]
+    if values.max() < 1:
+        warnings.warn(f"{name} edits by {float(values.max()):.0%} at most: white edits by 100%", stacklevel=4)
+    return values
 
 
 def _levels(picture: Image.Image, name: str) -> np.ndarray:

@@ -48,7 +48,7 @@ def paste(
     crops are equal, the photo stays as it is. Raises ValueError for other shapes and for values that are not finite.
     """
     _check(source, edited, allowed)
-    box = _box(photo, alignment, allowed)
+    box = allowed_box(photo, alignment, allowed)
     if box is None:
         return photo.pixels.copy(), certify(photo.pixels, photo.pixels, np.zeros((0, 0), bool), (0, 0, 0, 0))
     left, top, right, bottom = box
@@ -62,7 +62,7 @@ def paste(
     return pixels, certify(photo.pixels, pixels, inside, box)
 
 
-def _box(photo: Photo, alignment: Alignment, allowed: Tensor) -> Box | None:
+def allowed_box(photo: Photo, alignment: Alignment, allowed: Tensor) -> Box | None:
     """The box of the photo that holds all pixels that may change; None where there are none."""
     rows, columns = (allowed[0, 0].any(dim).nonzero() for dim in (1, 0))
     if not len(rows):
