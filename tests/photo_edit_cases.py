@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from photo_cases import ASTRONAUT, smooth
 
-from where2edit.editor import photo_faces, photo_sources
+from where2edit.editor import photo_faces, photo_run, photo_sources
 from where2edit.inversion.base import Inverted
 from where2edit.photos import faces
 from where2edit.photos.finding import PhotoFace
@@ -54,5 +54,6 @@ def quick(monkeypatch, *looks):
     monkeypatch.setattr(photo_faces, "find_faces", detector)
     monkeypatch.setattr(faces, "look_closer", lambda photo, face: face)
     monkeypatch.setattr(photo_sources, "Inverter", QuickInverter)
+    monkeypatch.setattr(photo_run, "CELL", 32)
     monkeypatch.setattr(QuickInverter, "calls", calls := [])
     return detector, calls

@@ -17,34 +17,13 @@ from where2edit.commands import edit as edits
 from where2edit.editing.cosine_calibration import measure
 from where2edit.editor.build import build_encoder, build_generator
 from where2edit.editor.descriptions import split_description
-from where2edit.editor.editor import Editor
 from where2edit.editor.profile import load_profile
 from where2edit.editor.recipes import SWEEP, read_recipe
 from where2edit.editor.results import slug
 from where2edit.editor.steps import Step
 from where2edit.files import pictures
-from where2edit.files.fingerprints import config_digest
 
 CONFIG = str(toy.ROOT / "configs/toy.yaml")
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    return str(toy.lively_editor(tmp_path_factory.mktemp("editor") / "editor.safetensors"))
-
-
-@pytest.fixture(scope="module")
-def editors():
-    """Editors by profile and weights, built once: what they load does not change between the tests."""
-    built = {}
-
-    def get(profile, device, weights):
-        key = (config_digest(profile), weights)
-        if key not in built:
-            built[key] = Editor(profile, "cpu", weights)
-        return built[key]
-
-    return get
 
 
 @pytest.fixture
@@ -191,6 +170,7 @@ def test_every_option_works_and_its_recipe_gives_the_same_bytes(name, run, tmp_p
 def test_every_option_of_the_script_is_covered():
     offered = {text for action in edits.build_parser("")._actions for text in action.option_strings} - {"-h", "--help"}
     used = {word for arguments, _, _ in OPTIONS.values() for word in arguments if str(word).startswith("--")}
+    used |= OF_PHOTOS  # tests/commands/test_edit_photo.py
     assert offered - used == {"--replay", "--seed", "--config", "--weights", "--device", "--out"} - used
 
 
@@ -235,6 +215,7 @@ def test_words_that_are_not_understood_and_masks_that_are_empty_are_said_so(run)
     assert "strength 0 leaves everything as it is" in said and "may not understand" not in said
 
 
+OF_PHOTOS = {"--photo", "--face", "--quality", "--keep-metadata", "--steady"}
 LONG = "hair " * 500
 MISTAKES = {
     "nothing": ([], "say what should change"),

@@ -69,7 +69,9 @@ def add_photo(parser: ArgumentParser) -> None:
     """The group of options of photos."""
     photo = parser.add_argument_group("your own photo")
     words = "picture file in place of a generated face; a folder or a pattern in quotes, such as 'frames/*.png', edits"
-    words += " all in their natural order and numbers what it writes. Photos are written as PNG, which keeps every pixel"
+    words += (
+        " all in their natural order and numbers what it writes. Photos are written as PNG, which keeps every pixel"
+    )
     photo.add_argument("--photo", type=filled, help=f"{words}; the original is never replaced")
     words = "number of the face, 1 is the largest, or all (default: the largest)"
     photo.add_argument("--face", type=face, help=f"{words}; frames follow the faces of the first one")

@@ -14,8 +14,8 @@ from where2edit.editor.editor import Editor
 from where2edit.editor.photo_faces import FaceSearch
 from where2edit.editor.photo_run import PhotoRun, finished, run_photo
 from where2edit.editor.photo_sources import PhotoSources
-from where2edit.editor.profile import Profile
 from where2edit.editor.photo_tasks import PhotoTask, in_order
+from where2edit.editor.profile import Profile
 from where2edit.editor.recipe_photos import RecipeFile, RecipePhoto
 from where2edit.editor.recipes import MadeWith, Recipe, input_digests
 from where2edit.editor.replays import Replay

@@ -95,7 +95,9 @@ class FaceSearch:
         faces = find_faces(photo)
         return self._face(photo, asked, face.place, choose(photo, face.number, faces)[0], len(faces))
 
-    def _followed(self, photo: Photo, asked: RecipePhoto, before: Mapping[int, KeptInversion]) -> tuple[FaceToEdit, ...]:
+    def _followed(
+        self, photo: Photo, asked: RecipePhoto, before: Mapping[int, KeptInversion]
+    ) -> tuple[FaceToEdit, ...]:
         faces, found = find_faces(photo), []
         left = list(faces)
         for place, kept in sorted(before.items()):

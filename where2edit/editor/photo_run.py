@@ -23,7 +23,6 @@ from where2edit.files import pictures
 from where2edit.files.fingerprints import file_sha256
 from where2edit.inversion.kept import KeptInversion
 from where2edit.photos.alignment import crop
-from where2edit.photos.photo import Photo
 from where2edit.photos.writing import write_photo
 
 CELL = 384  # pixels of one picture of a sheet

@@ -59,4 +59,6 @@ def in_order(sources: PhotoSources, task: PhotoTask) -> PhotoTask:
     place, loaded = next(iter(task.loaded(sources.editor.resolution).items()))
     face = next(face for face in task.faces if face.place == place)
     source = sources.source(sources.inversion(task.photo, face))
-    return replace(task, recipe=replace(task.recipe, steps=large_areas_first(sources.editor, source, task.recipe.steps, loaded)))
+    return replace(
+        task, recipe=replace(task.recipe, steps=large_areas_first(sources.editor, source, task.recipe.steps, loaded))
+    )
