@@ -47,9 +47,9 @@ def main(help_text: str) -> int:
             check_unclaimed(recipe, options.out)
     if not (options.weights or profile.method.weights):
         print("warning: no trained editor (--weights): these are the edits of an untrained one", file=sys.stderr)
-    editor = Editor(profile, options.device, options.weights)
     if photos is not None:
-        return int(not photos.run(editor))
+        return int(not photos.run(lambda: Editor(profile, options.device, options.weights)))
+    editor = Editor(profile, options.device, options.weights)
     if recipes[0].latent is not None and (note := read_as(editor.frozen.generator, recipes[0].latent)):
         print(note)
     results = [result for recipe in recipes for result in make(editor, recipe, options)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -65,10 +65,14 @@ class PhotoEdits:
         self.tasks = self._tasks(recipes)
         self.task = next(self.tasks, None)
 
-    def run(self, editor: Editor) -> bool:
-        """Edit what is not done and say what was done; False where --assert-local asks for more."""
-        sources = PhotoSources(editor)
+    def run(self, build: Callable[[], Editor]) -> bool:
+        """Edit what is not done and say what was done; False where --assert-local asks for more.
+
+        `build` makes the editor, where there is something to do for it.
+        """
+        sources = None
         while self.task is not None:
+            sources = sources or PhotoSources(build())
             run = self._run(sources, self.task)
             self.local &= all(local_photo(result, self.options.allow_full) for result in run.results)
             self._follow(run.recipe, run.kept)

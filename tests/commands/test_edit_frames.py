@@ -1,0 +1,146 @@
+"""scripts/edit.py --photo on frames: their order, what is done already, faces that move, and --steady."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+from photo_edit_cases import QuickInverter, face, picture, quick
+from test_edit_photo import files, pixels
+from test_edit_photo import run as run  # the fixture
+
+from where2edit.commands import edit as edits
+from where2edit.editor import photo_faces
+from where2edit.editor.steady import KIND, Steady, read_steady
+from where2edit.files import tensorfile
+from where2edit.photos.frames import is_pattern, matching
+
+PROMPT = ("--prompt", "a beard", "--coverage", "1")
+
+
+def number(photo):
+    """The number in the name of a frame."""
+    return int(re.findall(r"\d+", photo.name)[-1])
+
+
+@pytest.fixture
+def frames(monkeypatch, tmp_path):
+    """Three frames, 9 to 11, with a face that moves to the left and, from the second on, a larger one."""
+    _, calls = quick(monkeypatch)
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for n in range(9, 12):
+        picture(seed=n).save(folder / f"f{n}.png")
+
+    def find(photo):
+        n = number(photo)
+        small = face(108 - n, 80, 70, 2 if n > 9 else 1)
+        return (face(200, 80, 90), small) if n > 9 else (small,)
+
+    monkeypatch.setattr(photo_faces, "find_faces", find)
+    return calls
+
+
+def recipes(folder):
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("frame*.json"))]
+
+
+def test_frames_are_taken_in_the_order_in_which_people_count_and_numbered(frames, run, tmp_path):
+    code, _, error = run("--photo", "frames/*.png", *PROMPT)
+    assert code == 0, error
+    made = recipes(tmp_path / "out")
+    assert [each["photo"]["faces"][0]["number"] for each in made] == [1, 2, 2], "the same face, which another outgrows"
+    assert [each["photo"]["path"] for each in made] == [f"../frames/f{n}.png" for n in range(9, 12)]
+    written = sorted(path.name for path in (tmp_path / "out").glob("*.png"))
+    assert [name[:9] for name in written] == [f"frame000{n}" for n in range(1, 4)]
+    assert len({name[9:] for name in written}) == 1, "one pattern names them all"
+    starts = [start for _, start, _ in frames]
+    assert starts[0] is None and all(start is not None for start in starts[1:]), "each begins with the codes before"
+
+
+def test_a_frame_without_the_face_stays_as_it_is(frames, run, monkeypatch, tmp_path):
+    find = photo_faces.find_faces
+    monkeypatch.setattr(photo_faces, "find_faces", lambda photo: find(photo)[: 0 if number(photo) == 10 else 2])
+    code, _, error = run("--photo", "frames", *PROMPT)
+    assert code == 0 and "f10.png has no face near 99, 70, where the frame before has one" in error
+    (photo,) = (tmp_path / "out").glob("frame0002-*.png")
+    assert np.array_equal(pixels(photo), pixels(tmp_path / "frames/f10.png"))
+    last = recipes(tmp_path / "out")[2]
+    assert last["photo"]["faces"][0]["number"] == 2 and last["results"][0]["certificate"]["changed"] > 0
+    (path,) = (tmp_path / "out").glob("frame0002-*.json")
+    assert run("--replay", path, out="again")[0] == 0
+    assert (tmp_path / "again" / photo.name).read_bytes() == photo.read_bytes()
+
+
+@pytest.mark.parametrize("steady", [False, True])
+def test_what_is_done_is_not_made_again_and_an_interrupted_run_ends_with_the_same_bytes(
+    steady, frames, run, monkeypatch, tmp_path
+):
+    command = ("--photo", "frames/*.png", *PROMPT, *(["--steady"] if steady else []))
+    assert run(*command, out="whole")[0] == 0
+    calls = frames
+    calls.clear()
+    invert = QuickInverter.invert
+
+    def interrupted(self, *arguments, **options):
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return invert(self, *arguments, **options)
+
+    monkeypatch.setattr(QuickInverter, "invert", interrupted)
+    assert run(*command)[0] == 130
+    monkeypatch.setattr(QuickInverter, "invert", invert)
+    kept = files(tmp_path / "out")
+    code, said, _ = run(*command)
+    assert code == 0 and said.count("is done already") == 1 and len(calls) == 3
+    made = files(tmp_path / "out")
+    assert kept.items() <= made.items() and made == files(tmp_path / "whole")
+    monkeypatch.setattr(edits, "Editor", lambda *_: pytest.fail("nothing is left to do"))
+    assert run(*command, "--assert-local")[0] == 0 and files(tmp_path / "out") == made
+
+
+def test_steady_frames_keep_the_mask_and_the_strength_of_the_first(frames, run, tmp_path):
+    arguments = ("--photo", "frames/*.png", "--prompt", "a beard", "--prompt", "a big smile")
+    assert run(*arguments, out="free")[0] == run(*arguments, "--steady")[0] == 0
+    areas = {}
+    for name in ("free", "out"):
+        made = recipes(tmp_path / name)
+        areas[name] = [[step["faces"][0]["certificate"]["mask_area"] for step in each["results"]] for each in made]
+    assert areas["out"] == areas["free"][:1] * 3 and areas["free"][1:] != areas["out"][1:]
+    made = sorted((tmp_path / "out").glob("frame*.json"))
+    for path in (made[0], made[2]):
+        assert run("--replay", path, out="again")[2].count("is not the picture") == 0
+    (steady,) = (tmp_path / "out").glob("*-steady.safetensors")
+    steady.unlink()
+    code, _, error = run("--replay", made[1], out="again")
+    assert code == 2 and "frames/f9.png chose are gone or have changed" in error
+
+
+def test_frames_of_another_command_are_not_taken_for_done(frames, run, tmp_path):
+    assert run("--photo", "frames/f9*.png", *PROMPT)[0] == 0
+    code, _, error = run("--photo", "frames/f10*.png", *PROMPT)
+    assert code == 2 and "is another edit; give another folder with --out, or --overwrite to replace it" in error
+    assert run("--photo", "frames/f10*.png", *PROMPT, "--overwrite")[0] == 0
+
+
+def test_what_matches_a_pattern(tmp_path):
+    for name in ("f10.png", "f9.JPG", "F1.webp", "notes.txt", ".hidden.png", "[x].png"):
+        (tmp_path / name).touch()
+    assert [path.name for path in matching(str(tmp_path))] == ["[x].png", "F1.webp", "f9.JPG", "f10.png"]
+    assert [path.name for path in matching(f"{tmp_path}/f*")] == ["f9.JPG", "f10.png"]
+    assert is_pattern(str(tmp_path)) and is_pattern(f"{tmp_path}/*.png") and is_pattern("absent[1].png")
+    assert not is_pattern(f"{tmp_path}/[x].png") and not is_pattern("absent.png")
+
+
+def test_what_is_no_choice_of_a_first_frame_is_refused(tmp_path):
+    mask = torch.full((1, 1, 4, 4), 0.5)
+    path = Steady([[mask, mask]], [[0.1, -0.3]]).write(tmp_path / "x.safetensors")
+    assert read_steady(path).strengths == [[0.1, -0.3]] and torch.equal(read_steady(path).masks[0][1], mask)
+    for change in ({"mask-0-1": mask[0]}, {"mask-0-0": mask * 3}, {"strengths": torch.tensor([[2.0, 1.0]])}):
+        tensors, _ = tensorfile.read(path, KIND)
+        tensorfile.write(tmp_path / "y.safetensors", tensors | change, KIND, {})
+        with pytest.raises(ValueError, match="holds no masks and strengths of frames; edit the frames again"):
+            read_steady(tmp_path / "y.safetensors")
+    with pytest.raises(ValueError, match="no masks of face 2 and 2 steps were kept"):
+        read_steady(path).steps(1, [None, None], 8)
