@@ -25,7 +25,8 @@ class PhotoSources:
     @cached_property
     def inverter(self) -> Inverter:
         frozen = self.editor.frozen
-        return Inverter(self.editor.profile.inversion, frozen.generator, frozen.blend_site)
+        preview = frozen.preview(frozen.preview_head is not None)
+        return Inverter(self.editor.profile.inversion, frozen.generator, frozen.blend_site, preview)
 
     def inversion(self, photo: Photo, face: FaceToEdit, start: KeptInversion | None = None) -> KeptInversion:
         """The inversion of a face: what is kept, or a new one, which is then written to its path.
