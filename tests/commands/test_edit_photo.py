@@ -100,6 +100,7 @@ def test_every_option_is_local_and_its_recipe_gives_the_same_bytes(name, run, mo
         assert changed.sum() == certificate["changed"] <= certificate["allowed"] < certificate["pixels"] == 240 * 170
         assert certificate["leak"] == 0 and pixels(photo).shape == before.shape
     assert changed.any()
+    assert len(calls) == len(made["photo"]["faces"]), "each face is inverted once"
     done = detector.calls, len(calls)
     code, _, error = run("--replay", path, out="again")
     assert code == 0 and "is not the picture" not in error and (detector.calls, len(calls)) == done

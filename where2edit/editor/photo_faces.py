@@ -67,7 +67,7 @@ class FaceSearch:
                 return (_kept(0, *found),)
         faces = find_faces(photo)
         chosen = choose(photo, asked.face, faces)
-        if len(faces) > 1:
+        if len(faces) > 1 and asked.face is None:
             save_png(numbered_picture(photo, faces), self._numbers(photo, asked))
             self._say_several(photo, asked, len(faces))
         return tuple(self._face(photo, asked, place, face, len(faces)) for place, face in enumerate(chosen))

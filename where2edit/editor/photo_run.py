@@ -43,10 +43,10 @@ def run_photo(
 ) -> PhotoRun:
     """Make the edits of a photo and write them into `folder`. before: the inversions of the frame before."""
     editor, recipe = sources.editor, task.recipe
-    steps = task.loaded(editor.resolution)
+    steady = _kept_steady(task.asked)
+    steps = task.loaded(editor.resolution, masks=steady is None)
     for step in next(iter(steps.values()), []):
         editor.condition(step)  # what makes no sense is refused before a face is inverted
-    steady = _kept_steady(task.asked)
     kept, edited = dict(before or {}), []
     for number, face in enumerate(face for face in task.faces if face.place in steps):
         kept[face.place] = sources.inversion(task.photo, face, kept.get(face.place))
@@ -76,7 +76,8 @@ def _with_made(
     steady = task.asked.steady
     if task.asked.first == task.asked.path:
         path = folder / f"{stem_of(recipe)}-steady.safetensors"
-        steady = recipe_file(Steady.of([face.results for face in edited]).write(path))
+        results = {face.place: each.results for face, each in zip(done, edited, strict=True)}
+        steady = recipe_file(Steady.of(results).write(path))
     return replace(recipe, photo=replace(task.asked, faces=faces, steady=steady))
 
 
