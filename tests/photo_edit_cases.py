@@ -5,9 +5,12 @@ import torch
 from photo_cases import ASTRONAUT, smooth
 
 from where2edit.editor import photo_faces, photo_run, photo_sources
+from where2edit.files.pictures import to_picture
 from where2edit.inversion.base import Inverted
 from where2edit.photos import faces
+from where2edit.photos.alignment import Alignment
 from where2edit.photos.finding import PhotoFace
+from where2edit.photos.resampling import resample
 
 
 def face(x, y, size, number=1):
@@ -18,6 +21,24 @@ def face(x, y, size, number=1):
 
 def picture(width=240, height=170, seed=0):
     return smooth(width, height, seed)
+
+
+def pan(image, here, count, size=(110, 120), right=0.4, down=0.15):
+    """Photos (H, W) of a face [1,3,R,R] that moves by a fraction of a pixel each time, and where its square is then."""
+    for n in range(count):
+        moved = Alignment((here.centre[0] + n * right, here.centre[1] + n * down), here.half)
+        yield to_picture(resample(image, moved.to_crop(image.shape[-1]), size).clamp(-1, 1)), moved
+
+
+def flicker(before, after):
+    """Mean change from frame to frame where an edit is, over that of the photos themselves: uint8 [H,W,3] each."""
+    changes = []
+    for frames in zip(before, before[1:], after, after[1:], strict=False):
+        first, second, edited, following = (x.astype(float) for x in frames)
+        where = (first != edited).any(2) & (second != following).any(2)
+        changes.append([np.abs(following - edited)[where].mean(), np.abs(second - first)[where].mean()])
+    edited, own = np.mean(changes, 0)
+    return edited / own
 
 
 class Detector:

@@ -2,18 +2,25 @@
 
 import json
 import re
+import sys
 
 import numpy as np
 import pytest
 import torch
-from photo_edit_cases import QuickInverter, face, picture, quick
-from test_edit_photo import files, pixels
+import toy_cases as toy
+from photo_edit_cases import QuickInverter, face, flicker, pan, picture, quick
+from test_edit_photo import CONFIG, files, pixels
 from test_edit_photo import run as run  # the fixture
 
+from where2edit.commands import cli
 from where2edit.commands import edit as edits
 from where2edit.editor import photo_faces
+from where2edit.editor.build import build_generator
+from where2edit.editor.profile import load_profile
 from where2edit.editor.steady import KIND, Steady, read_steady
 from where2edit.files import tensorfile
+from where2edit.inversion.base import Inverted
+from where2edit.photos.alignment import Alignment
 from where2edit.photos.frames import is_pattern, matching
 
 PROMPT = ("--prompt", "a beard", "--coverage", "1")
@@ -115,6 +122,37 @@ def test_steady_frames_keep_the_mask_and_the_strength_of_the_first(frames, run, 
     steady.unlink()
     code, _, error = run("--replay", made[1], out="again")
     assert code == 2 and "frames/f9.png chose are gone or have changed" in error
+
+
+def test_an_edit_moves_with_its_face(run, editors, weights, monkeypatch, tmp_path):
+    source = editors(load_profile(CONFIG), "cpu", weights).source(3)
+    quick(monkeypatch)
+    found = {n: face(60 + 0.4 * n, 50 + 0.15 * n, 40) for n in range(3)}
+    monkeypatch.setattr(photo_faces, "find_faces", lambda photo: (found[number(photo)],))
+    monkeypatch.setattr(QuickInverter, "invert", lambda *arguments, **options: Inverted(source.w))
+    (tmp_path / "pan").mkdir()
+    for n, (photo, _) in enumerate(pan(source.image, Alignment.of(found[0].points), 3)):
+        photo.save(tmp_path / f"pan/{n}.png")
+    assert run("--photo", "pan", "--prompt", "a beard", "--steady")[0] == 0
+    before = [pixels(tmp_path / f"pan/{n}.png") for n in range(3)]
+    assert flicker(before, [pixels(path) for path in sorted((tmp_path / "out").glob("*.png"))]) < 1.5
+
+
+@pytest.mark.slow
+def test_a_real_edit_of_a_face_that_moves_by_less_than_a_pixel_does_not_flicker(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    generator = build_generator(load_profile(toy.ROOT / "configs/mobile.yaml"))
+    image = generator.source(generator.w(generator.sample_z([3]), 0.7)).image
+    (tmp_path / "pan").mkdir()
+    for n, (photo, _) in enumerate(pan(image, Alignment((160, 160), (160, 0)), 4, (320, 320))):
+        photo.save(tmp_path / f"pan/{n}.png")
+    arguments = ("--photo", "pan", "--prompt", "blond hair", "--steady", "--quality", "quick", "--out", "out")
+    monkeypatch.setattr(sys, "argv", ["edit.py", "--config", str(toy.ROOT / "configs/mobile.yaml"), *arguments])
+    with pytest.raises(SystemExit) as end:
+        cli.run_command(edits.main, "edits a face")
+    assert end.value.code == 0, capsys.readouterr().err
+    before = [pixels(tmp_path / f"pan/{n}.png") for n in range(4)]
+    assert flicker(before, [pixels(path) for path in sorted((tmp_path / "out").glob("*.png"))]) < 1.5
 
 
 def test_frames_of_another_command_are_not_taken_for_done(frames, run, tmp_path):

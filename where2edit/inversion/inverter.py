@@ -32,6 +32,7 @@ Quality = Literal["quick", "good", "best"]
 SHARES: dict[Quality, float] = {"quick": 0.2, "good": 1.0, "best": 3.0}  # of the config's steps
 KEPT_EVERY = 20  # steps after which an unfinished refinement is kept
 FOLLOWING = 0.25  # share of the steps for w of a face that follows one much like it
+FOLLOWING_PACE = 0.2  # share of its learning rates: at full ones Adam moves all coordinates, and an edit flickers
 DIRECTION_SAMPLES = 20_000  # z behind the principal coordinates
 
 
@@ -65,8 +66,8 @@ class Inverter:
         """A face [1,3,R,R] in [-1,1], framed like FFHQ -> latents and residual; the same for the same arguments.
 
         start: the inversion of a face much like it, such as the frame before, in place of the encoder's answer; the
-        refinement of w then takes a share of the steps. state: a file in which an unfinished refinement is kept, from
-        which the same call goes on; it is removed at the end. progress: a bar is shown.
+        refinement then takes smaller steps, and for w fewer. state: a file in which an unfinished refinement is kept,
+        from which the same call goes on; it is removed at the end. progress: a bar is shown.
 
         Raises ValueError for another shape, for values that are not finite, and for the state of another face.
         """
@@ -98,15 +99,15 @@ class Inverter:
     def _refinement(self, face: Tensor, quality: Quality, start: Inverted | None) -> tuple[Refinement, str]:
         """The refinement of a face before its first step, and a digest of what its result depends on."""
         lpips, arcface, basis = self._loaded()
-        w_steps, canvas_steps = self.steps(quality)
+        (w_steps, canvas_steps), pace = self.steps(quality), 1.0
         if start is None:
             with torch.no_grad():
                 start = Inverted(self._encoder(face))
         else:
-            w_steps, start = round(FOLLOWING * w_steps), start.to(face)
+            w_steps, pace, start = round(FOLLOWING * w_steps), FOLLOWING_PACE, start.to(face)
         where, steps = (self.generator, self.blend_site, basis, self.views), (w_steps, canvas_steps)
         made_from = [tensor_sha256(face), *(tensor_sha256(x) for x in start.tensors), as_dict(self.config), steps]
-        return Refinement(*where, Likeness(lpips, arcface, face), start, steps), digest(made_from)
+        return Refinement(*where, Likeness(lpips, arcface, face), start, steps, pace), digest(made_from)
 
     def _loaded(self) -> tuple[LPIPS, ArcFace, Basis]:
         """The networks of the distance, and the principal coordinates of the generator."""

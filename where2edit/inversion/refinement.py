@@ -80,12 +80,13 @@ class Refinement:
         likeness: Likeness,
         start: Inverted,
         steps: tuple[int, int],
+        pace: float = 1.0,
     ):
-        """start: where the fit begins; steps: for w, and for the canvas."""
+        """start: where the fit begins; steps: for w, and for the canvas; pace: share of the learning rates."""
         site = generator.site(blend_site)
         self.generator, self.blend_site, self.basis, self.views = generator, blend_site, basis, views
         self.last = blended_sites(generator, blend_site)[-1].name
-        self.likeness, self.w_steps, self.canvas_steps = likeness, *steps
+        self.likeness, self.w_steps, self.canvas_steps, self.pace = likeness, *steps, pace
         nothing = start.w.new_zeros(1, site.channels, site.resolution, site.resolution)
         self.unknowns = Unknowns(basis.coordinates(start.w), nothing if start.residual is None else start.residual)
         x = self.unknowns
@@ -148,7 +149,7 @@ class Refinement:
     def _descend(self, loss: Tensor, done: float, rates: tuple[float, ...]) -> None:
         """A step of Adam at these rates in the first half; in the second they fall in a line to a twentieth."""
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate * min(1.0, 2 * (1 - done) + 0.05)
+            group["lr"] = self.pace * rate * min(1.0, 2 * (1 - done) + 0.05)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
