@@ -23,7 +23,7 @@ def picture(width=240, height=170, seed=0):
     return smooth(width, height, seed)
 
 
-def pan(image, here, count, size=(110, 120), right=0.4, down=0.15):
+def pan(image, here, count, size, right=0.4, down=0.15):
     """Photos (H, W) of a face [1,3,R,R] that moves by a fraction of a pixel each time, and where its square is then."""
     for n in range(count):
         moved = Alignment((here.centre[0] + n * right, here.centre[1] + n * down), here.half)

@@ -127,11 +127,11 @@ def test_steady_frames_keep_the_mask_and_the_strength_of_the_first(frames, run, 
 def test_an_edit_moves_with_its_face(run, editors, weights, monkeypatch, tmp_path):
     source = editors(load_profile(CONFIG), "cpu", weights).source(3)
     quick(monkeypatch)
-    found = {n: face(60 + 0.4 * n, 50 + 0.15 * n, 40) for n in range(3)}
+    found = {n: face(75 + 0.4 * n, 65 + 0.15 * n, 70) for n in range(3)}
     monkeypatch.setattr(photo_faces, "find_faces", lambda photo: (found[number(photo)],))
     monkeypatch.setattr(QuickInverter, "invert", lambda *arguments, **options: Inverted(source.w))
     (tmp_path / "pan").mkdir()
-    for n, (photo, _) in enumerate(pan(source.image, Alignment.of(found[0].points), 3)):
+    for n, (photo, _) in enumerate(pan(source.image, Alignment.of(found[0].points), 3, (140, 150))):
         photo.save(tmp_path / f"pan/{n}.png")
     assert run("--photo", "pan", "--prompt", "a beard", "--steady")[0] == 0
     before = [pixels(tmp_path / f"pan/{n}.png") for n in range(3)]

@@ -51,7 +51,7 @@ def run(monkeypatch, capsys, editors, weights, tmp_path):
 
 
 def files(folder):
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
 
 
 def recipe(folder):
@@ -254,10 +254,14 @@ def test_the_original_is_never_replaced(run, monkeypatch, tmp_path):
     inputs(tmp_path)
     quick(monkeypatch)
     picture().save(tmp_path / "frame0001-a-beard-step1.png")
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links/f.png").symlink_to(tmp_path / "frame0001-a-beard-step1.png")
     before = files(tmp_path)
-    code, said, error = run("--photo", "frame*.png", "--prompt", "a beard", "--overwrite", out=".")
-    assert (code, said) == (2, "") and "is a photo to edit, and would be replaced; give another --out" in error
+    for name in ("frame*.png", ".", "links"):
+        code, said, error = run("--photo", name, "--prompt", "a beard", "--overwrite", out=".")
+        assert (code, said) == (2, "") and "holds the frames, and what is written would be one of them" in error
     assert files(tmp_path) == before
+    assert run(*BEARD, "--overwrite", out=".")[0] == 0 and before.items() <= files(tmp_path).items()
 
 
 MISTAKES = {

@@ -14,6 +14,7 @@ from PIL import Image
 from where2edit.core import config
 from where2edit.core.sentences import one_sentence as shortened
 from where2edit.editor.profile import load_profile
+from where2edit.editor.recipe_photos import RecipeFace, RecipeFile, RecipePhoto
 from where2edit.editor.recipes import MadeWith, Recipe, RecipeStep, input_digests, read_recipe
 from where2edit.editor.replays import Replay, how_much
 from where2edit.editor.results import check_unclaimed, picture_names, slug, stem_of
@@ -50,6 +51,14 @@ def steps(**changes):
     return tree(steps=[{"prompt": "a beard"} | changes])
 
 
+FILE = {"path": "x.safetensors", "sha256": "0" * 64}
+
+
+def photo(inputs=None, **changes):
+    named = {"me.png": "1" * 64} if inputs is None else inputs
+    return tree(seed=None, photo={"path": "me.png"} | changes, inputs=named)
+
+
 TREES = {
     "mask mode": (steps(mask_mode="add"), "mask_mode is 'add'; did you mean|mask_mode is 'add'; Known"),
     "mask mode None": (steps(mask_mode=None), "mask_mode is None"),
@@ -73,6 +82,23 @@ TREES = {
     "steps of nothing": (tree(steps=[None]), "must be a mapping"),
     "no source": (tree(seed=None), "either a seed or a latent"),
     "two sources": (tree(latent="w", inputs={"w": ""}), "either a seed or a latent"),
+    "photo without its sha256": (photo(inputs={}), "inputs lack the sha256 of me.png"),
+    "first frame without": (photo(first="f.png"), "inputs lack the sha256 of f.png"),
+    "photo and seed": (photo() | {"seed": 3}, "either a seed or a latent, or a photo"),
+    "photo a path": (tree(seed=None, photo="me.png"), "photo must be a mapping"),
+    "photo of nothing": (photo(path=None), "photo.path is None|photo.path must be str"),
+    "face 0": (photo(face=0), "face is 0; allowed: 1 to 10,000|face must be|face is 0"),
+    "face of words": (photo(face="left"), "face"),
+    "better": (photo(quality="better"), "quality is 'better'; did you mean 'best'"),
+    "frame 0": (photo(frame=0), "frame is 0; allowed"),
+    "faces a number": (photo(faces=3), "faces must be a list"),
+    "a face of nothing": (photo(faces=[{}]), "lacks number, inversion"),
+    "an inversion of nothing": (photo(faces=[{"number": 1, "inversion": {}}]), "lacks path, sha256"),
+    "a place far away": (
+        photo(faces=[{"number": 1, "inversion": FILE, "place": 99_999}]),
+        "place is 99999",
+    ),
+    "steady a word": (photo(steady="x"), "steady must be a mapping"),
     "negative seed": (tree(seed=-1), "seed is -1; allowed: 0 to"),
     "huge seed": (tree(seed=10**30), "seed is 1000000000000000000000000000000"),
     "seed word": (tree(seed="3"), "seed must be int, got str '3'"),
@@ -249,6 +275,21 @@ def test_files_are_named_by_their_content_and_not_by_their_place(picture, tmp_pa
     assert stem_of(first) == stem_of(second) and first.asked() == second.asked()
     Image.new("L", (32, 32), 7).save(other)
     assert stem_of(first) != stem_of(recipe(second.steps[0], inputs=input_digests({"file": str(other)})))
+
+
+def test_photos_have_names_by_what_is_asked_of_them():
+    def stem(*steps, **asked):
+        inputs = {"a/me.png": "1" * 64, "f.png": "2" * 64}
+        return stem_of(recipe(*steps, seed=None, inputs=inputs, photo=RecipePhoto("a/me.png", **asked)))
+
+    assert stem("a beard") == "me-a-beard" and stem("a beard", frame=7) == "frame0007-a-beard"
+    others = ({"face": 2}, {"face": "all"}, {"quality": "best"}, {"keep_metadata": True}, {"first": "f.png"})
+    names = [stem("a beard", **asked) for asked in others]
+    assert len(set(names)) == len(others) and all(name.startswith("me-a-beard-") for name in names)
+    frames = {stem("a beard", frame=n, first="f.png").removeprefix(f"frame000{n}") for n in range(1, 4)}
+    assert len(frames) == 1, "one pattern names all frames"
+    made = (RecipeFace(2, RecipeFile("x.safetensors", "3" * 64)),)
+    assert stem("a beard", faces=made, steady=made[0].inversion) == "me-a-beard"
 
 
 def test_slugs_stay_what_they_were():

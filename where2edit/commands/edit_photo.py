@@ -20,6 +20,7 @@ from where2edit.editor.recipe_photos import RecipeFile, RecipePhoto
 from where2edit.editor.recipes import MadeWith, Recipe, input_digests
 from where2edit.editor.replays import Replay
 from where2edit.editor.results import check_unclaimed, picture_names, stem_of
+from where2edit.files.regular import shown
 from where2edit.inversion.kept import KeptInversion, read_kept
 from where2edit.photos.frames import is_pattern, matching
 from where2edit.photos.photo import read_photo
@@ -30,9 +31,13 @@ def photo_recipes(base: Mapping[str, Any], options: Namespace) -> list[Recipe]:
     frames = is_pattern(options.photo)
     paths = [str(path) for path in matching(options.photo)] if frames else [options.photo]
     if options.steady and not frames:
-        raise ValueError(f"--steady is for frames, and {options.photo} is one photo; give a folder or a pattern")
+        raise ValueError(f"--steady is for frames, and {shown(options.photo)} is one photo; give a folder or a pattern")
     if frames and options.long:
         raise ValueError("--long is put into the order that suits one photo; give --prompt for frames")
+    if frames and options.out.resolve() in {Path(path).resolve().parent for path in paths}:
+        raise ValueError(
+            f"{options.out} holds the frames, and what is written would be one of them; give another --out"
+        )
     asked = RecipePhoto(
         paths[0],
         face=options.face,
@@ -53,11 +58,10 @@ class PhotoEdits:
     """The photos of a command, one after the other.
 
     The first that is not done yet is read, and its faces are found, before anything is loaded. Raises ValueError for
-    one that cannot be read or has no face, and where an original would be replaced.
+    one that cannot be read or has no face.
     """
 
     def __init__(self, recipes: list[Recipe], profile: Profile, options: Namespace):
-        _check_originals(recipes, options.out)
         self.options, self.search = options, FaceSearch(profile, options.out)
         self.before: dict[int, KeptInversion] | None = None  # of the frame before; None: there was none
         self.steady: RecipeFile | None = None  # what the first frame has chosen for all
@@ -119,12 +123,3 @@ class PhotoEdits:
         for said in replay.differences(run.paths, MadeWith.here(sources.editor.device)) if replay else ():
             print(f"warning: {said}", file=sys.stderr)
         return run
-
-
-def _check_originals(recipes: list[Recipe], folder: Path) -> None:
-    """Raise ValueError where the edit of a photo would be written in place of one of them."""
-    originals = {Path(recipe.photo.path).resolve() for recipe in recipes if recipe.photo is not None}
-    for recipe in recipes:
-        for name in picture_names(recipe, stem_of(recipe)):
-            if (folder / name).resolve() in originals:
-                raise ValueError(f"{folder / name} is a photo to edit, and would be replaced; give another --out")
