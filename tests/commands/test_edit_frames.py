@@ -133,7 +133,7 @@ def test_an_edit_moves_with_its_face(run, editors, weights, monkeypatch, tmp_pat
     (tmp_path / "pan").mkdir()
     for n, (photo, _) in enumerate(pan(source.image, Alignment.of(found[0].points), 3, (140, 150))):
         photo.save(tmp_path / f"pan/{n}.png")
-    assert run("--photo", "pan", "--prompt", "a beard", "--steady")[0] == 0
+    assert run("--photo", "pan", *PROMPT, "--steady")[0] == 0
     before = [pixels(tmp_path / f"pan/{n}.png") for n in range(3)]
     assert flicker(before, [pixels(path) for path in sorted((tmp_path / "out").glob("*.png"))]) < 1.5
 
