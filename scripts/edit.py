@@ -4,8 +4,7 @@ python scripts/edit.py --prompt "blond hair" --seed 3                           
 python scripts/edit.py --prompt "blond hair" --prompt "a big smile" --seeds 0-3      # one after the other
 python scripts/edit.py --prompt "grey hair" --where "blond hair" --seed 3            # two prompts
 python scripts/edit.py --prompt "an old person" --seed 3 --sweep                     # a row of strengths
-python scripts/edit.py --photo me.jpg --prompt "a beard" --out out/me                  # your own photo
-python scripts/edit.py --photo 'frames/*.png' --steady --prompt "bangs" --out out/film  # frames of a film
+python scripts/edit.py --photo me.jpg --prompt "a beard" --out out/me                # your own photo
 python scripts/edit.py --replay out/edit/seed0003-blond-hair.json                    # the same bytes again
 """
 

@@ -82,24 +82,10 @@ def requested(options: Namespace, profile: Profile) -> list[Recipe]:
         check_length(text)
     if options.sweep and len(prompts) > 1:
         raise ValueError(f"--sweep shows the strengths of one prompt, got {len(prompts)}")
-    steps = tuple(
-        RecipeStep(
-            prompt,
-            where=options.where,
-            strength=options.strength,
-            threshold=threshold(options),
-            reference=options.reference,
-            mask=options.mask,
-            mask_mode=options.mask_mode,
-            more=(options.more or 0) - (options.less or 0),
-            force=options.force,
-        )
-        for prompt in prompts
-    )
     base = {
         "config": configs.as_dict(profile),
         "weights_sha256": editor_sha256(profile, options.weights),
-        "steps": steps,
+        "steps": recipe_steps(prompts, options),
         "inputs": input_digests(
             {"reference picture": options.reference, "mask": options.mask, "latent": options.latent}
         ),
@@ -112,6 +98,22 @@ def requested(options: Namespace, profile: Profile) -> list[Recipe]:
         return [Recipe(**base, latent=options.latent)]
     seeds = parse_seeds(options.seeds if options.seeds is not None else str(options.seed or 0))
     return [Recipe(**base, seed=seed) for seed in dict.fromkeys(seeds)]
+
+
+def recipe_steps(prompts: list[str], options: Namespace) -> tuple[RecipeStep, ...]:
+    """One step for each prompt; everything else is the same for all."""
+    same = RecipeStep(
+        "",
+        where=options.where,
+        strength=options.strength,
+        threshold=threshold(options),
+        reference=options.reference,
+        mask=options.mask,
+        mask_mode=options.mask_mode,
+        more=(options.more or 0) - (options.less or 0),
+        force=options.force,
+    )
+    return tuple(replace(same, prompt=prompt) for prompt in prompts)
 
 
 def check_inputs(recipe: Recipe, profile: Profile, weights: str | None) -> None:

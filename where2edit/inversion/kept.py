@@ -20,11 +20,11 @@ from where2edit.files import tensorfile
 from where2edit.files.atomic import shortened
 from where2edit.files.fingerprints import digest
 from where2edit.inversion.base import Inverted
-from where2edit.inversion.inverter import Quality
+from where2edit.inversion.inverter import SHARES, Quality
 from where2edit.photos.alignment import Alignment
 
 KIND = "inversion"
-QUALITIES: tuple[Quality, ...] = typing.get_args(Quality)  # the coarsest first
+QUALITIES: tuple[Quality, ...] = tuple(SHARES)  # the coarsest first
 ADVICE = "leave it out, and the face is inverted again"
 FARTHEST = 1e6  # pixels of a photo that a place or a side can have
 
