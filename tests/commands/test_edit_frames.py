@@ -110,15 +110,16 @@ def test_what_is_done_is_not_made_again_and_an_interrupted_run_ends_with_the_sam
 
 def test_steady_frames_keep_the_mask_and_the_strength_of_the_first(frames, run, tmp_path):
     arguments = ("--prompt", "a beard")
+    (tmp_path / "frames/f10.png").unlink()
     assert run("--photo", "frames/f11*.png", *arguments, out="free")[0] == 0
     assert run("--photo", "frames/*.png", *arguments, "--steady")[0] == 0
     free, *steady = (
         [result["faces"][0]["certificate"]["mask_area"] for result in made["results"]]
         for made in [*recipes(tmp_path / "free"), *recipes(tmp_path / "out")]
     )
-    assert steady[0] == steady[1] == steady[2] != free
+    assert steady[0] == steady[1] != free
     made = sorted((tmp_path / "out").glob("frame*.json"))
-    assert run("--replay", made[2], out="again")[2].count("is not the picture") == 0
+    assert run("--replay", made[1], out="again")[2].count("is not the picture") == 0
     (steady,) = (tmp_path / "out").glob("*-steady.safetensors")
     steady.unlink()
     code, _, error = run("--replay", made[1], out="again")

@@ -77,7 +77,7 @@ def inputs(folder):
 
 
 # Options, and how many photos are written. Those of LONGER are left to the long tests.
-LONGER = ("long", "sweep of all faces", "reference", "multiply")
+LONGER = ("long", "sweep of all faces", "reference", "multiply", "face")
 OPTIONS = {
     "mask": (["--prompt", "a beard", "--mask", "mask.png", "--keep-metadata"], 1),
     "several prompts of all faces": (["--prompt", "a beard", "--prompt", "no bangs", "--face", "all"], 2),
@@ -379,6 +379,7 @@ def turned():
     return encoded("PNG", picture(170, 240), exif=tags)
 
 
+SOON = ("RGBA, half clear", "on its side")  # the others are left to the long tests
 ODD = {
     "1": encoded("PNG", picture().convert("1")),
     "LA": encoded("PNG", picture().convert("LA")),
@@ -392,7 +393,8 @@ ODD = {
 
 
 @pytest.mark.parametrize(
-    "case", [pytest.param(case, marks=[pytest.mark.slow] * (case in ("LA", "P", "CMYK", "a profile"))) for case in ODD]
+    "case",
+    [pytest.param(case, marks=[pytest.mark.slow] * (case not in ("RGBA, half clear", "on its side"))) for case in ODD],
 )
 @pytest.mark.filterwarnings("ignore:the photo .* is a picture with")
 def test_an_odd_picture_is_edited_and_written_as_it_is_seen(case, run, monkeypatch, tmp_path):
