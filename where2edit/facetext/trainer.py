@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,7 @@ from where2edit.core import distributed
 from where2edit.core.distributed import average_gradients, step_seed
 from where2edit.facetext.balance import Balance
 from where2edit.facetext.batches import FaceBatches
-from where2edit.facetext.config import EncoderConfig, Schedule, rate_at
+from where2edit.facetext.config import EncoderConfig, rate_at
 from where2edit.facetext.objectives import attacked
 from where2edit.files.fingerprints import MOST_BYTES, config_digest, digest, file_sha256
 from where2edit.files.regular import regular_file
@@ -77,7 +78,9 @@ class EncoderTrainer(TrainingLoop):
         self.average = deepcopy(self.net).requires_grad_(False)
         self.before: dict[str, Tensor] | None = None  # the averaged weights as they were when the refining began
         schedule = config.schedule
-        groups = parameter_groups(net, heads, slow, schedule)
+        groups = parameter_groups(
+            net, schedule.rate, {"heads": (heads, schedule.head_rate), "slow": (slow, schedule.slow_rate)}
+        )
         optimizer = torch.optim.AdamW(groups, lr=0.0, weight_decay=schedule.weight_decay)
         pace = Pace(schedule.steps, schedule.save_every)
         super().__init__(self.net, optimizer, folder, pace, fingerprint(config, weights))
@@ -196,16 +199,16 @@ class EncoderTrainer(TrainingLoop):
 
 
 def parameter_groups(
-    net: nn.Module, heads: list[nn.Parameter], slow: list[nn.Parameter], schedule: Schedule
-) -> list[dict]:
-    """AdamW's groups, each with `full`, its rate at full pace: one per pretrained tensor, one for heads, one for slow.
+    net: nn.Module, rate: float, own: Mapping[str, tuple[list[nn.Parameter], float]]
+) -> list[dict[str, Any]]:
+    """AdamW's groups, each with `full`, its rate at full pace: one per pretrained tensor, one per kind of `own`.
 
-    Folding the normalisation into the convolutions leaves tensors fifty times larger than others, so that the rate of a
-    pretrained tensor is a share of its own root mean square.
+    own: by their kind, parameters that are not pretrained, and their rate. Folding the normalisation into the
+    convolutions leaves tensors fifty times larger than others, so that the rate of a pretrained tensor is the share
+    `rate` of its own root mean square.
     """
-    own = {id(p) for p in (*heads, *slow)}
-    base = [p for p in net.parameters() if p.requires_grad and id(p) not in own]
+    others = {id(p) for parameters, _ in own.values() for p in parameters}
+    base = [p for p in net.parameters() if p.requires_grad and id(p) not in others]
     sizes = [float(p.detach().square().mean().sqrt().clamp_min(SMALLEST_SIZE)) for p in base]
-    groups = [{"params": [p], "full": schedule.rate * size} for p, size in zip(base, sizes, strict=True)]
-    kinds = ((heads, schedule.head_rate, "heads"), (slow, schedule.slow_rate, "slow"))
-    return groups + [{"params": p, "full": rate, "kind": kind} for p, rate, kind in kinds if p]
+    groups: list[dict[str, Any]] = [{"params": [p], "full": rate * size} for p, size in zip(base, sizes, strict=True)]
+    return groups + [{"params": p, "full": full, "kind": kind} for kind, (p, full) in own.items() if p]

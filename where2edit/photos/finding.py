@@ -69,11 +69,11 @@ def _search(photo: Photo, turns: int, detectors: list[FaceDetector]) -> Found:
     scale = min(1.0, LOOKS[-1] / max(turned.size))
     width, height = (max(1, round(side * scale)) for side in turned.size)
     small = turned.srgb(turned.whole, (width, height))
-    looks = [_look(small, turned.whole, detector) for detector in detectors]
+    looks = [look(small, turned.whole, detector) for detector in detectors]
     for box in _tiles(*turned.size):
         left, top, right, bottom = box
         looks.append(
-            _look(turned.srgb(box, (math.ceil((right - left) / 2), math.ceil((bottom - top) / 2))), box, detectors[-1])
+            look(turned.srgb(box, (math.ceil((right - left) / 2), math.ceil((bottom - top) / 2))), box, detectors[-1])
         )
     points, boxes, scores = _each_once(*(torch.cat(part) for part in zip(*looks, strict=True)))
     points = turned_back(points, turned.size, turns)
@@ -95,7 +95,7 @@ def _count(side: int) -> int:
     return 1 + math.ceil(max(0, side - TILE) / (TILE - TILE_OVERLAP))
 
 
-def _look(picture: Image.Image, box: Box, detector: FaceDetector) -> Found:
+def look(picture: Image.Image, box: Box, detector: FaceDetector) -> Found:
     """The faces in a picture that shows a box of a photo."""
     side = max(picture.size)
     corner = ((side - picture.width) // 2, (side - picture.height) // 2)

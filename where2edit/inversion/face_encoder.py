@@ -1,0 +1,113 @@
+"""face_encoder: our inversion encoder, from a face to the w codes of a profile's generator, in one pass.
+
+The image network of facetext, which knows faces already, is read at two scales with their places, and a linear layer
+answers principal coordinates of w (editing/principal_directions.py), one code that all sites share. A second, low-rank
+one answers an offset of each site in the first coordinates, which is 0 before training. Trained by
+scripts/train_encoder.py for one generator (pretrained_models/face-encoder-mobile.md).
+
+Legend: B faces, L sites with a w code, W numbers of w, K coordinates of an offset, F features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from where2edit.backbones.efficientnet_lite import MIDDLE_WIDTH, WIDTH, EfficientNetLite0
+from where2edit.backbones.preprocess import Normalise, load_strictly, resize
+from where2edit.core.registry import NoOptions
+from where2edit.core.sentences import quoted
+from where2edit.files import manifest, tensorfile
+from where2edit.files.regular import shown
+from where2edit.generators.base import LATENT, Generator
+from where2edit.inversion import INVERSIONS
+from where2edit.inversion.base import InversionConfig, InversionEncoder
+
+SIZE = 128  # pixels that it reads
+PLACES = 4  # a side: both scales are read at so many places
+NARROW = 32  # channels of either scale that are read at each place
+FEATURES = WIDTH + 2 * NARROW * PLACES**2  # F
+OFFSET_WIDTH = 64  # between the two layers of the offsets
+OFFSET_COORDINATES = 32  # K
+WEIGHTS = "pretrained_models/face-encoder-mobile.safetensors"
+KIND = "face_encoder"  # of the file
+ADVICE = "give a file that scripts/train_encoder.py wrote for this generator"
+NEAR = 1e-3  # largest difference of two mean faces that are the same one
+
+
+class FaceEncoder(InversionEncoder):
+    """Faces [B,3,R,R] -> w [B,L,W]; untrained, it answers the mean face."""
+
+    name = "face_encoder"
+    w_mean: Tensor
+    directions: Tensor
+    scales: Tensor
+
+    def __init__(self, codes: int):
+        super().__init__()
+        self.num_w = codes
+        self.normalise = Normalise()
+        self.net = EfficientNetLite0(fused=True)
+        self.narrow_middle, self.narrow_last = nn.Conv2d(MIDDLE_WIDTH, NARROW, 1), nn.Conv2d(WIDTH, NARROW, 1)
+        self.shared = nn.Linear(FEATURES, LATENT)
+        self.inner, self.outer = nn.Linear(FEATURES, OFFSET_WIDTH), nn.Linear(OFFSET_WIDTH, codes * OFFSET_COORDINATES)
+        for layer in (self.shared, self.outer):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        self.register_buffer("w_mean", torch.zeros(LATENT))
+        self.register_buffer("directions", torch.eye(LATENT))
+        self.register_buffer("scales", torch.ones(LATENT))
+
+    def features(self, faces: Tensor) -> Tensor:
+        """Faces [B,3,128,128] in [-1,1] -> [B,F]: the mean of the last scale, and both scales at their places."""
+        middle, last = self.net(self.normalise(faces).contiguous(memory_format=torch.channels_last))
+        places = [
+            F.adaptive_avg_pool2d(narrow(x), PLACES).flatten(1)
+            for narrow, x in ((self.narrow_middle, middle), (self.narrow_last, last))
+        ]
+        return torch.cat([last.mean((2, 3)), *places], 1)
+
+    def coordinates(self, faces: Tensor) -> tuple[Tensor, Tensor]:
+        """Faces [B,3,R,R] -> principal coordinates [B,W] that all sites share, and each site's offset [B,L,K]."""
+        features = self.features(resize(faces, SIZE))
+        offsets = self.outer(F.relu(self.inner(features)))
+        return self.shared(features), offsets.unflatten(1, (self.num_w, OFFSET_COORDINATES))
+
+    def w_of(self, shared: Tensor, offsets: Tensor) -> Tensor:
+        """Coordinates as `coordinates` answers them -> w [B,L,W]."""
+        first = (offsets * self.scales[:OFFSET_COORDINATES]) @ self.directions[:, :OFFSET_COORDINATES].T
+        return self.w_mean + ((shared * self.scales) @ self.directions.T)[:, None] + first
+
+    def codes(self, faces: Tensor) -> Tensor:
+        return self.w_of(*self.coordinates(faces))
+
+    def save(self, path: str | Path, generator: str, metadata: Mapping[str, str]) -> Path:
+        """Write the encoder in half precision as safetensors; `generator` is the name of its generator."""
+        # The mean face tells one generator from another, to the last digit.
+        state = {name: value if name == "w_mean" else value.half() for name, value in self.state_dict().items()}
+        return tensorfile.write(path, state, KIND, {**metadata, "generator": generator})
+
+    @classmethod
+    def load(cls, path: str | Path, generator: Generator) -> FaceEncoder:
+        """The frozen encoder in a file. Raises ValueError for a file that is none, or is for another generator."""
+        state, metadata = tensorfile.read(path, KIND, ADVICE)
+        made_for = tensorfile.entry(metadata, "generator", path)
+        if made_for != generator.name:
+            raise ValueError(f"{shown(path)} is for {quoted(made_for)}, the generator is '{generator.name}'; {ADVICE}")
+        with torch.device("meta"):
+            encoder = cls(generator.num_w)
+        load_strictly(encoder, state, str(path))
+        if (encoder.w_mean - generator.w_mean.to(encoder.w_mean)).abs().max() > NEAR:
+            raise ValueError(f"{shown(path)} is for other weights of '{generator.name}': its mean face differs; {ADVICE}")
+        encoder.freeze()
+        return encoder
+
+
+@INVERSIONS.register("face_encoder")
+def face_encoder(config: InversionConfig, options: NoOptions, generator: Generator) -> FaceEncoder:
+    """The shipped encoder, or the one in the file `config.weights`."""
+    return FaceEncoder.load(manifest.found(config.weights or WEIGHTS), generator)
