@@ -22,6 +22,9 @@ from where2edit.evaluation.blind_pairs import BlindPlan
 from where2edit.evaluation.options import EvaluationOptions
 from where2edit.evaluation.protocols import Protocol
 from where2edit.facetext.config import EncoderConfig
+from where2edit.inversion import INVERSIONS
+from where2edit.inversion.base import InversionConfig
+from where2edit.inversion.encoder_config import FaceEncoderConfig
 from where2edit.generators import GENERATORS
 from where2edit.text_image import TEXT_IMAGE
 from where2edit.training.losses import LOSSES
@@ -34,12 +37,15 @@ REGISTRIES = {
     "method.attention.options": ATTENTIONS,
     "blending.seam.options": SEAMS,
     "losses": LOSSES,
+    "inversion.options": INVERSIONS,
 }
 OPTIONS = [(f"{where}/{name}", r.options_of(name)) for where, r in REGISTRIES.items() for name in r.names()]
 KINDS = [
     *sections(Profile),
     *OPTIONS,
     *sections(EncoderConfig, "facetext"),
+    *sections(FaceEncoderConfig, "face_encoder"),
+    *sections(InversionConfig, "inversion"),
     *sections(Protocol, "protocol"),
     *sections(Recipe, "recipe"),
     ("evaluation", EvaluationOptions),

@@ -31,6 +31,7 @@ NEEDS = {
     "report_words": ["--out", "words.md"],
     "sample": [],
     "train": [],
+    "train_encoder": ["--data", "photos", "--attributes", "table.csv"],
     "train_facetext": ["--data", "photos", "--attributes", "table.csv"],
     "train_judge": ["--data", "photos", "--attributes", "table.csv"],
     "train_preview": [],
@@ -191,6 +192,10 @@ NUMBERS = {  # command, options -> what the sentence says
     ("train_facetext", "schedule.warmup=1"): "schedule.warmup is 1; allowed: 0, below 1",
     ("train_judge", "mix.altered=500"): "mix.altered is 500; allowed: 0 to mix.batch, 64",
     ("train_judge", "material.size=1"): "material.size is 1",
+    ("train_encoder", "steps=0"): "steps is 0; allowed: 1 to 1,000,000",
+    ("train_encoder", "losses.longest=9"): "losses.longest is 9; allowed: 0 to 4",
+    ("train_encoder", "photo=3"): "unknown key 'photo'; did you mean 'photos'",
+    ("train_encoder", "--profile", "mobil.yaml"): "mobil.yaml",
     ("calibrate", "natural_strength.faces=1"): "natural_strength.faces is 1",
     ("convert", "stylegan9", "a.pt", "b.safetensors"): "unknown format 'stylegan9'; did you mean",
     ("convert",): "give a format, the official file and the safetensors to write",
@@ -239,6 +244,7 @@ PLACES = {  # command, options -> what the sentence says; `taken` is a file, `fo
     ("train_judge", "--out", "taken.png"): "the folder taken.png is not writable",
     ("train_judge", "--out", "full"): "full/judge.safetensors is there, and no run that made it",
     ("train_facetext", "--out", "full"): "full/facetext.safetensors is there, and no run that made it",
+    ("train_encoder", "--out", "full"): "full/face_encoder.safetensors is there, and no run that made it",
     ("application_sheets", "--out", "taken.png"): "is not writable",
     ("application_sheets", "--out", "full"): "full/references.jpg is there already",
     ("blind_test", "--out", "full"): "full/index.html is there already",
@@ -256,6 +262,7 @@ def taken(folder):
     (folder / "folder.png").mkdir()
     (folder / "full").mkdir()
     names = ["editor.safetensors", "judge.safetensors", "facetext.safetensors", "references.jpg", "index.html", "0.txt"]
+    names.append("face_encoder.safetensors")
     files = [folder / "taken.png", folder / "taken.safetensors", *(folder / "full" / name for name in names)]
     for file in files:
         file.write_text("precious")

@@ -23,6 +23,7 @@ from where2edit.editor.weights import editor_tensors, load_editor
 from where2edit.facetext import packed
 from where2edit.facetext.packed import Faces
 from where2edit.files import tensorfile
+from where2edit.inversion.face_encoder import FaceEncoder
 from where2edit.training.state import load_state, save_state
 
 LONGEST = 300  # characters of a sentence
@@ -109,6 +110,17 @@ def read_latent(path):
     return {"w": load_latent(path, toy.generator(32))}
 
 
+def write_face_encoder(path):
+    torch.manual_seed(0)
+    encoder = FaceEncoder(toy.generator(32).num_w)
+    encoder.w_mean.copy_(toy.generator(32).w_mean)
+    encoder.save(path, toy.generator(32).name, {})
+
+
+def read_face_encoder(path):
+    return dict(FaceEncoder.load(path, toy.generator(32)).state_dict())
+
+
 # What writes a good file, what reads one, and what kind it is.
 LOADERS = {
     "regions": (write_regions, read_regions, "regions"),
@@ -118,6 +130,7 @@ LOADERS = {
     "latent": (lambda path: save_latent(random(1, 8, 512), path), read_latent, "latent"),
     "training state": (write_state, read_state, "training"),
     "faces": (write_faces, read_faces, "faces"),
+    "face encoder": (write_face_encoder, read_face_encoder, "face_encoder"),
 }
 
 

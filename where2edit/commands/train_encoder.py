@@ -16,7 +16,7 @@ from where2edit.core.devices import resolve_device
 from where2edit.editing import preview_head
 from where2edit.editing.preview_head import Preview, PreviewHeadConfig
 from where2edit.editor.build import build_generator
-from where2edit.editor.profile import load_profile
+from where2edit.editor.profile import Profile, load_profile
 from where2edit.editor.weights import find_weights
 from where2edit.files.manifest import found
 from where2edit.generators.base import Generator
@@ -24,6 +24,7 @@ from where2edit.inversion.encoder_config import FaceEncoderConfig
 from where2edit.inversion.encoder_material import (
     TRAIN_SEEDS,
     VALIDATION_SEEDS,
+    GeneratedFaces,
     framed_photos,
     generated_faces,
     photo_names,
@@ -44,9 +45,9 @@ def main(help_text: str) -> None:
     parser.add_argument("--profile", type=filled, default="configs/mobile.yaml", help="whose generator it is for")
     options = parser.parse_args()
     config = load(FaceEncoderConfig, found(options.config), options.overrides)
-    generator = build_generator(load_profile(options.profile, []), resolve_device(options.device), "float32")
+    profile = load_profile(options.profile, [])
     with run_folder(writable(options.out), fingerprint(config), config.steps, RESULT) as begun:
-        train(options, config, generator, begun)
+        train(options, config, profile, begun)
 
 
 def preview_of(generator: Generator, config: PreviewHeadConfig) -> Preview:
@@ -59,28 +60,33 @@ def preview_of(generator: Generator, config: PreviewHeadConfig) -> Preview:
     return Preview(head.to(generator.w_mean.device), config.site)
 
 
-def train(options: Namespace, config: FaceEncoderConfig, generator: Generator, begun: bool) -> None:
+def train(options: Namespace, config: FaceEncoderConfig, profile: Profile, begun: bool) -> None:
     """The training itself, in a folder that is held; `begun`: it holds a run already."""
-    out, material, device = options.out, config.material, generator.w_mean.device
-    seen, compared = preview_of(generator, config.preview_head), preview_of(generator, config.compared_at)
+    out, material = options.out, config.material
     names, held_out = photo_names(options.attributes, material.photos, material.validation)
-    faces = generated_faces(generator, seen, TRAIN_SEEDS, material.generated, out / "generated.safetensors", config.bfloat16)
+    kept = framed_photos(options.data, held_out, out / "held_out.safetensors")
     photos = framed_photos(options.data, names, out / "photos.safetensors")
+    generator = build_generator(profile, resolve_device(options.device), "float32")
+    device = generator.w_mean.device
+    seen, compared = preview_of(generator, config.preview_head), preview_of(generator, config.compared_at)
+
+    def made(first: int, count: int, name: str) -> GeneratedFaces:
+        return generated_faces(generator, seen, first, count, out / name, config.bfloat16)
+
+    faces = made(TRAIN_SEEDS, material.generated, "generated.safetensors")
     encoder = untrained(generator, config.seed).to(device)
     if not begun:
         start_shared(encoder, faces, config.ridge)
     lpips, arcface = LPIPS.load().to(device), ArcFace.load().to(device)
     networks = Networks(generator, compared, lpips, arcface if config.losses.identity else None)
     FaceEncoderTrainer(encoder, networks, faces, photos, config, out).run()
-
-    made = generated_faces(generator, seen, VALIDATION_SEEDS, material.validation, out / "validation.safetensors")
-    kept = framed_photos(options.data, held_out, out / "held_out.safetensors")
+    known = made(VALIDATION_SEEDS, material.validation, "validation.safetensors")
     rows = {
-        each.name: measure(each, generator, seen, kept, made, lpips, arcface)
-        for each in (MeanFace(generator.w_mean, generator.num_w), encoder)
+        each.name: measure(each, generator, seen, kept, known, lpips, arcface)
+        for each in (MeanFace(generator.w_mean, generator.num_w), encoder.freeze())
     }
     publish(encoder, generator, config, rows, out / RESULT)
-    print(f"{table(rows)}\n{len(kept)} photos, {len(made.w)} generated faces; weights in {out / RESULT}")
+    print(f"{table(rows)}\n{len(kept)} photos, {len(known.w)} generated faces; weights in {out / RESULT}")
 
 
 def publish(encoder: FaceEncoder, generator: Generator, config: FaceEncoderConfig, rows: dict, path: Path) -> None:

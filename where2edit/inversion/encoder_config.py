@@ -48,7 +48,7 @@ class FaceEncoderConfig:
     losses: EncoderWeights = field(default_factory=EncoderWeights)
     generated: Few = 16  # generated faces in a step
     photos: Few = 8  # photos in a step
-    steps: Count = 700
+    steps: Count = 950
     seed: Seed = 0
     rate: Rate = 0.003  # per step as a share of each tensor's root mean square
     offset_rate: Rate = 3e-4  # of the last layer of the offsets, which starts at 0

@@ -25,6 +25,7 @@ from where2edit.facetext.synthetic_faces import to_bytes
 from where2edit.files import tensorfile
 from where2edit.files.fingerprints import digest, network_sha256
 from where2edit.files.picture_reading import read_picture
+from where2edit.files.regular import shown
 from where2edit.files.tensor_checks import fitted
 from where2edit.generators.base import Generator
 from where2edit.inversion.face_encoder import SIZE
@@ -66,7 +67,9 @@ def framed_photos(data: Path, names: Sequence[str], path: Path) -> Tensor:
     missing.
     """
     if absent := next((name for name in names if not (data / name).is_file()), None):
-        raise ValueError(f"cannot read {data / absent}: no such file; --data is the folder of the aligned pictures")
+        raise ValueError(
+            f"cannot read {shown(data / absent)}: no such file; --data is the folder of the aligned pictures"
+        )
 
     def make() -> dict[str, Tensor]:
         detector, found = FaceDetector.load(), []
@@ -78,7 +81,9 @@ def framed_photos(data: Path, names: Sequence[str], path: Path) -> Tensor:
                 continue
             found += [] if face is None else [face]
         if not found:
-            raise ValueError(f"none of the {len(names)} pictures in {data} shows a face")
+            raise ValueError(
+                f"none of the {len(names)} pictures in {shown(data)} shows a face; --data is the folder of CelebA"
+            )
         return {"images": torch.stack(found)}
 
     content = [[name, (data / name).stat().st_size] for name in names]

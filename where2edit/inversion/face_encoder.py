@@ -36,7 +36,7 @@ OFFSET_COORDINATES = 32  # K
 WEIGHTS = "pretrained_models/face-encoder-mobile.safetensors"
 KIND = "face_encoder"  # of the file
 ADVICE = "give a file that scripts/train_encoder.py wrote for this generator"
-NEAR = 1e-3  # largest difference of two mean faces that are the same one
+NEAR = 0.01  # difference of two mean faces that are the same one, at most, as a share of their length
 
 
 class FaceEncoder(InversionEncoder):
@@ -87,7 +87,7 @@ class FaceEncoder(InversionEncoder):
 
     def save(self, path: str | Path, generator: str, metadata: Mapping[str, str]) -> Path:
         """Write the encoder in half precision as safetensors; `generator` is the name of its generator."""
-        # The mean face tells one generator from another, to the last digit.
+        # The mean face, by which one generator is told from another, is kept as it is.
         state = {name: value if name == "w_mean" else value.half() for name, value in self.state_dict().items()}
         return tensorfile.write(path, state, KIND, {**metadata, "generator": generator})
 
@@ -98,11 +98,15 @@ class FaceEncoder(InversionEncoder):
         made_for = tensorfile.entry(metadata, "generator", path)
         if made_for != generator.name:
             raise ValueError(f"{shown(path)} is for {quoted(made_for)}, the generator is '{generator.name}'; {ADVICE}")
-        with torch.device("meta"):
+        with torch.device("meta"):  # quick, and no random number is drawn
             encoder = cls(generator.num_w)
+        encoder.normalise = Normalise()  # its constants are in no file
         load_strictly(encoder, state, str(path))
-        if (encoder.w_mean - generator.w_mean.to(encoder.w_mean)).abs().max() > NEAR:
-            raise ValueError(f"{shown(path)} is for other weights of '{generator.name}': its mean face differs; {ADVICE}")
+        own = generator.w_mean.to(encoder.w_mean)
+        if (encoder.w_mean - own).norm() > NEAR * own.norm():
+            raise ValueError(
+                f"{shown(path)} is for other weights of '{generator.name}': its mean face differs; {ADVICE}"
+            )
         encoder.freeze()
         return encoder
 
