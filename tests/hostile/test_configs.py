@@ -22,10 +22,10 @@ from where2edit.evaluation.blind_pairs import BlindPlan
 from where2edit.evaluation.options import EvaluationOptions
 from where2edit.evaluation.protocols import Protocol
 from where2edit.facetext.config import EncoderConfig
+from where2edit.generators import GENERATORS
 from where2edit.inversion import INVERSIONS
 from where2edit.inversion.base import InversionConfig
 from where2edit.inversion.encoder_config import FaceEncoderConfig
-from where2edit.generators import GENERATORS
 from where2edit.text_image import TEXT_IMAGE
 from where2edit.training.losses import LOSSES
 

@@ -31,11 +31,11 @@ class E4EInversion(InversionEncoder):
 def e4e(config: InversionConfig, options: NoOptions, generator: Generator) -> E4EInversion:
     """The published encoder, or the file at `config.weights`. Raises ValueError where it has codes for another size."""
     network = E4E.load(config.weights)
-    codes = generator.from_w_plus(network.latent_avg[None])
+    mean = network.latent_avg  # [L,W]
     try:
-        generator.check_w(codes)
+        generator.check_w(generator.from_w_plus(mean[None]))
     except ValueError:
-        got, needed = list(network.latent_avg.shape), [generator.num_w, generator.w_dim]
+        got, needed = list(mean.shape), [generator.num_w, generator.w_dim]
         advice = "give an e4e of its size, or another inversion.name"
         raise ValueError(f"e4e's codes are {got}, '{generator.name}' needs {needed}; {advice}") from None
     return E4EInversion(network, generator)

@@ -91,7 +91,7 @@ class FaceEncoderTrainer(TrainingLoop):
     ):
         self.encoder, self.networks, self.config = encoder, networks, config
         self.faces, self.photos, self.device = faces, photos, encoder.w_mean.device
-        own = {"offsets": ([encoder.outer.weight, encoder.outer.bias], config.offset_rate)}
+        own = {"offsets": (list(encoder.outer.parameters()), config.offset_rate)}
         optimizer = torch.optim.AdamW(parameter_groups(encoder, config.rate, own), lr=0.0, weight_decay=0.0)
         super().__init__(encoder, optimizer, folder, Pace(config.steps, config.save_every), fingerprint(config))
 
@@ -136,6 +136,7 @@ class FaceEncoderTrainer(TrainingLoop):
         shared, offsets = self.encoder.coordinates(photos)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.bfloat16):
             drawn = source_seen(networks.generator, self.encoder.w_of(shared, offsets), networks.preview).image
+            assert drawn is not None  # it was seen
             target = F.interpolate(photos, drawn.shape[2:], mode="area")
             distance = networks.lpips(drawn.float(), target).mean()
         terms = {"lpips": distance.float(), "pixels": (drawn.float() - target).square().mean()}
