@@ -37,6 +37,7 @@ from where2edit.inversion.mean_face import MeanFace
 from where2edit.training.run_folder import run_folder
 
 RESULT = "face_encoder.safetensors"
+MEASURED = 128  # pixels of a held-out photo
 
 
 def main(help_text: str) -> None:
@@ -64,11 +65,11 @@ def train(options: Namespace, config: FaceEncoderConfig, profile: Profile, begun
     """The training itself, in a folder that is held; `begun`: it holds a run already."""
     out, material = options.out, config.material
     names, held_out = photo_names(options.attributes, material.photos, material.validation)
-    kept = framed_photos(options.data, held_out, out / "held_out.safetensors")
+    kept = framed_photos(options.data, held_out, out / "held_out.safetensors", MEASURED)
     photos = framed_photos(options.data, names, out / "photos.safetensors")
     generator = build_generator(profile, resolve_device(options.device), "float32")
     device = generator.w_mean.device
-    seen, compared = preview_of(generator, config.preview_head), preview_of(generator, config.compared_at)
+    seen, measured_at = preview_of(generator, config.preview_head), preview_of(generator, config.measured_at)
 
     def made(first: int, count: int, name: str) -> GeneratedFaces:
         return generated_faces(generator, seen, first, count, out / name, config.bfloat16)
@@ -78,11 +79,11 @@ def train(options: Namespace, config: FaceEncoderConfig, profile: Profile, begun
     if not begun:
         start_shared(encoder, faces, config.ridge)
     lpips, arcface = LPIPS.load().to(device), ArcFace.load().to(device)
-    networks = Networks(generator, compared, lpips, arcface if config.losses.identity else None)
+    networks = Networks(generator, seen, lpips, arcface if config.losses.identity else None)
     FaceEncoderTrainer(encoder, networks, faces, photos, config, out).run()
     known = made(VALIDATION_SEEDS, material.validation, "validation.safetensors")
     rows = {
-        each.name: measure(each, generator, seen, kept, known, lpips, arcface)
+        each.name: measure(each, generator, measured_at, kept, known, lpips, arcface)
         for each in (MeanFace(generator.w_mean, generator.num_w), encoder.freeze())
     }
     publish(encoder, generator, config, rows, out / RESULT)

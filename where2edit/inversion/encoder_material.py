@@ -3,7 +3,7 @@
 Photos are framed like FFHQ by the landmarks that the face detector finds. Generated faces are pictures of the preview
 head with the codes that they were made from.
 
-Legend: N faces of s = 128 pixels, W numbers of w.
+Legend: N faces of s pixels, W numbers of w.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class GeneratedFaces:
     w: Tensor
 
 
-def framed_photo(path: Path, detector: FaceDetector) -> Tensor | None:
+def framed_photo(path: Path, detector: FaceDetector, size: int = SIZE) -> Tensor | None:
     """The largest face of a picture file as FFHQ frames it, uint8 [3,s,s]; None where no face is found."""
     picture = read_picture(path)
     photo = Photo(path.name, "", np.asarray(picture))
@@ -57,11 +57,11 @@ def framed_photo(path: Path, detector: FaceDetector) -> Tensor | None:
     if not len(points):
         return None
     largest = int((boxes[:, 2:] - boxes[:, :2]).amax(1).argmax())
-    return to_bytes(crop(photo, Alignment.of(points[largest].double().numpy()), SIZE))[0]
+    return to_bytes(crop(photo, Alignment.of(points[largest].double().numpy()), size))[0]
 
 
-def framed_photos(data: Path, names: Sequence[str], path: Path) -> Tensor:
-    """The framed faces uint8 [N,3,s,s] of pictures in the folder `data`, kept in the file `path`.
+def framed_photos(data: Path, names: Sequence[str], path: Path, size: int = SIZE) -> Tensor:
+    """The framed faces uint8 [N,3,size,size] of pictures in the folder `data`, kept in the file `path`.
 
     Pictures without a face, or damaged ones, are left out. Raises ValueError where none is left, and for one that is
     missing.
@@ -75,7 +75,7 @@ def framed_photos(data: Path, names: Sequence[str], path: Path) -> Tensor:
         detector, found = FaceDetector.load(), []
         for name in tqdm(names, desc="frame photos"):
             try:
-                face = framed_photo(data / name, detector)
+                face = framed_photo(data / name, detector, size)
             except ValueError as error:
                 tqdm.write(f"left out: {error}")
                 continue
@@ -86,8 +86,8 @@ def framed_photos(data: Path, names: Sequence[str], path: Path) -> Tensor:
             )
         return {"images": torch.stack(found)}
 
-    content = [[name, (data / name).stat().st_size] for name in names]
-    return _kept(path, content, {"images": (torch.uint8, (3, SIZE, SIZE))}, make)["images"]
+    content = [size, *([name, (data / name).stat().st_size] for name in names)]
+    return _kept(path, content, {"images": (torch.uint8, (3, size, size))}, make)["images"]
 
 
 def generated_faces(

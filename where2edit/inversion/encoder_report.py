@@ -1,6 +1,6 @@
 """What an inversion encoder is worth: held-out photos drawn again through the preview head, and codes found again.
 
-Legend: N faces of s = 128 pixels. Figures are means over the faces.
+Legend: N faces of s pixels. Figures are means over the faces.
 """
 
 from __future__ import annotations

@@ -42,15 +42,17 @@ def coordinates_of(encoder: FaceEncoder, w: Tensor) -> Tensor:
 
 @torch.no_grad()
 def start_shared(encoder: FaceEncoder, faces: GeneratedFaces, ridge: float) -> None:
-    """Set the layer of the shared coordinates to the ridge regression on generated faces; `ridge` is per face."""
-    encoder.eval()
+    """Set the mean and the spread of the features, and the layer of the shared coordinates to the ridge regression.
+
+    `ridge` is the penalty per face.
+    """
     images = faces.images.split(BATCH)
-    features = torch.cat([encoder.features(chunk.float() / 127.5 - 1) for chunk in images]).double()  # [N,F]
-    mean, spread = features.mean(0), features.std(0).clamp_min(LEAST_SPREAD)
-    inputs = (features - mean) / spread
+    features = torch.cat([encoder.features(chunk.float() / 127.5 - 1) for chunk in images])  # [N,F]
+    encoder.centre.copy_(features.mean(0))
+    encoder.spread.copy_(features.std(0).clamp_min(LEAST_SPREAD))
+    inputs = ((features - encoder.centre) / encoder.spread).double()
     targets = coordinates_of(encoder, faces.w).double()
     centre = targets.mean(0)
     square = inputs.T @ inputs + ridge * len(inputs) * torch.eye(inputs.shape[1], dtype=torch.float64)
-    solution = torch.linalg.solve(square, inputs.T @ (targets - centre)) / spread[:, None]  # [F,W]
-    encoder.shared.weight.copy_(solution.T)
-    encoder.shared.bias.copy_(centre - mean @ solution)
+    encoder.shared.weight.copy_(torch.linalg.solve(square, inputs.T @ (targets - centre)).T)
+    encoder.shared.bias.copy_(centre)

@@ -1,6 +1,6 @@
 """The trainer of an inversion encoder: generated faces by their codes, photos by what the generator draws of them.
 
-Legend: B faces of s = 128 pixels, r pixels of the preview head that photos are compared through. Pictures are [B,3,.,.]
+Legend: B faces of s = 64 pixels, r pixels of the preview head that photos are compared through. Pictures are [B,3,.,.]
 in [-1,1].
 """
 
@@ -34,10 +34,10 @@ from where2edit.training.loop import Pace, TrainingLoop
 from where2edit.training.state import ADVICE
 
 LARGEST_GRADIENT = 1.0  # norm to which the gradient of a step is clipped
-SHIFT = 2  # pixels by which a generated face is moved at most
+SHIFT = 1  # pixels by which a generated face is moved at most
 LIGHT = 0.1  # by which brightness and contrast change at most
-BLURRED = (48, 112)  # pixels to which a blurred face is shrunk
-QUALITIES = (40, 95)  # of a JPEG
+BLURRED = (32, 60)  # pixels to which a blurred face is shrunk
+QUALITIES = (60, 95)  # of a JPEG
 
 
 class Networks(NamedTuple):
@@ -91,7 +91,8 @@ class FaceEncoderTrainer(TrainingLoop):
     ):
         self.encoder, self.networks, self.config = encoder, networks, config
         self.faces, self.photos, self.device = faces, photos, encoder.w_mean.device
-        own = {"offsets": (list(encoder.outer.parameters()), config.offset_rate)}
+        heads = [*encoder.shared.parameters(), *encoder.inner.parameters(), *encoder.outer.parameters()]
+        own = {"heads": (heads, config.head_rate)}
         optimizer = torch.optim.AdamW(parameter_groups(encoder, config.rate, own), lr=0.0, weight_decay=0.0)
         super().__init__(encoder, optimizer, folder, Pace(config.steps, config.save_every), fingerprint(config))
 

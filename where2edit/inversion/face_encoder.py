@@ -1,11 +1,11 @@
 """face_encoder: our inversion encoder, from a face to the w codes of a profile's generator, in one pass.
 
-The image network of facetext, which knows faces already, is read at two scales with their places, and a linear layer
-answers principal coordinates of w (editing/principal_directions.py), one code that all sites share. A second, low-rank
-one answers an offset of each site in the first coordinates, which is 0 before training. Trained by
+The image network of facetext, which knows faces already, is read at two scales, the finer one with its places, and a
+linear layer answers principal coordinates of w (editing/principal_directions.py), one code that all sites share. Two
+narrow layers answer an offset of each site in the first coordinates, which is 0 before training. Trained by
 scripts/train_encoder.py for one generator (pretrained_models/face-encoder-mobile.md).
 
-Legend: B faces, L sites with a w code, W numbers of w, K coordinates of an offset, F features.
+Legend: B faces, s = 64 pixels, L sites with a w code, W numbers of w, K coordinates of an offset, F features.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from where2edit.generators.base import LATENT, Generator
 from where2edit.inversion import INVERSIONS
 from where2edit.inversion.base import InversionConfig, InversionEncoder
 
-SIZE = 128  # pixels that it reads
-PLACES = 4  # a side: both scales are read at so many places
-NARROW = 32  # channels of either scale that are read at each place
-FEATURES = WIDTH + 2 * NARROW * PLACES**2  # F
+SIZE = 64  # pixels that it reads: what is finer says little of w, and its training faces are cheap to make
+ENLARGED = 128  # pixels to which they are enlarged: the image network knows faces of about this size
+PLACES = 4  # a side, at which the finer scale is read
+FEATURES = MIDDLE_WIDTH * PLACES**2 + WIDTH  # F
 OFFSET_WIDTH = 64  # between the two layers of the offsets
 OFFSET_COORDINATES = 32  # K
 WEIGHTS = "pretrained_models/face-encoder-mobile.safetensors"
@@ -46,13 +46,16 @@ class FaceEncoder(InversionEncoder):
     w_mean: Tensor
     directions: Tensor
     scales: Tensor
+    centre: Tensor
+    spread: Tensor
 
     def __init__(self, codes: int):
         super().__init__()
         self.num_w = codes
         self.normalise = Normalise()
         self.net = EfficientNetLite0(fused=True)
-        self.narrow_middle, self.narrow_last = nn.Conv2d(MIDDLE_WIDTH, NARROW, 1), nn.Conv2d(WIDTH, NARROW, 1)
+        self.register_buffer("centre", torch.zeros(FEATURES))  # mean and standard deviation of each feature
+        self.register_buffer("spread", torch.ones(FEATURES))
         self.shared = nn.Linear(FEATURES, LATENT)
         self.inner, self.outer = nn.Linear(FEATURES, OFFSET_WIDTH), nn.Linear(OFFSET_WIDTH, codes * OFFSET_COORDINATES)
         for layer in (self.shared, self.outer):
@@ -63,17 +66,14 @@ class FaceEncoder(InversionEncoder):
         self.register_buffer("scales", torch.ones(LATENT))
 
     def features(self, faces: Tensor) -> Tensor:
-        """Faces [B,3,128,128] in [-1,1] -> [B,F]: the mean of the last scale, and both scales at their places."""
-        middle, last = self.net(self.normalise(faces).contiguous(memory_format=torch.channels_last))
-        places = [
-            F.adaptive_avg_pool2d(narrow(x), PLACES).flatten(1)
-            for narrow, x in ((self.narrow_middle, middle), (self.narrow_last, last))
-        ]
-        return torch.cat([last.mean((2, 3)), *places], 1)
+        """Faces [B,3,s,s] in [-1,1] -> [B,F]: the finer scale at its places and the mean of the last one."""
+        enlarged = self.normalise(resize(faces, ENLARGED)).contiguous(memory_format=torch.channels_last)
+        middle, last = self.net(enlarged)
+        return torch.cat([F.adaptive_avg_pool2d(middle, PLACES).flatten(1), last.mean((2, 3))], 1)
 
     def coordinates(self, faces: Tensor) -> tuple[Tensor, Tensor]:
         """Faces [B,3,R,R] -> principal coordinates [B,W] that all sites share, and each site's offset [B,L,K]."""
-        features = self.features(resize(faces, SIZE))
+        features = (self.features(resize(faces, SIZE)) - self.centre) / self.spread
         offsets = self.outer(F.relu(self.inner(features)))
         return self.shared(features), offsets.unflatten(1, (self.num_w, OFFSET_COORDINATES))
 
