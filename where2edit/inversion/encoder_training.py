@@ -135,8 +135,9 @@ class FaceEncoderTrainer(TrainingLoop):
         photos = self.photos[rows].float() / 127.5 - 1
         photos = torch.where(mirrored, photos.flip(3), photos).to(self.device)
         shared, offsets = self.encoder.coordinates(photos)
+        w = self.encoder.w_of(shared, offsets)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.bfloat16):
-            drawn = source_seen(networks.generator, self.encoder.w_of(shared, offsets), networks.preview).image
+            drawn = source_seen(networks.generator, w, networks.preview).image
             assert drawn is not None  # it was seen
             target = F.interpolate(photos, drawn.shape[2:], mode="area")
             distance = networks.lpips(drawn.float(), target).mean()
