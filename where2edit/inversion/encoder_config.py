@@ -51,7 +51,8 @@ class FaceEncoderConfig:
     steps: Count = 700
     seed: Seed = 0
     rate: Rate = 0.0015  # of the image network, per step as a share of each tensor's root mean square
-    head_rate: Rate = 1e-4  # of the layers after it, absolute
+    head_rate: Rate = 3e-5  # of the layers that read its 3,072 features, absolute
+    offset_rate: Rate = 3e-4  # of the last layer of the offsets, which starts at 0
     warmup: ShareBelowOne = 0.05  # share of the steps in which the rate climbs; a cosine follows
     ridge: Annotated[float, Bounds(0, 1000, above=True)] = 0.5  # penalty of the regression that training starts from
     augmented: Share = 0.3  # share of generated faces that are blurred, and of those that are compressed

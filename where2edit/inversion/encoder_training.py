@@ -91,8 +91,8 @@ class FaceEncoderTrainer(TrainingLoop):
     ):
         self.encoder, self.networks, self.config = encoder, networks, config
         self.faces, self.photos, self.device = faces, photos, encoder.w_mean.device
-        heads = [*encoder.shared.parameters(), *encoder.inner.parameters(), *encoder.outer.parameters()]
-        own = {"heads": (heads, config.head_rate)}
+        heads, offsets = [*encoder.shared.parameters(), *encoder.inner.parameters()], list(encoder.outer.parameters())
+        own = {"heads": (heads, config.head_rate), "offsets": (offsets, config.offset_rate)}
         optimizer = torch.optim.AdamW(parameter_groups(encoder, config.rate, own), lr=0.0, weight_decay=0.0)
         super().__init__(encoder, optimizer, folder, Pace(config.steps, config.save_every), fingerprint(config))
 
