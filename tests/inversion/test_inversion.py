@@ -1,12 +1,16 @@
 """Contracts that every registered inversion encoder keeps, and those of single ones; all on a toy generator."""
 
+import json
+
 import pytest
 import torch
 import toy_cases as toy
+from safetensors.torch import load_file
 from torch import nn
 
 from where2edit.backbones.e4e import E4E
-from where2edit.files import tensorfile
+from where2edit.files import manifest, tensorfile
+from where2edit.generators.mobilestylegan import MobileStyleGAN
 from where2edit.inversion import INVERSIONS
 from where2edit.inversion.base import InversionConfig, InversionEncoder, build_inversion
 from where2edit.inversion.face_encoder import FaceEncoder
@@ -147,3 +151,29 @@ def test_a_file_of_another_encoder_is_refused(tmp_path, name, change, said):
     with pytest.raises(ValueError, match=said) as error:
         FaceEncoder.load(written(tmp_path / "e.safetensors", name, change), toy.generator())
     assert len(str(error.value)) <= 300 + len(str(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return build_inversion(InversionConfig(), MobileStyleGAN.load())
+
+
+def test_the_shipped_encoder_replays(shipped):
+    """Two generated faces of the validation, whose codes are known."""
+    replay = load_file(manifest.shipped("tests/replay/face-encoder-mobile.safetensors"))
+    images = replay["images"].float() / 127.5 - 1
+    with torch.no_grad():
+        shared, offsets = shipped.coordinates(images)
+        away, true = shipped(images) - shipped.w_mean, replay["w"][:, None] - shipped.w_mean
+    torch.testing.assert_close(shared, replay["shared"], atol=0.02, rtol=0)
+    torch.testing.assert_close(offsets, replay["offsets"], atol=0.02, rtol=0)
+    assert ((away - true).square().sum((1, 2)) < 0.8 * shipped.num_w * true.square().sum((1, 2))).all()
+
+
+def test_the_shipped_encoder_says_what_it_is():
+    path = manifest.shipped("pretrained_models/face-encoder-mobile.safetensors")
+    about = tensorfile.read_metadata(path, "face_encoder")
+    assert about["generator"] == "mobilestylegan" and "non-commercial research" in about["licence"]
+    figures = json.loads(about["figures"])
+    assert figures["face_encoder"]["lpips_vgg_128"] < figures["mean_face"]["lpips_vgg_128"]
+    assert path.stat().st_size <= 15_000_000

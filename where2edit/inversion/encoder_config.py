@@ -48,7 +48,7 @@ class FaceEncoderConfig:
     losses: EncoderWeights = field(default_factory=EncoderWeights)
     generated: Few = 24  # generated faces in a step
     photos: Few = 6  # photos in a step
-    steps: Count = 700
+    steps: Count = 520
     seed: Seed = 0
     rate: Rate = 0.0015  # of the image network, per step as a share of each tensor's root mean square
     head_rate: Rate = 3e-5  # of the layers that read its 3,072 features, absolute
