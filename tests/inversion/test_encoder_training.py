@@ -13,8 +13,7 @@ from PIL import Image
 
 from where2edit.backbones.scrfd import FaceDetector
 from where2edit.backbones.vgg import LPIPS
-from where2edit.commands.train_encoder import preview_of
-from where2edit.editing.preview_head import PreviewHeadConfig, source_seen
+from where2edit.editing.preview_head import source_seen
 from where2edit.facetext.celeba import ATTRIBUTES
 from where2edit.inversion import encoder_material
 from where2edit.inversion.encoder_config import FaceEncoderConfig, pace_at
@@ -30,11 +29,12 @@ from where2edit.inversion.encoder_report import COLUMNS, measure, table
 from where2edit.inversion.encoder_start import coordinates_of, start_shared, untrained
 from where2edit.inversion.encoder_training import FaceEncoderTrainer, Networks, augmented
 from where2edit.inversion.mean_face import MeanFace
+from where2edit.inversion.views import ViewConfig, build_view
 from where2edit.photos.alignment import Alignment, crop
 
 SMALL = FaceEncoderConfig(
-    PreviewHeadConfig("16.rgb"),
-    PreviewHeadConfig("16.rgb"),
+    ViewConfig("16.rgb"),
+    ViewConfig("16.rgb"),
     generated=2,
     photos=1,
     steps=4,
@@ -45,7 +45,7 @@ SMALL = FaceEncoderConfig(
 
 
 def preview():
-    return preview_of(toy.generator(), SMALL.preview_head)
+    return build_view(SMALL.view, toy.generator())
 
 
 @pytest.fixture(scope="module")
@@ -240,8 +240,3 @@ def test_the_figures_of_the_mean_face_and_of_the_truth(faces, lpips):
     assert truth["l2_128"] < 1e-4 < mean["l2_128"] and truth["lpips_vgg_128"] < mean["lpips_vgg_128"]
     lines = table({"mean_face": mean, "truth": truth}).splitlines()
     assert len(lines) == 4 and lines[3].startswith("| truth | 0.00")
-
-
-def test_a_preview_without_weights_is_one_sentence():
-    with pytest.raises(ValueError, match=r"the preview head at 8.conv1 has no weights; name them"):
-        preview_of(toy.generator(), PreviewHeadConfig("8.conv1"))

@@ -155,7 +155,7 @@ def test_a_file_of_another_encoder_is_refused(tmp_path, name, change, said):
 
 @pytest.fixture(scope="module")
 def shipped():
-    return build_inversion(InversionConfig(), MobileStyleGAN.load())
+    return build_inversion(InversionConfig("face_encoder"), MobileStyleGAN.load())
 
 
 def test_the_shipped_encoder_replays(shipped):

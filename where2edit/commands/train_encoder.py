@@ -13,11 +13,8 @@ from where2edit.commands.options import filled
 from where2edit.commands.outputs import writable
 from where2edit.core.config import as_dict, load
 from where2edit.core.devices import resolve_device
-from where2edit.editing import preview_head
-from where2edit.editing.preview_head import Preview, PreviewHeadConfig
 from where2edit.editor.build import build_generator
 from where2edit.editor.profile import Profile, load_profile
-from where2edit.editor.weights import find_weights
 from where2edit.files.manifest import found
 from where2edit.generators.base import Generator
 from where2edit.inversion.encoder_config import FaceEncoderConfig
@@ -34,6 +31,7 @@ from where2edit.inversion.encoder_start import start_shared, untrained
 from where2edit.inversion.encoder_training import FaceEncoderTrainer, Networks, fingerprint
 from where2edit.inversion.face_encoder import FaceEncoder
 from where2edit.inversion.mean_face import MeanFace
+from where2edit.inversion.views import build_view
 from where2edit.training.run_folder import run_folder
 
 RESULT = "face_encoder.safetensors"
@@ -51,16 +49,6 @@ def main(help_text: str) -> None:
         train(options, config, profile, begun)
 
 
-def preview_of(generator: Generator, config: PreviewHeadConfig) -> Preview:
-    """The preview head of a section; at a site that writes RGB it needs no weights."""
-    if config.weights is None and generator.site(config.site).rgb:
-        return Preview(preview_head.rgb_skip(), config.site)
-    if config.weights is None:
-        raise ValueError(f"the preview head at {config.site} has no weights; name them, or a site that writes RGB")
-    head = preview_head.load(find_weights(config.weights), generator, config.site)
-    return Preview(head.to(generator.w_mean.device), config.site)
-
-
 def train(options: Namespace, config: FaceEncoderConfig, profile: Profile, begun: bool) -> None:
     """The training itself, in a folder that is held; `begun`: it holds a run already."""
     out, material = options.out, config.material
@@ -69,7 +57,7 @@ def train(options: Namespace, config: FaceEncoderConfig, profile: Profile, begun
     photos = framed_photos(options.data, names, out / "photos.safetensors")
     generator = build_generator(profile, resolve_device(options.device), "float32")
     device = generator.w_mean.device
-    seen, measured_at = preview_of(generator, config.preview_head), preview_of(generator, config.measured_at)
+    seen, measured_at = (build_view(each, generator) for each in (config.view, config.measured_at))
 
     def made(first: int, count: int, name: str) -> GeneratedFaces:
         return generated_faces(generator, seen, first, count, out / name, config.bfloat16)

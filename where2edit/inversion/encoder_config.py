@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from where2edit.core.bounds import Bounds, Count, Few, Rate, Seed, Share, ShareBelowOne, Weight
-from where2edit.editing.preview_head import PreviewHeadConfig
+from where2edit.inversion.views import ViewConfig
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,12 @@ class FaceEncoderConfig:
     """The whole config of a run of scripts/train_encoder.py."""
 
     # The pictures of generated faces, and those that are compared with photos.
-    preview_head: PreviewHeadConfig = field(
-        default_factory=lambda: PreviewHeadConfig("64.conv1", "pretrained_models/preview-mobile-64.safetensors")
+    view: ViewConfig = field(
+        default_factory=lambda: ViewConfig("64.conv1", "pretrained_models/preview-mobile-64.safetensors")
     )
     # The pictures by which held-out photos are measured.
-    measured_at: PreviewHeadConfig = field(
-        default_factory=lambda: PreviewHeadConfig("128.conv1", "pretrained_models/preview-mobile.safetensors")
+    measured_at: ViewConfig = field(
+        default_factory=lambda: ViewConfig("128.conv1", "pretrained_models/preview-mobile.safetensors")
     )
     material: EncoderMaterial = field(default_factory=EncoderMaterial)
     losses: EncoderWeights = field(default_factory=EncoderWeights)

@@ -91,9 +91,9 @@ def framed_photos(data: Path, names: Sequence[str], path: Path, size: int = SIZE
 
 
 def generated_faces(
-    generator: Generator, preview: Preview, first: int, count: int, path: Path, bfloat16: bool = False
+    generator: Generator, preview: Preview | None, first: int, count: int, path: Path, bfloat16: bool = False
 ) -> GeneratedFaces:
-    """`count` faces from seed `first` on, as the preview head shows them, kept in the file `path`."""
+    """`count` faces from seed `first` on, as the preview head shows them, kept in the file `path`; None: as a whole."""
 
     @torch.no_grad()
     def make() -> dict[str, Tensor]:
@@ -111,7 +111,8 @@ def generated_faces(
             codes.append(w.cpu())
         return {"images": torch.cat(images), "w": torch.cat(codes)}
 
-    content = [network_sha256(generator), network_sha256(preview.head), preview.site, first, count, bfloat16]
+    seen_by = [] if preview is None else [preview.site, network_sha256(preview.head)]
+    content = [network_sha256(generator), first, count, bfloat16, *seen_by]
     shapes = {"images": (torch.uint8, (3, SIZE, SIZE)), "w": (torch.float32, (generator.w_dim,))}
     return GeneratedFaces(**_kept(path, content, shapes, make))
 

@@ -29,7 +29,7 @@ Row = dict[str, float]
 def measure(
     encoder: InversionEncoder,
     generator: Generator,
-    preview: Preview,
+    preview: Preview | None,
     photos: Tensor,
     faces: GeneratedFaces,
     lpips: LPIPS,

@@ -44,7 +44,7 @@ class Networks(NamedTuple):
     """What the loss looks through; all of it is frozen."""
 
     generator: Generator
-    preview: Preview  # that photos are compared through
+    preview: Preview | None  # that photos are compared through; None: whole pictures
     lpips: LPIPS
     arcface: ArcFace | None  # None: the identity is not looked at
 
