@@ -65,9 +65,13 @@ def render_blended(
 def _with_skin_light(
     generator: Generator, source: Source, edit: Edit, blended: Blended, blend_site: str, skin_light: SkinLight
 ) -> Blended:
-    """The blended canvas after the blend site with skin that is no lighter than the source's."""
+    """The blended canvas after the blend site with skin that is no lighter than the source's; of a photo as w has it."""
     mask = edit.mask if edit.reversed is None else torch.where(edit.reversed[:, :, None, None], 0, edit.mask)
-    kept = skin_light.kept(blended.canvas.features, source.features[blend_site], mask, source.styles)
+    features, left, own = blended.canvas.features, blended.residual.get(blend_site), source.plain().features[blend_site]
+    if left is None:
+        kept = skin_light.kept(features, own, mask, source.styles)
+    else:
+        kept = skin_light.kept(features - left, own, mask, source.styles) + left
     canvas = blended.canvas.rewrite(generator.site(blend_site), kept)
     return replace(blended, canvas=canvas, features=blended.features | {blend_site: kept})
 

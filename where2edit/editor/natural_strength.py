@@ -130,8 +130,10 @@ class NaturalStrength:
         """Natural strengths [B,1] of B edits that were proposed at `proposed`.
 
         Strengths of reversed edits are negative, and 0 where the face does not show what is to go. An edit that no
-        strength changes, because its mask is empty or it is one of colour alone, keeps `proposed`.
+        strength changes, because its mask is empty or it is one of colour alone, keeps `proposed`. Of a photo the face
+        that its latents draw is looked at, since the calibration is one of generated faces.
         """
+        source = source.plain()
         config, strengths = self.config, constant(self.config.strengths(), edit.mask)
         repeated = source.repeat(condition.per_source)
         edited = edit.mask.flatten(1).any(1, keepdim=True) & moved(repeated, edit)  # [B,1]

@@ -29,8 +29,8 @@ from where2edit.inversion.likeness import Likeness
 from where2edit.inversion.views import Views
 
 BETAS = (0.9, 0.95)  # of Adam
-CODE_RATE, OFFSET_RATE, RESIDUAL_RATE = 0.1, 0.05, 0.03  # learning rates at their highest
-CODE_PENALTY, OFFSET_PENALTY, RESIDUAL_PENALTY = 0.0005, 0.02, 0.001  # of mean squares
+CODE_RATE, OFFSET_RATE, RESIDUAL_RATE = 0.1, 0.02, 0.03  # learning rates at their highest
+CODE_PENALTY, OFFSET_PENALTY, RESIDUAL_PENALTY = 0.03, 0.5, 0.001  # of mean squares
 SHARED_ALONE = 0.2  # share of the steps for w in which only the code that all sites share is fitted
 WHOLE = 0.3  # share of the steps for the canvas, the last ones, that look at the whole picture
 SMALL = 0.5  # weight of the distance of the preview at the blend site, which natural strength reads
