@@ -132,4 +132,5 @@ def make_batch(n=6, seed=0, networks=None, edit=None, start=0, seconds=0.5):
         concepts=tuple((None, "Big_Nose", "-Wearing_Lipstick")[(start + i) % 3] for i in range(n)),
         halo=3,
         seconds=seconds * n,
+        leak=0,
     )

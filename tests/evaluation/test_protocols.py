@@ -69,7 +69,10 @@ def test_protocol_errors(changes, message):
 def test_command_errors(tmp_path):
     assert protocols.load("2").name == "table2"
     everything = [table.name for table in protocols.select(["all", "masks"])]
-    assert sorted([*everything, "editor", "editor_strength"]) == sorted(protocols.names()) and everything[0] == "table1"
+    assert (
+        sorted([*everything, "editor", "editor_strength", "photos"]) == sorted(protocols.names())
+        and everything[0] == "table1"
+    )
     assert [table.name for table in protocols.select(["editor", "1"])] == ["editor", "table1"]
     with pytest.raises(ValueError, match="unknown table 'mask'; did you mean 'masks'"):
         protocols.load("mask")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import get_args
 
 from where2edit.commands.options import (
     add_config,
@@ -25,6 +26,7 @@ from where2edit.evaluation import protocols
 from where2edit.evaluation.evaluate import evaluate_profile
 from where2edit.evaluation.heldout import heldout_config
 from where2edit.evaluation.options import EvaluationOptions
+from where2edit.inversion.inverter import Quality
 
 
 def main(help_text: str) -> None:
@@ -41,15 +43,27 @@ def main(help_text: str) -> None:
         print("\n".join(map(str, pages)))
 
 
+def add_photos(parser: ArgumentParser) -> None:
+    """What only the table photos reads."""
+    words = "photo, or folder of them, for the table photos; may be repeated (default: scikit-image's astronaut)"
+    parser.add_argument("--photos", type=named_path, action="append", help=words)
+    words = "how long inversions of photos are refined (default: the protocol's)"
+    parser.add_argument("--quality", choices=get_args(Quality), help=words)
+
+
 def build_parser(help_text: str) -> ArgumentParser:
     """The parser of scripts/evaluate.py."""
     parser = new_parser(help_text)
     known = ", ".join(protocols.names())
-    tables = f"1 to 4, all (every table but editor and editor_strength), or one of: {known}; may be repeated"
+    tables = f"1 to 4, all (every table but editor, editor_strength and photos), or one of: {known}; may be repeated"
     parser.add_argument("--table", action="append", required=True, help=tables)
     parser.add_argument("--row", action="append", default=[], help="only this row of the tables; may be repeated")
     add_number(
-        parser, "--n", Count, None, "samples of every row, or sources of a crossed table (default: the protocol's)"
+        parser,
+        "--n",
+        Count,
+        None,
+        "samples of every row, sources of a crossed table, or photos (default: the protocol's, all photos)",
     )
     parser.add_argument(
         "--paper", action="store_true", help="the paper's number of samples, and every prompt on each source"
@@ -65,6 +79,7 @@ def build_parser(help_text: str) -> ArgumentParser:
     words += ", 0 leaves those metrics out"
     add_number(parser, "--natural-faces", CountOrNone, EvaluationOptions.natural_faces, words)
     parser.add_argument("--real", type=named_path, help="folder of real photos, for fid_vs_real")
+    add_photos(parser)
     add_number(parser, "--batch", Few, EvaluationOptions.batch, "sources edited together")
     add_number(
         parser, "--processes", Few, None, "processes on a CPU (default: one for each core that has 5 GB of memory)"

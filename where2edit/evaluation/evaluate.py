@@ -15,12 +15,14 @@ from where2edit.editor.build import build_conditions, build_encoder, build_froze
 from where2edit.editor.profile import Profile
 from where2edit.editor.weights import editor_sha256
 from where2edit.evaluation import report, workers
-from where2edit.evaluation.earlier_report import check_earlier_report
+from where2edit.evaluation.earlier_report import check_earlier_photos, check_earlier_report
 from where2edit.evaluation.figures import finished_table
 from where2edit.evaluation.metrics import METRICS
 from where2edit.evaluation.natural_faces import NaturalFaceStore, check_seeds
 from where2edit.evaluation.networks import MetricNetworks, build_networks
 from where2edit.evaluation.options import EvaluationOptions
+from where2edit.evaluation.photo_samples import photo_samples
+from where2edit.evaluation.photo_tables import evaluate_photos, split
 from where2edit.evaluation.protocols import Protocol
 from where2edit.evaluation.rows import RowBuilder
 from where2edit.evaluation.runner import ProtocolRunner
@@ -47,17 +49,24 @@ def evaluate_profile(
     another evaluation is at work.
     """
     options = options or EvaluationOptions()
-    device = distributed.start_processes(device)
+    device, threads = distributed.start_processes(device), torch.get_num_threads()
+    of_photos, others = split(protocols, options.quality)
+    photos = photo_samples(options.photos, options.n) if of_photos else []
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder) if distributed.rank() == 0 else nullcontext():
+        provenance = provenance_of(profile, options.heldout)
         if not options.overwrite:
-            check_earlier_report(folder, protocols, provenance_of(profile, options.heldout), options.seed)
+            check_earlier_report(folder, others, provenance, options.seed)
+            check_earlier_photos(folder, of_photos, provenance, [photo.sha256 for photo in photos])
         sweep(folder / "samples", below=True)
         if device == "cpu":
             torch.set_num_threads(1)  # also for what is built before the work is shared
         encoder = build_encoder(profile, device)
         networks = build_networks(profile, encoder, device, options, folder)
-        pages = evaluate(profile, protocols, folder, encoder, networks, options)
+        pages = evaluate(profile, others, folder, encoder, networks, options) if others else []
+        if of_photos and not distributed.rank():
+            torch.set_num_threads(threads)  # photos come one at a time, and their seconds are those of this machine
+            pages.append(evaluate_photos(profile, of_photos, photos, folder, encoder, networks, options, provenance))
     distributed.leave()
     return pages
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from where2edit.core.bounds import Count, CountOrNone, Few, Seed
+from where2edit.inversion.inverter import Quality
 
 
 @dataclass(frozen=True)
@@ -23,3 +25,5 @@ class EvaluationOptions:
     natural_faces: CountOrNone = 4000
     overwrite: bool = False  # replace the report of another evaluation in the same folder
     real: Path | None = None  # folder of real photos, which fid_vs_real needs
+    photos: Sequence[Path] | None = None  # files and folders of the table photos; None: scikit-image's astronaut
+    quality: Quality | None = None  # of the inversions of photos; None: the protocol's

@@ -13,6 +13,7 @@ from where2edit.core.bounds import Count, Figure, Share, Strength
 from where2edit.core.registry import nearest
 from where2edit.evaluation.metrics import METRICS
 from where2edit.files import assets, manifest
+from where2edit.inversion.inverter import Quality
 
 FOLDER = "configs/protocols"
 METHOD = "method"  # the row of the profile's own method
@@ -61,6 +62,15 @@ class Goal:
 
 
 @dataclass(frozen=True)
+class Printed:
+    """What a paper printed of a method: with another generator, on other photos."""
+
+    method: str
+    source: str  # the paper and its table
+    figures: dict[str, Figure]  # column -> number
+
+
+@dataclass(frozen=True)
 class Protocol:
     """A table: its rows, its columns (metrics), and on which samples they are measured.
 
@@ -74,7 +84,7 @@ class Protocol:
     prompts: tuple[Prompt, ...]
     rows: tuple[Row, ...]
     metrics: tuple[str, ...]
-    kind: Literal["edits", "masks", "strength", "sequential", "time"] = "edits"
+    kind: Literal["edits", "masks", "strength", "sequential", "time", "photos"] = "edits"
     n: Count = 64
     crossed: bool = False  # then figures are means over prompts, and each prompt has figures of its own
     in_all: bool = True  # whether --table all runs it
@@ -83,6 +93,8 @@ class Protocol:
     tests: tuple[str, ...] = ()  # metrics by which the last row is tested (one-sided) against the others
     paper: dict[str, dict[str, Figure]] = field(default_factory=dict)  # row or method of the paper -> metric -> number
     goals: tuple[Goal, ...] = ()  # only of a crossed protocol
+    quality: Quality = "good"  # of kind "photos": how long their inversions are refined
+    printed: tuple[Printed, ...] = ()  # stands beside the table, in one of its own
     notes: tuple[str, ...] = ()  # what the table cannot tell
 
     def __post_init__(self):

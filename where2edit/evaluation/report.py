@@ -62,15 +62,21 @@ def write(folder: Path, runner: ProtocolRunner, tables: list[Table], provenance:
 
 def heading(provenance: Provenance) -> str:
     """The title of a page and what its figures come from."""
-    heldout = f", held-out encoder `{provenance.heldout}`" if provenance.heldout else ""
-    weights = provenance.weights[:12] or "none: the editor is untrained and its rows mean nothing"
     return (
-        f"# Evaluation of `{provenance.profile}`\n\n"
-        f"Generator `{provenance.generator}`, text-image encoder `{provenance.encoder}`{heldout}; config "
-        f"{provenance.config}, editor weights {weights}, commit {provenance.commit[:12] or 'unknown'}.\n"
+        f"# Evaluation of `{provenance.profile}`\n\n{origin(provenance)}"
         "Columns named *paper* are numbers that the paper printed, obtained with StyleGAN2 and CLIP on its own prompts;"
         " all others were measured here, with the generator and the encoder above. Brackets hold 95 % bootstrap "
         "intervals.\n"
+    )
+
+
+def origin(provenance: Provenance) -> str:
+    """What the figures of a page come from, as a line."""
+    heldout = f", held-out encoder `{provenance.heldout}`" if provenance.heldout else ""
+    weights = provenance.weights[:12] or "none: the editor is untrained and its rows mean nothing"
+    return (
+        f"Generator `{provenance.generator}`, text-image encoder `{provenance.encoder}`{heldout}; config "
+        f"{provenance.config}, editor weights {weights}, commit {provenance.commit[:12] or 'unknown'}.\n"
     )
 
 

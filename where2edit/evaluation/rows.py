@@ -68,7 +68,7 @@ class RowBuilder:
             strength = AUTO
         how = [strength, *([] if natural is None else self._choosing(changed))]
         depends_on = [config, sha256, plan.batch, plan.seed, plan.crossed, how, *self._shared]
-        return BuiltRow(row.label, method, strength, depends_on, natural)
+        return BuiltRow(row.label, method, strength, depends_on, natural, changed.inversion)
 
     def natural(self, changed: Profile, row: Row) -> NaturalStrength | None:
         """What chooses the strengths of a row of the profile `changed`; None where they are a number.

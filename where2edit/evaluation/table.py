@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from where2edit.editor.natural_strength import NaturalStrength
 from where2edit.evaluation.metrics.intervals import Interval
 from where2edit.evaluation.protocols import Protocol
 from where2edit.evaluation.samples import SamplingPlan
+from where2edit.inversion.base import InversionConfig
 from where2edit.methods.base import Method
 
 
@@ -20,6 +21,7 @@ class BuiltRow:
     strength: float | str  # with which it edits where the protocol names none: a number, or "auto"
     depends_on: object  # config, weights and plan: everything that its numbers depend on
     natural: NaturalStrength | None = None  # what chooses the strengths of a row whose strength is "auto"
+    inversion: InversionConfig = field(default_factory=InversionConfig)  # how photos are inverted
 
 
 @dataclass(frozen=True)

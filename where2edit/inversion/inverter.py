@@ -55,6 +55,10 @@ class Inverter:
         w_steps, canvas_steps = (round(SHARES[quality] * n) for n in (self.config.w_steps, self.config.canvas_steps))
         return w_steps, canvas_steps
 
+    def load(self) -> None:
+        """Load what the fit needs now, so that the first face takes no longer than those after it."""
+        self._loaded()
+
     def invert(
         self,
         face: Tensor,

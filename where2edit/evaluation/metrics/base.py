@@ -28,6 +28,7 @@ class Metric(ABC):
     protocol: str  # one sentence: what exactly is measured, at which resolution, over which pixels
     width: int = 1  # K
     reads_regions: bool = False  # whether it needs the regions that the prompt names
+    of_inversion: bool = False  # it compares a photo with its inversion, and no edit (evaluation/photo_runner.py)
     of_set: bool = False  # the figure is of the set as a whole (such as FID), not a mean; its bootstrap is centred
     fewest: int = 1  # samples below which it means nothing
     absent: str = "no sample counts"  # why a prompt may have no figure

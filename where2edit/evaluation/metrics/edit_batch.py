@@ -72,6 +72,7 @@ class EditBatch:
     halo: int = 0  # output pixels past the mask that the generator can reach
     threshold: float = 0.8  # a cell is edited where its region attention is at least this
     seconds: float | None = None  # what the edit of the whole batch took
+    leak: int | None = None  # PhotoCertificate.leak of an edit that was put back into its photo
 
     def __len__(self) -> int:
         return len(self.index)
