@@ -15,8 +15,9 @@ from photo_cases import ASTRONAUT, astronaut, photo_of, square
 from where2edit.core.config import as_dict
 from where2edit.editor.build import build_conditions, build_encoder, build_frozen
 from where2edit.editor.profile import load_profile
-from where2edit.evaluation import photo_runner, protocols
+from where2edit.evaluation import photo_runner, photo_samples, protocols
 from where2edit.evaluation.earlier_report import check_earlier_photos
+from where2edit.evaluation.evaluate import evaluate_profile
 from where2edit.evaluation.metrics import METRICS
 from where2edit.evaluation.metrics.edit_batch import AnalysedImages
 from where2edit.evaluation.options import EvaluationOptions
@@ -32,6 +33,7 @@ from where2edit.evaluation.table import PlannedTable
 from where2edit.inversion import inverter as inverter_module
 from where2edit.inversion.base import InversionConfig
 from where2edit.photos.alignment import Alignment, crop
+from where2edit.photos.finding import PhotoFace
 
 PROMPTS = (Prompt("red lips", ("lips",), "Wearing_Lipstick"), Prompt("a big smile", ("skin",), "Smiling"))
 SHIPPED = protocols.load("photos")
@@ -72,7 +74,7 @@ def stand_ins():
 
 @pytest.fixture(scope="module")
 def toy():
-    steps = ["inversion.w_steps=2", "inversion.canvas_steps=3"]
+    steps = ["inversion.w_steps=1", "inversion.canvas_steps=2"]
     profile = load_profile("configs/toy.yaml", [*steps, "blending.threshold=0.5"])
     torch.manual_seed(0)
     encoder = build_encoder(profile)
@@ -227,6 +229,23 @@ def test_the_judge_sees_the_photo_where_the_inversion_is_exact_and_else_the_inve
         assert 0 < judged < 0.8 * drawn, "the photo, edited, and no picture of the generator"
     else:
         assert torch.equal(batch.after.images, batch.edit.image)
+
+
+def test_an_evaluation_of_photos_is_one_call_from_python(toy, tmp_path, monkeypatch):
+    astronaut().save(tmp_path / "a.png")
+    astronaut().transpose(0).save(tmp_path / "b.png")
+    monkeypatch.setattr(photo_samples, "choose", lambda photo: (PhotoFace(1, ASTRONAUT, ASTRONAUT[:2].flatten(), 1.0),))
+    table = replace(TABLE, rows=TABLE.rows[:1], metrics=("inversion_l2", "photo_leak"), printed=())
+    options, out = EvaluationOptions(photos=[tmp_path / "a.png"], quality="quick", natural_faces=0), tmp_path / "out"
+    threads = torch.get_num_threads()
+    assert evaluate_profile(toy[0], [table], out, "cpu", options) == [out / "photos.md"]
+    assert torch.get_num_threads() == threads
+    assert figures(out)["no-op", "inversion_l2", None]["quality"] == "quick"
+    with pytest.raises(ValueError, match=r"would not have \(other photos\)"):
+        evaluate_profile(toy[0], [table], out, "cpu", replace(options, photos=[tmp_path / "b.png"]))
+    with pytest.raises(ValueError, match="is not there"):
+        evaluate_profile(toy[0], [table], tmp_path / "new", "cpu", replace(options, photos=[tmp_path / "c.png"]))
+    assert not (tmp_path / "new").exists()
 
 
 def test_what_inverts_a_row_is_part_of_what_its_numbers_depend_on(toy, builder, tmp_path):

@@ -43,6 +43,15 @@ def main(help_text: str) -> None:
         print("\n".join(map(str, pages)))
 
 
+def add_networks(parser: ArgumentParser) -> None:
+    """Networks that only some metrics read."""
+    words = "text-image encoder that no training saw: NAME[:MODEL][:WEIGHTS or FILE]"
+    parser.add_argument("--heldout", type=checked(heldout_config), help=words)
+    parser.add_argument(
+        "--inception-logits", type=named_path, help="torch-fidelity's Inception file, for inception_score"
+    )
+
+
 def add_photos(parser: ArgumentParser) -> None:
     """What only the table photos reads."""
     words = "photo, or folder of them, for the table photos; may be repeated (default: scikit-image's astronaut)"
@@ -68,11 +77,7 @@ def build_parser(help_text: str) -> ArgumentParser:
     parser.add_argument(
         "--paper", action="store_true", help="the paper's number of samples, and every prompt on each source"
     )
-    words = "text-image encoder that no training saw: NAME[:MODEL][:WEIGHTS or FILE]"
-    parser.add_argument("--heldout", type=checked(heldout_config), help=words)
-    parser.add_argument(
-        "--inception-logits", type=named_path, help="torch-fidelity's Inception file, for inception_score"
-    )
+    add_networks(parser)
     words = (
         "unedited faces among which kid_vs_natural and overshoot look for natural examples; kept for every later run"
     )
