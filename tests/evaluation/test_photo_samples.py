@@ -52,7 +52,7 @@ def test_without_photos_the_astronaut_of_scikit_image_is_taken():
 
 
 def test_without_scikit_image_a_sentence_says_what_to_give(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "skimage", None)
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match="no photo without scikit-image; give photos .* with --photos"):
         photo_samples()
 
@@ -61,5 +61,5 @@ def test_without_scikit_image_a_sentence_says_what_to_give(monkeypatch):
 def test_nothing_to_measure_is_refused(folder):
     with pytest.raises(ValueError, match=r"nothing\.png is not there; give photos"):
         photo_samples([folder / "nothing.png"])
-    with pytest.raises(ValueError, match="needs a photo, and 2 were found of which none can be used"):
+    with pytest.raises(ValueError, match="needs a photo, and of 2 that were found none can be used"):
         photo_samples([folder / "b.png", folder / "c.png"])

@@ -3,14 +3,13 @@
 import json
 import shutil
 from dataclasses import replace
-from functools import partial
 from itertools import count
 from types import SimpleNamespace
 
 import pytest
 import torch
 from metric_cases import make_batch, make_networks
-from photo_cases import ASTRONAUT, astronaut, photo_of, square
+from photo_cases import ASTRONAUT, astronaut, square
 
 from where2edit.core.config import as_dict
 from where2edit.editor.build import build_conditions, build_encoder, build_frozen
@@ -81,18 +80,20 @@ def toy():
     return profile, encoder, make_networks(train_encoder=encoder)
 
 
-def samples():
-    """Two faces, one of them the astronaut mirrored."""
-    mirrored = photo_of(astronaut().transpose(0))
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Two faces: the astronaut, and its mirror image in a larger square."""
+    folder, mirrored = tmp_path_factory.mktemp("faces"), astronaut().transpose(0)
+    astronaut().save(folder / "astronaut.png")
+    mirrored.save(folder / "mirrored.png")
     return [
-        PhotoSample("astronaut", partial(photo_of, astronaut()), "a" * 64, Alignment.of(ASTRONAUT)),
-        PhotoSample("mirrored", lambda: mirrored, "b" * 64, square(285, 120, 240)),
+        PhotoSample(folder / "astronaut.png", "a" * 64, Alignment.of(ASTRONAUT)),
+        PhotoSample(folder / "mirrored.png", "b" * 64, square(285, 120, 240)),
     ]
 
 
-def run(toy, folder, photos=None, table=TABLE):
+def run(toy, folder, photos, table=TABLE):
     profile, encoder, networks = toy
-    photos = samples() if photos is None else photos
     return evaluate_photos(
         profile, [table], photos, folder, encoder, networks, EvaluationOptions(natural_faces=0), PROVENANCE
     )
@@ -108,9 +109,9 @@ def contents(folder):
 
 
 @pytest.fixture(scope="module")
-def finished(toy, tmp_path_factory):
+def finished(toy, photos, tmp_path_factory):
     folder = tmp_path_factory.mktemp("photos")
-    assert run(toy, folder) == folder / "photos.md"
+    assert run(toy, folder, photos) == folder / "photos.md"
     return folder
 
 
@@ -167,11 +168,11 @@ def test_the_sheet_has_a_row_for_each_photo(finished):
     assert 2 * 256 < height < 3 * 256
 
 
-def test_a_stopped_run_ends_with_the_same_bytes(toy, tmp_path, finished, monkeypatch):
+def test_a_stopped_run_ends_with_the_same_bytes(toy, photos, tmp_path, finished, monkeypatch):
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     (tmp_path / "photos.md").unlink()
-    next((tmp_path / "samples").glob(f"photos/mean-face-*/all-{samples()[1].key}.safetensors")).unlink()
-    next((tmp_path / "samples").glob(f"photos/no-op-*/p01-{samples()[0].key}.safetensors")).unlink()
+    next((tmp_path / "samples").glob(f"photos/mean-face-*/all-{photos[1].key}.safetensors")).unlink()
+    next((tmp_path / "samples").glob(f"photos/no-op-*/p01-{photos[0].key}.safetensors")).unlink()
     made, inverted = [], PhotoRunner._inverted
 
     def stopping(self, row, sample, *rest):
@@ -182,22 +183,22 @@ def test_a_stopped_run_ends_with_the_same_bytes(toy, tmp_path, finished, monkeyp
 
     monkeypatch.setattr(PhotoRunner, "_inverted", stopping)
     with pytest.raises(KeyboardInterrupt):
-        run(toy, tmp_path)
+        run(toy, tmp_path, photos)
     assert made == [("no-op", "astronaut")]
     assert not (tmp_path / "photos.md").exists()
     made.clear()
     monkeypatch.setattr(PhotoRunner, "_inverted", lambda *rest: made.append(rest[2].name) or inverted(*rest))
-    run(toy, tmp_path)
+    run(toy, tmp_path, photos)
     assert made == ["mirrored"]
     assert contents(tmp_path) == contents(finished)
 
 
-def test_a_photo_that_comes_before_the_others_leaves_what_is_measured(toy, tmp_path, monkeypatch):
+def test_a_photo_that_comes_before_the_others_leaves_what_is_measured(toy, photos, tmp_path, monkeypatch):
     table = replace(TABLE, rows=TABLE.rows[:1])
-    run(toy, tmp_path, samples()[1:], table)
+    run(toy, tmp_path, photos[1:], table)
     made, inverted = [], PhotoRunner._inverted
     monkeypatch.setattr(PhotoRunner, "_inverted", lambda self, *rest: made.append(rest) or inverted(self, *rest))
-    run(toy, tmp_path, samples(), table)
+    run(toy, tmp_path, photos, table)
     assert [sample.name for _, sample, *_ in made] == ["astronaut"]
 
 
@@ -208,11 +209,11 @@ def builder(toy):
 
 
 @pytest.mark.parametrize("exact", [False, True])
-def test_the_judge_sees_the_photo_where_the_inversion_is_exact_and_else_the_inversion(toy, builder, exact):
+def test_the_judge_sees_the_photo_where_the_inversion_is_exact_and_else_the_inversion(toy, photos, builder, exact):
     profile, encoder, networks = toy
     row, generator = builder.row(TABLE.rows[-1], plan_of(1)), builder.frozen.generator
     asked = prompt_batches(TABLE, plan_of(1), range(1))[0]
-    sample = samples()[0]
+    sample = photos[0]
     photo = sample.read()
     face = crop(photo, sample.alignment, 32)
     residual = 0.1 * torch.ones(1, generator.site("16.conv1").channels, 16, 16) if exact else None
@@ -248,14 +249,14 @@ def test_an_evaluation_of_photos_is_one_call_from_python(toy, tmp_path, monkeypa
     assert not (tmp_path / "new").exists()
 
 
-def test_what_inverts_a_row_is_part_of_what_its_numbers_depend_on(toy, builder, tmp_path):
+def test_what_inverts_a_row_is_part_of_what_its_numbers_depend_on(toy, photos, builder, tmp_path):
     profile, encoder, networks = toy
     row = builder.row(TABLE.rows[-1], plan_of(1))
     assert as_dict(row.inversion) == as_dict(profile.inversion)
     assert builder.row(TABLE.rows[3], plan_of(1)).inversion == replace(profile.inversion, canvas_steps=0)
 
     def folder(changed, table=TABLE):
-        runner = PhotoRunner(tmp_path, build_conditions(profile, encoder), networks, samples())
+        runner = PhotoRunner(tmp_path, build_conditions(profile, encoder), networks, photos)
         return runner.store(table, changed).folder
 
     others = [replace(row, inversion=InversionConfig(w_steps=1)), replace(row, depends_on=["other weights"])]
