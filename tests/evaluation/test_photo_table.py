@@ -14,7 +14,7 @@ from photo_cases import ASTRONAUT, astronaut, square
 from where2edit.core.config import as_dict
 from where2edit.editor.build import build_conditions, build_encoder, build_frozen
 from where2edit.editor.profile import load_profile
-from where2edit.evaluation import photo_runner, photo_samples, protocols
+from where2edit.evaluation import photo_runner, photo_samples, photo_sheet, photo_tables, protocols, tables
 from where2edit.evaluation.earlier_report import check_earlier_photos
 from where2edit.evaluation.evaluate import evaluate_profile
 from where2edit.evaluation.metrics import METRICS
@@ -24,7 +24,7 @@ from where2edit.evaluation.photo_batches import InvertedPhoto, edit_batch
 from where2edit.evaluation.photo_runner import PhotoRunner, halves, plan_of
 from where2edit.evaluation.photo_samples import PhotoSample
 from where2edit.evaluation.photo_tables import evaluate_photos, split
-from where2edit.evaluation.protocols import Prompt
+from where2edit.evaluation.protocols import Goal, Prompt
 from where2edit.evaluation.report import Provenance
 from where2edit.evaluation.rows import RowBuilder
 from where2edit.evaluation.samples import prompt_batches
@@ -36,10 +36,12 @@ from where2edit.photos.finding import PhotoFace
 
 PROMPTS = (Prompt("red lips", ("lips",), "Wearing_Lipstick"), Prompt("a big smile", ("skin",), "Smiling"))
 SHIPPED = protocols.load("photos")
-TABLE = replace(SHIPPED, prompts=PROMPTS, goals=())
+GOALS = (Goal("inversion_l2", at_most=0.0), Goal("photo_leak", at_most=0))
+TABLE = replace(SHIPPED, prompts=PROMPTS, goals=GOALS)
 PROVENANCE = Provenance("toy", "stylegan2", "toy", "", "c", "", "0" * 40)
 ROWS = [row.label for row in SHIPPED.rows]
 WHOLE = "W+ and canvas"
+CELL = 64  # pixels of a picture of the sheet
 
 
 class Squares(torch.nn.Module):
@@ -66,6 +68,8 @@ def stand_ins():
         patch.setattr(inverter_module.LPIPS, "load", Squares)
         patch.setattr(inverter_module.ArcFace, "load", MeanColours)
         patch.setattr(inverter_module, "DIRECTION_SAMPLES", 600)
+        patch.setattr(photo_runner, "SHEET_CELL", CELL)
+        patch.setattr(photo_sheet, "SHEET_CELL", CELL)
         ticks = count(0, 2)
         patch.setattr(photo_runner, "time", SimpleNamespace(perf_counter=lambda: float(next(ticks))))
         yield
@@ -78,6 +82,17 @@ def toy():
     torch.manual_seed(0)
     encoder = build_encoder(profile)
     return profile, encoder, make_networks(train_encoder=encoder)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def builder(toy):
+    """The builder of rows that all tests share, with everything that it has built."""
+    profile, encoder, networks = toy
+    shared = RowBuilder(profile, build_frozen(profile, encoder), networks, EvaluationOptions())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(photo_tables, "build_frozen", lambda *_: shared.frozen)
+        patch.setattr(photo_tables, "RowBuilder", lambda *_: shared)
+        yield shared
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +171,9 @@ def test_the_page_keeps_the_numbers_of_other_papers_apart(finished):
     assert "| PTI | 0.85 | 0.09 | 0.015 | 55.715 | HyperStyle (Alaluf et al. 2022), Table 1 |" in printed
     assert "2 photos (astronaut, mirrored); 4 edits in each row, 2 of each photo" in measured
     assert "no fit reads it" in measured
+    distance = tables.number("inversion_l2", figures(finished)[WHOLE, "inversion_l2", None]["value"])
+    assert f"| inversion_l2 at most 0, mean over all photos | {distance} | NO | none |" in measured
+    assert "| photo_leak at most 0, mean over all prompts | 0 | yes | none |" in measured
     assert "*W+ and canvas*, prompt by prompt" in measured
     assert "![photos-sheet](photos-sheet.png)" in page
 
@@ -164,8 +182,8 @@ def test_the_sheet_has_a_row_for_each_photo(finished):
     from PIL import Image
 
     width, height = Image.open(finished / "photos-sheet.png").size
-    assert width > 5 * 256, "photo, two inversions, two edits"
-    assert 2 * 256 < height < 3 * 256
+    assert 5 * CELL < width < 7 * CELL, "photo, two inversions, two edits; names at their side"
+    assert 2 * CELL < height < 3 * CELL
 
 
 def test_a_stopped_run_ends_with_the_same_bytes(toy, photos, tmp_path, finished, monkeypatch):
@@ -200,12 +218,6 @@ def test_a_photo_that_comes_before_the_others_leaves_what_is_measured(toy, photo
     monkeypatch.setattr(PhotoRunner, "_inverted", lambda self, *rest: made.append(rest) or inverted(self, *rest))
     run(toy, tmp_path, photos, table)
     assert [sample.name for _, sample, *_ in made] == ["astronaut"]
-
-
-@pytest.fixture(scope="module")
-def builder(toy):
-    profile, encoder, networks = toy
-    return RowBuilder(profile, build_frozen(profile, encoder), networks, EvaluationOptions())
 
 
 @pytest.mark.parametrize("exact", [False, True])

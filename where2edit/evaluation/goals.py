@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from where2edit.core.sentences import figure
+from where2edit.evaluation.metrics import METRICS
 from where2edit.evaluation.metrics.intervals import Interval
 from where2edit.evaluation.protocols import Goal, Protocol
 from where2edit.evaluation.table import Table
@@ -34,6 +35,9 @@ def outcome(goal: Goal, protocol: Protocol, values: dict[tuple[str, str | None],
     prompts = [prompt.text for prompt in protocol.prompts if goal.tag is None or goal.tag in prompt.tags]
     found = {prompt: values[goal.metric, prompt].value for prompt in prompts if values.get((goal.metric, prompt))}
     unknown = tuple(prompt for prompt in prompts if prompt not in found)
+    whole = values.get((goal.metric, None))
+    if METRICS.get(goal.metric).of_inversion and whole is not None:  # no prompt has a part in it
+        return Outcome(goal, whole.value, goal.holds(whole.value), (), ())
     if not found:
         return Outcome(goal, None, False, (), unknown)
     below = tuple(prompt for prompt, value in found.items() if not goal.holds(value))
@@ -47,7 +51,8 @@ def outcome(goal: Goal, protocol: Protocol, values: dict[tuple[str, str | None],
 def goal_in_words(goal: Goal) -> str:
     """A goal in words."""
     bound = f"at least {goal.at_least:g}" if goal.at_least is not None else f"at most {goal.at_most:g}"
-    who = "all prompts" if goal.tag is None else f"{goal.tag} prompts"
+    whole = "all photos" if METRICS.get(goal.metric).of_inversion else "all prompts"
+    who = whole if goal.tag is None else f"{goal.tag} prompts"
     over = f"mean over {who}" if goal.share is None else f"{goal.share:.0%} of {who}"
     return f"{goal.metric} {bound}, {over}"
 

@@ -37,7 +37,9 @@ def section(folder: Path, runner: PhotoRunner, inversions: Table, edits: Table) 
     """One table of photos, with what others printed beside it, and its contact sheet."""
     protocol, left_out = edits.protocol, edits.left_out
     lines = [f"## {protocol.title}\n", sampling_sentence(runner, edits)]
-    lines += ["### How well inversions give photos back\n", *main_table(inversions), *_protocols(runner, inversions)]
+    lines += ["### How well inversions give photos back\n", *main_table(inversions)]
+    lines += goal_table(inversions) if protocol.goals else []
+    lines += _protocols(runner, inversions)
     lines += ["\n### How well inversions can be edited\n", *main_table(edits), *prompt_table(edits)]
     lines += goal_table(edits) if protocol.goals else []
     lines += _protocols(runner, edits) + prompts_without_figure(edits)
