@@ -168,7 +168,7 @@ def test_the_page_keeps_the_numbers_of_other_papers_apart(finished):
     page = (finished / "photos.md").read_text()
     measured, printed = page.split("### As printed in the papers of others: another generator")
     assert "PTI" not in measured
-    assert "| PTI | 0.85 | 0.09 | 0.015 | 55.715 | HyperStyle (Alaluf et al. 2022), Table 1 |" in printed
+    assert "| PTI (HyperStyle, Table 1) | 0.85 | 0.09 | 0.015 | 55.715 |" in printed
     assert "2 photos (astronaut, mirrored); 4 edits in each row, 2 of each photo" in measured
     assert "no fit reads it" in measured
     distance = tables.number("inversion_l2", figures(finished)[WHOLE, "inversion_l2", None]["value"])
@@ -248,7 +248,7 @@ def test_an_evaluation_of_photos_is_one_call_from_python(toy, tmp_path, monkeypa
     astronaut().save(tmp_path / "a.png")
     astronaut().transpose(0).save(tmp_path / "b.png")
     monkeypatch.setattr(photo_samples, "choose", lambda photo: (PhotoFace(1, ASTRONAUT, ASTRONAUT[:2].flatten(), 1.0),))
-    table = replace(TABLE, rows=TABLE.rows[:1], metrics=("inversion_l2", "photo_leak"), printed=())
+    table = replace(TABLE, rows=TABLE.rows[:1], metrics=("inversion_l2", "photo_leak"), printed={})
     options, out = EvaluationOptions(photos=[tmp_path / "a.png"], quality="quick", natural_faces=0), tmp_path / "out"
     threads = torch.get_num_threads()
     assert evaluate_profile(toy[0], [table], out, "cpu", options) == [out / "photos.md"]

@@ -71,10 +71,10 @@ def _protocols(runner: PhotoRunner, table: Table) -> list[str]:
 
 def printed_table(protocol: Protocol) -> list[str]:
     """What papers printed of other methods, none of it measured here."""
-    columns = list(dict.fromkeys(name for each in protocol.printed for name in each.figures))
+    columns = list(dict.fromkeys(name for numbers in protocol.printed.values() for name in numbers))
     lines = ["\n### As printed in the papers of others: another generator, other photos, other measures\n"]
-    lines += ["| method | " + " | ".join(columns) + " | printed in |", "|" + "---|" * (len(columns) + 2)]
-    for each in protocol.printed:
-        cells = [f"{each.figures[name]:g}" if name in each.figures else "–" for name in columns]
-        lines.append("| " + " | ".join([each.method, *cells, each.source]) + " |")
+    lines += ["| method | " + " | ".join(columns) + " |", "|" + "---|" * (len(columns) + 1)]
+    for method, numbers in protocol.printed.items():
+        cells = [f"{numbers[name]:g}" if name in numbers else "–" for name in columns]
+        lines.append("| " + " | ".join([method, *cells]) + " |")
     return lines

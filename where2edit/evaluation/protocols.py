@@ -62,15 +62,6 @@ class Goal:
 
 
 @dataclass(frozen=True)
-class Printed:
-    """What a paper printed of a method: with another generator, on other photos."""
-
-    method: str
-    source: str  # the paper and its table
-    figures: dict[str, Figure]  # column -> number
-
-
-@dataclass(frozen=True)
 class Protocol:
     """A table: its rows, its columns (metrics), and on which samples they are measured.
 
@@ -94,7 +85,8 @@ class Protocol:
     paper: dict[str, dict[str, Figure]] = field(default_factory=dict)  # row or method of the paper -> metric -> number
     goals: tuple[Goal, ...] = ()  # only of a crossed protocol
     quality: Quality = "good"  # of kind "photos": how long their inversions are refined
-    printed: tuple[Printed, ...] = ()  # stands beside the table, in one of its own
+    # What other papers printed: method and where -> column -> number, in a table of its own beside this one.
+    printed: dict[str, dict[str, Figure]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()  # what the table cannot tell
 
     def __post_init__(self):
