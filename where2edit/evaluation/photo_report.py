@@ -57,8 +57,8 @@ def sampling_sentence(runner: PhotoRunner, table: Table) -> str:
     edits = f"{photos * prompts} edits in each row, {prompts} of each photo{strength_words(table)}"
     drawn = f"seed {table.plan.seed} of the latents behind the principal coordinates, all that is drawn"
     return (
-        f"{photos} photos ({names}); {edits}; quality of the inversions: {table.protocol.quality}; {drawn}; "
-        f"seconds on: {runner.machine}.\n"
+        f"{photos} photo{'s' * (photos > 1)} ({names}); {edits}; quality of the inversions: {table.protocol.quality}; "
+        f"{drawn}; seconds on: {runner.machine}.\n"
     )
 
 
