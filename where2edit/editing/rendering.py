@@ -65,7 +65,7 @@ def render_blended(
 def _with_skin_light(
     generator: Generator, source: Source, edit: Edit, blended: Blended, blend_site: str, skin_light: SkinLight
 ) -> Blended:
-    """The blended canvas after the blend site with skin that is no lighter than the source's; of a photo as w has it."""
+    """The blended canvas after the blend site with skin no lighter than the source's; of a photo, as w has it."""
     mask = edit.mask if edit.reversed is None else torch.where(edit.reversed[:, :, None, None], 0, edit.mask)
     features, left, own = blended.canvas.features, blended.residual.get(blend_site), source.plain().features[blend_site]
     if left is None:
