@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from inversion_cases import use_small_networks
 from metric_cases import make_batch, make_networks
 from photo_cases import ASTRONAUT, astronaut, square
 
@@ -44,29 +45,11 @@ WHOLE = "W+ and canvas"
 CELL = 64  # pixels of a picture of the sheet
 
 
-class Squares(torch.nn.Module):
-    """In place of LPIPS: squared differences."""
-
-    def features(self, images):
-        return [images]
-
-    def between(self, a, b):
-        return [(x - y).square() for x, y in zip(a, b, strict=True)]
-
-
-class MeanColours(torch.nn.Module):
-    """In place of ArcFace: the mean colours of a picture, at unit length."""
-
-    def forward(self, images):
-        return torch.nn.functional.normalize(images.mean((2, 3)) + 1e-3)
-
-
 @pytest.fixture(scope="module", autouse=True)
 def stand_ins():
     """Small networks of the fit, and a clock by which every inversion takes 2 s."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inverter_module.LPIPS, "load", Squares)
-        patch.setattr(inverter_module.ArcFace, "load", MeanColours)
+        use_small_networks(patch)
         patch.setattr(inverter_module, "DIRECTION_SAMPLES", 600)
         patch.setattr(photo_runner, "SHEET_CELL", CELL)
         patch.setattr(photo_sheet, "SHEET_CELL", CELL)

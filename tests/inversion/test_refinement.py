@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from inversion_cases import use_small_networks
 
 from where2edit.generators.stylegan2 import create
 from where2edit.inversion import inverter as module
@@ -19,26 +20,8 @@ CONFIG = InversionConfig(w_steps=4, canvas_steps=4)
 def small_networks():
     """Small networks in place of LPIPS and ArcFace: what is tested is the fit and not what it looks through."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module.LPIPS, "load", Squares)
-        patch.setattr(module.ArcFace, "load", MeanColours)
+        use_small_networks(patch)
         yield
-
-
-class Squares(torch.nn.Module):
-    """In place of LPIPS: squared differences."""
-
-    def features(self, images):
-        return [images]
-
-    def between(self, a, b):
-        return [(x - y).square() for x, y in zip(a, b, strict=True)]
-
-
-class MeanColours(torch.nn.Module):
-    """In place of ArcFace: the mean colours of the quarters of a picture, at unit length."""
-
-    def forward(self, images):
-        return torch.nn.functional.normalize(torch.nn.functional.adaptive_avg_pool2d(images, 2).flatten(1) + 1e-3)
 
 
 @pytest.fixture(scope="module")
