@@ -14,7 +14,7 @@ import pytest
 import toy_cases as toy
 from toy_cases import random_vgg
 
-from where2edit.backbones import vgg
+from where2edit.backbones import arcface, vgg
 from where2edit.editor.profile import Profile, load_profile
 from where2edit.training.losses import LOSSES
 from where2edit.training.losses.base import build_loss
@@ -73,6 +73,7 @@ def spelled(key: str) -> list[str]:
 @pytest.fixture
 def no_download(monkeypatch):
     monkeypatch.setattr(vgg.VGG16, "load", classmethod(random_vgg))
+    monkeypatch.setattr(arcface.ArcFace, "load", toy.ColourIdentity)
 
 
 def test_there_are_switches_to_check():

@@ -8,7 +8,7 @@ import torch
 import toy_cases as toy
 from toy_cases import random_vgg
 
-from where2edit.backbones import vgg
+from where2edit.backbones import arcface, vgg
 from where2edit.core.records import Edit
 from where2edit.editing.certificate import certify, halo
 from where2edit.methods import METHODS
@@ -25,6 +25,7 @@ LOSS_NAMES = LOSSES.names()
 @pytest.fixture(autouse=True)
 def no_download(monkeypatch):
     monkeypatch.setattr(vgg.VGG16, "load", classmethod(random_vgg))
+    monkeypatch.setattr(arcface.ArcFace, "load", toy.ColourIdentity)
 
 
 @pytest.fixture(params=METHODS.names())

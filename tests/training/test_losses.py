@@ -9,7 +9,7 @@ import torch.nn.functional as F
 import toy_cases as toy
 from toy_cases import random_vgg
 
-from where2edit.backbones import vgg
+from where2edit.backbones import arcface, vgg
 from where2edit.core.config import build
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.editing.cosine_calibration import CosineCalibration
@@ -235,6 +235,7 @@ def test_unasked_weighs_each_anchor_by_how_little_the_prompt_is_about_it():
 def no_download(monkeypatch):
     """VGG16 with random weights in place of the downloaded ones."""
     monkeypatch.setattr(vgg.VGG16, "load", classmethod(random_vgg))
+    monkeypatch.setattr(arcface.ArcFace, "load", toy.ColourIdentity)
 
 
 def test_perceptual_is_the_mean_square_of_relu2_2(no_download):

@@ -29,6 +29,8 @@ def sentence(result: Result) -> str:
         f"{result.said}: {cosines} at strength {result.strength:.3g}, mask "
         f"{certificate.mask_area:.1%}, {certificate.changed:.1%} of the pixels changed, leak {certificate.leak_max:g}"
     )
+    if not certificate.promised:
+        text += " (this method is not local: it promises nothing outside of the mask)"
     if certificate.mask_area == 0:
         return f"{text}; nothing was edited: {nothing_edited(result.step)}"
     if certificate.whole:

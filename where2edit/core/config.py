@@ -27,6 +27,9 @@ from where2edit.core.yaml_files import MOST_DEPTH, parse_yaml, read_yaml
 
 T = TypeVar("T")
 Convert = Callable[[dict, dict], dict]
+# Metadata of a field that is younger than the first trained editors: `as_dict` leaves it out where it has its default,
+# so that files and digests of configs that do without it stay as they were.
+YOUNGER = {"younger": True}
 
 
 def merge(base: dict, changes: dict) -> dict:
@@ -233,5 +236,24 @@ def build_section(registry: Registry, section: Any, where: str) -> Any:
 
 
 def as_dict(config: Any) -> dict:
-    """Every resolved value of a config, ready for YAML or JSON."""
-    return json.loads(json.dumps(dataclasses.asdict(config)))
+    """Every resolved value of a config, ready for YAML or JSON, but for YOUNGER fields that have their default."""
+    return json.loads(json.dumps(_tree(config)))
+
+
+def _tree(value: Any) -> Any:
+    """The same with dictionaries in place of dataclasses."""
+    if isinstance(value, dict):
+        return {key: _tree(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_tree(item) for item in value]
+    if not dataclasses.is_dataclass(value):
+        return value
+    return {f.name: _tree(getattr(value, f.name)) for f in dataclasses.fields(value) if not _left_out(f, value)}
+
+
+def _left_out(each: dataclasses.Field, config: Any) -> bool:
+    """Whether a field is younger and has its default in `config`."""
+    if not each.metadata.get("younger"):
+        return False
+    made = each.default_factory is not dataclasses.MISSING
+    return getattr(config, each.name) == (each.default_factory() if made else each.default)

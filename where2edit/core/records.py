@@ -94,6 +94,13 @@ class Condition:
     def __len__(self) -> int:
         return len(self.h)
 
+    def take(self, rows: list[int]) -> Condition:
+        """The conditions of the edits `rows` as those of a source each."""
+        strength = self.strength[rows] if torch.is_tensor(self.strength) and len(self.strength) > 1 else self.strength
+        prompts = tuple(self.prompts[row] for row in rows)
+        own = {"h": self.h[rows], "h_attention": self.h_attention[rows], "strength": strength, "prompts": prompts}
+        return replace(self, **own, per_source=1)
+
     @property
     def strengths(self) -> Tensor:
         """The strength of each edit [B,1]; [1,1] where one number is that of all."""
@@ -113,6 +120,7 @@ class Certificate:
     changed: float  # share of pixels that differ at all
     leak_max: float  # largest |edited - source| outside mask + halo; exactly 0 for a local method
     leak_mean: float  # mean |edited - source| outside mask + halo; both are 0 where nothing is outside
+    promised: bool = True  # whether the method promises that it is local; where it does not, a leak is no defect
 
     @property
     def local(self) -> bool:

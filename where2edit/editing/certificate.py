@@ -57,10 +57,13 @@ def _reached(active: Tensor, halo: int, cell: int, dim: int) -> Tensor:
 
 
 @torch.no_grad()
-def certify(source_image: Tensor, edited_image: Tensor, mask: Tensor, halo: int) -> tuple[Certificate, ...]:
+def certify(
+    source_image: Tensor, edited_image: Tensor, mask: Tensor, halo: int, promised: bool = True
+) -> tuple[Certificate, ...]:
     """One certificate per sample: what an edit with `mask` changed, measured on the two images [B,3,R,R] in [-1,1].
 
-    Raises ValueError for images of two shapes or another number of masks.
+    promised: whether the method promises that nothing leaks (Method.local). Raises ValueError for images of two shapes
+    or another number of masks.
     """
     if source_image.shape != edited_image.shape or len(mask) != len(edited_image):
         shapes = [list(x.shape) for x in (source_image, edited_image, mask)]
@@ -70,7 +73,7 @@ def certify(source_image: Tensor, edited_image: Tensor, mask: Tensor, halo: int)
     samples = zip(mask, difference, allowed, strict=True)
     # All numbers are read at once: a GPU is waited for each time.
     found = torch.stack([_measured(*sample) for sample in samples]).tolist()
-    return tuple(_certificate(halo, difference[0].numel(), *each) for each in found)
+    return tuple(_certificate(halo, promised, difference[0].numel(), *each) for each in found)
 
 
 def _measured(mask: Tensor, difference: Tensor, allowed: Tensor) -> Tensor:
@@ -82,8 +85,16 @@ def _measured(mask: Tensor, difference: Tensor, allowed: Tensor) -> Tensor:
 
 
 def _certificate(
-    halo: int, pixels: int, mask_area: float, area: float, allowed: float, changed: float, most: float, total: float
+    halo: int,
+    promised: bool,
+    pixels: int,
+    mask_area: float,
+    area: float,
+    allowed: float,
+    changed: float,
+    most: float,
+    total: float,
 ) -> Certificate:
     """From shares of the mask and of the allowed pixels, numbers of allowed and changed ones, and what is outside."""
     mean = total / max(pixels - allowed, 1)
-    return Certificate(mask_area, halo, allowed_area=area, changed=changed / pixels, leak_max=most, leak_mean=mean)
+    return Certificate(mask_area, halo, area, changed / pixels, leak_max=most, leak_mean=mean, promised=promised)

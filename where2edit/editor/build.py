@@ -6,6 +6,8 @@ device. All functions raise ValueError for a config that cannot be built.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
 from where2edit.core.config import build_section
@@ -17,6 +19,7 @@ from where2edit.editing.cosine_calibration import CosineCalibration, calibration
 from where2edit.editing.regions import Regions
 from where2edit.editor.natural_strength import NaturalStrength
 from where2edit.editor.profile import Profile
+from where2edit.editor.prompt_weights import model_files
 from where2edit.editor.understanding import Vocabulary
 from where2edit.editor.weights import find_weights, load_editor
 from where2edit.files import assets
@@ -24,6 +27,7 @@ from where2edit.generators import GENERATORS
 from where2edit.generators.base import Generator
 from where2edit.methods import METHODS
 from where2edit.methods.base import Frozen, Method
+from where2edit.methods.prompt_models import PromptModels
 from where2edit.ops.cuda_graphs import Graphs
 from where2edit.text_image import TEXT_IMAGE
 from where2edit.text_image.base import TextImage
@@ -99,11 +103,25 @@ def build_vocabulary(encoder: TextImage) -> Vocabulary | None:
 def build_method(profile: Profile, frozen: Frozen, weights: str | None = None) -> Method:
     """The method; with `weights` (asset name or path) trained, else freshly initialised from the training's seed.
 
+    The weights of a method that learns one prompt are a folder with the models of several, or the file of one model.
     `profile.method.weights` is not read here, since a training does not start from it; for editing, pass it as
     `weights`.
     """
+    if weights is not None and learns_one_prompt(profile):
+        files = model_files(find_weights(weights))
+        return PromptModels({prompt: built(profile, frozen, file) for prompt, file in files.items()})
+    return built(profile, frozen, None if weights is None else find_weights(weights))
+
+
+def built(profile: Profile, frozen: Frozen, weights: Path | None = None) -> Method:
+    """One model of the method, trained or freshly initialised."""
     torch.manual_seed(profile.training.seed)
     method = METHODS.get(profile.method.name)(frozen, profile.method).to(frozen.generator.w_mean.device)
     if weights is not None:
-        load_editor(method, find_weights(weights), profile)
+        load_editor(method, weights, profile)
     return method
+
+
+def learns_one_prompt(profile: Profile) -> bool:
+    """Whether a model of the profile's method edits by one prompt only."""
+    return getattr(METHODS.get(profile.method.name), "one_prompt", False)

@@ -50,6 +50,7 @@ class Editor:
         self.encoder = build_encoder(profile, device)
         self.frozen = build_frozen(profile, self.encoder, device)
         self.method = build_method(profile, self.frozen, weights or profile.method.weights).eval()
+        self.method.precompute(self.encoder)
         self.conditions = build_conditions(profile, self.encoder)
         self.natural = build_natural_strength(profile, self.frozen, self.encoder)
         self.vocabulary = build_vocabulary(self.encoder)
@@ -116,7 +117,7 @@ class Editor:
 
         A denial, such as "no beard", is the attribute that it denies with the strength reversed (editor/denials.py).
         Raises ValueError for a prompt that is empty, too long, not understood or of several statements with a denial
-        among them, and for a strength that makes no sense (`strength`).
+        among them, for a strength that makes no sense (`strength`), and for what the method cannot edit by.
         """
         said, where = (None if text is None else self.read(text, step.force) for text in (step.prompt, step.where))
         assert said is not None  # every step has a prompt
@@ -129,6 +130,7 @@ class Editor:
         condition = replace(condition, threshold=step.threshold)
         if step.reference is not None:
             condition = replace(condition, h=self.embed_reference(step.reference))
+        self.method.check(condition)
         return condition
 
     def read(self, prompt: str, force: bool = False) -> Statement:

@@ -20,7 +20,6 @@ from where2edit.generators import GENERATORS
 from where2edit.generators.base import GeneratorConfig
 from where2edit.inversion import INVERSIONS
 from where2edit.inversion.base import InversionConfig
-from where2edit.methods import METHODS
 from where2edit.methods.base import MethodConfig
 from where2edit.text_image import TEXT_IMAGE
 from where2edit.text_image.base import TextImageConfig
@@ -56,11 +55,11 @@ class Profile:
 
     def __post_init__(self):
         config.check_name(self.name, "the name of a profile")
-        # Whatever is chosen by name is refused here, before anything is built; mapper, attention and seam see to it.
+        # Whatever is chosen by name is refused here, before anything is built; method, mapper, attention and seam see
+        # to it themselves.
         config.build_options(GENERATORS, self.generator.name, self.generator.options, "generator.options")
         config.build_options(TEXT_IMAGE, self.text_image.name, self.text_image.options, "text_image.options")
         config.build_options(INVERSIONS, self.inversion.name, self.inversion.options, "inversion.options")
-        METHODS.get(self.method.name)
         for name, entry in self.losses.items():
             config.build_options(LOSSES, name, entry.options, f"losses.{name}.options")
 

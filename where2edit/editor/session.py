@@ -122,7 +122,9 @@ class Session:
         unedited, image = self.source.image, edit.image
         assert unedited is not None and image is not None  # both walked every site
         if certified:
-            edit = edit.with_(certificate=certify(unedited, image, edit.mask, self.editor.halo))
+            edit = edit.with_(
+                certificate=certify(unedited, image, edit.mask, self.editor.halo, self.editor.method.local)
+            )
         before = after = float("nan")
         if scored:
             self._unedited = self.editor.embed(unedited) if self._unedited is None else self._unedited

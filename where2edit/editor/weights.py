@@ -12,6 +12,7 @@ from where2edit.core import config
 from where2edit.core.registry import Registry, nearest
 from where2edit.editor.migration import current_config, current_name
 from where2edit.editor.profile import Profile
+from where2edit.editor.prompt_weights import INDEX, PROMPT
 from where2edit.files import formats, manifest, tensorfile
 from where2edit.files.fingerprints import config_digest, file_sha256
 from where2edit.files.regular import shown
@@ -28,12 +29,13 @@ EDITOR = f"{tensorfile.PREFIX}editor"  # what an editor's file says it is
 def find_weights(weights: str) -> Path:
     """The file of weights that a config names: an asset, a file of the project, or any path.
 
-    An asset of an official format is converted to safetensors on first use. Raises ValueError where there is no such
-    file.
+    Of a folder with a model for each of several prompts it is the index. An asset of an official format is converted to
+    safetensors on first use. Raises ValueError where there is no such file.
     """
     if weights in manifest.entries():
         return formats.located(weights)
     path = manifest.found(weights)
+    path = path / INDEX if (path / INDEX).is_file() else path
     if not path.is_file():
         raise ValueError(
             f"no weights at {weights}: neither a file nor an asset; {nearest(weights, manifest.entries())}"
@@ -88,9 +90,13 @@ def editor_tensors(method: Method) -> dict[str, Tensor]:
     return {name: value.half() for name, value in trained(method).items()}
 
 
-def publish_editor(method: Method, profile: Profile, path: Path) -> None:
-    """Write what others need to edit: trained tensors in float16 and the config in the metadata."""
-    metadata = {
+def publish_editor(method: Method, profile: Profile, path: Path, prompt: str | None = None) -> None:
+    """Write what others need to edit: trained tensors in float16 and the config in the metadata.
+
+    prompt: the only one that the method has learnt, where it learns one.
+    """
+    metadata = {} if prompt is None else {PROMPT: prompt}
+    metadata |= {
         "config": json.dumps(config.as_dict(profile)),
         "config_digest": config_digest(profile),
         "encoder": profile.text_image.name,

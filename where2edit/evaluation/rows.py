@@ -57,7 +57,8 @@ class RowBuilder:
             raise ValueError(f"it changes {' and '.join(strange)}; evaluate it as a profile of its own")
         weights = changed.method.weights if row.weights is None else own_weights(profile, row)
         name = changed.method.name if row.method == METHOD else row.method
-        changed = replace(changed, method=replace(changed.method, name=name, weights=None))
+        options = changed.method.options if name == changed.method.name else {}
+        changed = replace(changed, method=replace(changed.method, name=name, options=options, weights=None))
         method = self._method(changed, weights)
         sha256 = file_sha256(find_weights(weights)) if weights and has_parameters(method) else ""
         relevant = [changed.generator, changed.text_image, changed.regions, changed.blending, changed.method]

@@ -1,6 +1,7 @@
 """What every method shares: its section in the config, what it is built from, and its interface.
 
-A registered factory is called as `METHODS.get(name)(Frozen(...), MethodConfig(...))` and returns a Method.
+A registered factory is called as `METHODS.get(name)(Frozen(...), MethodConfig(...))` and returns a Method. The options
+that it was registered with, a dataclass of its own, are `config.resolved()`.
 
 Legend: n sources, m edits of each, B = n*m, Z numbers of z, L w codes of W numbers, R output resolution, r blend
 resolution, s pixels of the preview head's picture.
@@ -10,11 +11,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from where2edit.core.bounds import PositiveShare
+from where2edit.core.config import YOUNGER, Choice
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.editing.attention.base import AttentionConfig
 from where2edit.editing.blended_walk import blended_sites
@@ -26,13 +29,19 @@ from where2edit.editing.rendering import render_blended
 from where2edit.editing.seams.base import Seam
 from where2edit.editing.skin_light import SkinLight
 from where2edit.generators.base import Generator
+from where2edit.methods import METHODS
+from where2edit.text_image.base import TextImage
 
 
 @dataclass(frozen=True)
-class MethodConfig:
-    """The `method` section."""
+class MethodConfig(Choice):
+    """The `method` section: a registered method with its own options, and what all methods share."""
+
+    registry = METHODS
+    where = "method"
 
     name: str = "where2edit"
+    options: dict[str, Any] = field(default_factory=dict, metadata=YOUNGER)  # checked against the method's own options
     weights: str | None = None  # trained editor for editing: asset name or path; training starts from random weights
     # The paper's alpha in training; in use the default of a profile without a calibration.
     strength: PositiveShare = 0.1
@@ -100,6 +109,7 @@ class Method(nn.Module, ABC):
 
     local: bool = False  # whether pixels outside mask + halo are promised to stay as they are
     reads_tail: bool = False  # whether it reads features past the blend site, which sequential edits must then carry on
+    one_prompt: bool = False  # whether a model of it edits by the one prompt that it was trained with, and no other
 
     def __init__(self, frozen: Frozen):
         super().__init__()
@@ -149,6 +159,16 @@ class Method(nn.Module, ABC):
         keep = None if self.reads_tail else blended_sites(frozen.generator, frozen.blend_site)[-1].name
         added = {} if residual is None else {frozen.generator.site(frozen.blend_site).name: residual}
         return source_seen(frozen.generator, w, frozen.preview(use_preview_head), keep, added)
+
+    def check(self, condition: Condition) -> None:
+        """Raise ValueError for a condition that the method cannot edit by; asked before a face is made."""
+
+    def precompute(self, encoder: TextImage) -> None:
+        """Make what the method needs besides trained weights, or read it from the cache (files/kept.py).
+
+        Called once, after it is built; this is where a method that learns nothing gets what it edits by. Nothing by
+        default. encoder: the profile's own.
+        """
 
     def schedule(self, progress: float) -> None:
         """Freeze or release parts of the method; called before each training step with the run's progress in [0,1)."""

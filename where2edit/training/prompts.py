@@ -15,6 +15,7 @@ its prompts, so that the number of processes does not change the run.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -107,3 +108,15 @@ class PromptSampler:
             return -1.0
         before, new = (F.normalize(self.conditions.embed(texts), dim=1) for texts in (chosen, [prompt]))
         return float((before @ new.T).max())
+
+
+class FixedPrompts:
+    """The prompts of a run that learns a model for each of them: the same for every source."""
+
+    def __init__(self, prompts: Sequence[str], conditions: Conditions):
+        self.prompts, self.conditions = tuple(prompts), conditions
+
+    def draw(self, n: int, m: int, random: torch.Generator) -> list[list[str]]:
+        """All m prompts for each of n sources; nothing is random."""
+        assert m == len(self.prompts)
+        return [list(self.prompts)] * n

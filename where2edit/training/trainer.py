@@ -1,7 +1,7 @@
 """The training of an editor (Eq. 8) on one CPU, one GPU or many processes.
 
 It knows methods and losses by their interfaces only. All processes edit the same sources, each with its own share of
-the prompts; the contrastive loss gathers the prompts of all.
+the prompts. A method that learns one prompt is trained on several at once as PromptModels, which share the sources.
 
 Legend: n sources per step, m prompts per source over all processes.
 """
@@ -9,25 +9,27 @@ Legend: n sources per step, m prompts per source over all processes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import torch
 
 from where2edit.core import distributed
 from where2edit.core.bounds import Count, Few, Rate, Seed, Share, Truncation
-from where2edit.core.config import check_values
+from where2edit.core.config import YOUNGER, check_values
 from where2edit.core.distributed import average_gradients, step_seed
 from where2edit.core.records import Condition, Source
 from where2edit.methods.base import Method
 from where2edit.training.loop import Pace, TrainingLoop
 from where2edit.training.losses import LOSSES
 from where2edit.training.losses.base import Loss, LossConfig
-from where2edit.training.prompts import PromptSampler
+from where2edit.training.prompts import FixedPrompts, PromptSampler
 
 CHECK_EVERY, CHECKS = 10, 20  # fewest steps between two checks for warnings; most checks in a run
+MANY_PROMPTS, ONE_PROMPT = "many_prompts", "one_prompt"
 SETTLED = 0.3  # share of the run before the first check: by then the attention has been trained for a while
 
 
@@ -49,6 +51,8 @@ class TrainingConfig:
     snapshot_every: Count = 1000
     sheet_every: Count = 1000
     tensorboard: bool = True  # also log for TensorBoard, where it is installed
+    # many_prompts: one model, prompts drawn from the captions; one_prompt: a model for each prompt that is given.
+    mode: Literal["many_prompts", "one_prompt"] = field(default=MANY_PROMPTS, metadata=YOUNGER)
 
     def __post_init__(self):
         check_values(self, "training")
@@ -57,6 +61,11 @@ class TrainingConfig:
                 f"training.sources={self.sources} cannot be spread over training.accumulate={self.accumulate} passes; "
                 "make sources a multiple of accumulate"
             )
+
+    @property
+    def prompts_of_a_model(self) -> int:
+        """How many prompts of one source a model sees in a step."""
+        return 1 if self.mode == ONE_PROMPT else self.prompts
 
 
 def learning_rate(config: TrainingConfig, step: int) -> float:
@@ -83,7 +92,7 @@ class EditorTrainer(TrainingLoop):
         self,
         config: TrainingConfig,
         method: Method,
-        prompts: PromptSampler,
+        prompts: PromptSampler | FixedPrompts,
         losses: dict[str, tuple[LossConfig, Loss]],
         folder: Path,
         strength: float,
@@ -163,15 +172,17 @@ class EditorTrainer(TrainingLoop):
         return {"training.lr": learning_rate(self.config, self.step - 1), **values}
 
     def warnings(self, values: dict[str, float]) -> list[str]:
-        return early_warnings(self.config, self.step, values)
+        # The losses' advice is for the method that all prompts share; another may lack what they speak of.
+        asked = self.losses if self.config.mode == ONE_PROMPT else None
+        return early_warnings(self.config, self.step, values, asked)
 
 
 def check_trainable(config: TrainingConfig, method: Method, losses: dict[str, tuple[LossConfig, Loss]]) -> None:
     """Raise ValueError for a combination of config, method and losses that cannot train."""
     if not losses:
-        raise ValueError("no loss has a weight; give losses.clip_contrastive.weight=1")
+        raise ValueError("no loss has a weight; give at least one, as in losses.style_delta.weight=1")
     for _, loss in losses.values():
-        loss.check_prompts(config.prompts)
+        loss.check_prompts(config.prompts_of_a_model)
     if config.prompts % distributed.world():
         raise ValueError(
             f"training.prompts={config.prompts} cannot be shared by {distributed.world()} processes; "
@@ -180,8 +191,14 @@ def check_trainable(config: TrainingConfig, method: Method, losses: dict[str, tu
     method.frozen.preview(config.use_preview_head)  # refuses a preview head that is not there
 
 
-def early_warnings(config: TrainingConfig, step: int, values: dict[str, float]) -> list[str]:
-    """The losses' warnings of a run that is going wrong; asked at most CHECKS times, after SETTLED of the run."""
+def early_warnings(
+    config: TrainingConfig, step: int, values: dict[str, float], asked: Iterable[str] | None = None
+) -> list[str]:
+    """The losses' warnings of a run that is going wrong; asked at most CHECKS times, after SETTLED of the run.
+
+    asked: names of losses; None: all that there are.
+    """
     if step % max(CHECK_EVERY, config.steps // CHECKS) or step < SETTLED * config.steps:
         return []
-    return [warning for name in LOSSES.names() for warning in LOSSES.get(name).warnings(values, config.prompts)]
+    names, prompts = LOSSES.names() if asked is None else asked, config.prompts_of_a_model
+    return [warning for name in names for warning in LOSSES.get(name).warnings(values, prompts)]

@@ -6,7 +6,7 @@ Legend: n sources, m prompts of each in this process and M in all, D embedding w
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -21,7 +21,7 @@ from where2edit.editing.cosine_calibration import CosineCalibration, calibration
 from where2edit.text_image.base import TextImage
 from where2edit.training.losses import LOSSES
 from where2edit.training.losses.base import Loss
-from where2edit.training.losses.views import shared_view
+from where2edit.training.losses.views import views_of
 
 FEWEST_PROMPTS = 2  # with one prompt there is no other to tell it from: the loss is exactly zero
 GUESSING = 0.97  # share of log(m), the loss of guessing among m prompts, above which a run has learnt nothing
@@ -100,15 +100,8 @@ class ClipContrastive(Loss):
         """sources [n,3,H,W], edits [n,m,3,H,W], prompts [n,M,D] -> cosines before [n,1,M] and after [n,m,M]."""
         images = torch.cat([sources[:, None], edits], dim=1)
         embedded = 0
-        for view in self._views(images.flatten(0, 1), len(sources)):
+        for view in views_of(images.flatten(0, 1), len(sources), self.options.views):
             embedded = embedded + F.normalize(self.encoder.image(view), dim=1)
         cosines = torch.einsum("nad,nid->nai", embedded.unflatten(0, images.shape[:2]), prompts)
         cosines = cosines / max(self.options.views, 1)
         return cosines[:, :1].detach(), cosines[:, 1:]
-
-    def _views(self, images: Tensor, groups: int) -> Iterator[Tensor]:
-        """The image as it is, or `views` random views: the first low-passed, the others with noise."""
-        if self.options.views == 0:
-            yield images
-        for number in range(self.options.views):
-            yield shared_view(images, groups, low_pass=number == 0, noise=number > 0)

@@ -9,6 +9,7 @@ Legend: n sources, m edits of each, B = n*(1 + m) images of H x W pixels.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,14 @@ TURN, SCALE = 6, 0.08  # largest rotation in degrees, largest change of scale
 SHIFT = 0.08  # largest shift, in units of half the width: 4 % of it
 LOW_PASS = (32, 56)  # fewest and most pixels to which an image is shrunk before it is enlarged again
 NOISE = 0.06  # sigma, of images in [-1,1]
+
+
+def views_of(images: Tensor, groups: int, count: int) -> Iterator[Tensor]:
+    """Images [B,3,H,W] as they are, or `count` random views of them: the first low-passed, the others with noise."""
+    if count == 0:
+        yield images
+    for number in range(count):
+        yield shared_view(images, groups, low_pass=number == 0, noise=number > 0)
 
 
 def shared_view(images: Tensor, groups: int, low_pass: bool, noise: bool) -> Tensor:
