@@ -21,7 +21,7 @@ from where2edit.training.losses.base import build_loss
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = sorted(path.name for path in (ROOT / "where2edit").iterdir() if (path / "__init__.py").is_file())
-PROFILES = ("mobile", "ffhq", "mobile_clip", "toy")
+PROFILES = ("mobile", "ffhq", "mobile_clip", "toy", "methods/feat", "methods/feat_ffhq")
 SECTIONS = "|".join(field.name for field in fields(Profile) if field.name != "name")
 # A switch as on the command line, such as blending.blur=1, losses.<name>.ramp=[0,0]
 SWITCH = re.compile(r"(?<![\w./])([a-z_]+(?:\.(?:\w+|<name>))+)=(\[[^\]]*\]|[^\s`,;'\"|)]+)")
@@ -48,7 +48,7 @@ def meant_profile(page: str, before: str, line: str) -> str:
     """The profile that a switch is for: named in its line, by the page itself or in the heading above it."""
     headings = re.findall(r"^#+ .*$", before, re.MULTILINE)
     for text in (line, page, headings[-1] if headings else ""):
-        named = re.search(r"configs/(\w+)\.yaml", text)
+        named = re.search(r"configs/([\w/]+)\.yaml", text)
         if named and named.group(1) in PROFILES:
             return named.group(1)
     return "ffhq" if page == "docs/paper_vs_code.md" else "mobile"

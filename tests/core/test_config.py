@@ -134,6 +134,22 @@ def test_built_configs_are_frozen_and_round_trip():
     assert again == built and config_digest(again) == config_digest(built)
 
 
+@dataclass(frozen=True)
+class Grown:
+    """A section with fields that configs of earlier versions do not have."""
+
+    steps: int = 3
+    mode: str = field(default="many", metadata=config.YOUNGER)
+    options: dict = field(default_factory=dict, metadata=config.YOUNGER)
+
+
+def test_a_younger_field_leaves_files_and_digests_of_earlier_configs_as_they_were():
+    assert config.as_dict(Grown()) == {"steps": 3}
+    used = Grown(mode="one", options={"a": 1})
+    assert config.as_dict({"inside": (used,)}) == {"inside": [{"steps": 3, "mode": "one", "options": {"a": 1}}]}
+    assert config_digest(Grown()) != config_digest(Grown(mode="one")) != config_digest(Grown(options={"a": 1}))
+
+
 def test_the_digest_follows_values_not_the_order_of_keys():
     first = config.build(Profile, {"training": {"steps": 10}, "seed": 1})
     assert config_digest(first) == config_digest(config.build(Profile, {"seed": 1, "training": {"steps": 10}}))

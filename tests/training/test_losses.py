@@ -306,7 +306,54 @@ def test_every_part_that_a_word_names_is_known():
         assert all(part_ids(part) for part in entry.parts().must | entry.parts().may)
 
 
+def test_clip_distance_is_one_minus_the_cosine_of_edit_and_prompt():
+    assert loss("clip_distance")(*case()).item() == pytest.approx((0 + 0.2) / 2)
+    assert loss("clip_distance", views=1)(*case()).item() == pytest.approx((0 + 0.2) / 2, abs=1e-5)
+    seen = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        seen.append(loss("clip_distance", views=2)(*case()).item())
+    assert seen[0] == seen[1] != pytest.approx(0.1, abs=1e-5), "the second view has noise"
+
+
+def test_total_variation_is_the_sum_of_steps_between_neighbours_per_cell():
+    attention = torch.tensor([[[0.0, 1.0], [0.5, 0.5]], [[0.3, 0.3], [0.3, 0.3]]])[:, None]
+    value = loss("total_variation")(*case(attention=attention))
+    assert value.item() == pytest.approx(((0.5 + 0.5) + (1 + 0)) / 4 / 2)
+
+
+def test_attention_area_is_the_mean_and_the_smoothness_the_root_mean_squares_of_steps():
+    attention = torch.tensor([[[0.0, 1.0], [0.5, 0.5]]])[:, None].expand(2, -1, -1, -1)
+    assert loss("attention_area", smoothness=0.0)(*case(attention=attention)).item() == pytest.approx(0.5)
+    expected = 0.5 + 2 * (math.sqrt(0.25) + math.sqrt(0.5))
+    assert loss("attention_area", smoothness=2.0)(*case(attention=attention)).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", ["total_variation", "attention_area"])
+def test_what_needs_an_attention_says_so(name):
+    with pytest.raises(
+        ValueError, match=f"{name} needs an attention, which this method lacks; set losses.{name}.weight=0"
+    ):
+        loss(name)(*case())
+
+
+def test_a_collapsed_attention_is_warned_of_by_the_loss_that_makes_it_small():
+    figures, area = {"mask": 0.0, "attention": 0.1}, LOSSES.get("attention_area")
+    assert not area.warnings(figures, 1) and not area.warnings(figures | {"mask": 0.5, "losses.attention_area": 1.0}, 1)
+    assert "lower the attention_area weight" in area.warnings(figures | {"losses.attention_area": 1.0}, 1)[0]
+
+
+def test_identity_is_one_minus_the_cosine_of_the_faces(no_download):
+    value = loss("identity")(*case(source=((1.0, 0.0, 0.0),)))
+    assert value.item() == pytest.approx((0 + 0.4) / 2)
+    assert loss("identity")(*case()).item() == pytest.approx(1.0)
+
+
 REACHES = {
+    "clip_distance": {"mapper", "attention"},
+    "identity": {"mapper", "attention"},
+    "attention_area": {"attention"},
+    "total_variation": {"attention"},
     "clip_contrastive": {"mapper", "attention"},
     "perceptual": {"mapper", "attention"},
     "unasked": {"mapper", "attention"},

@@ -10,7 +10,7 @@ import toy_cases as toy
 from safetensors.torch import load_file
 
 from where2edit.commands import train as runs
-from where2edit.commands.edit import sentence
+from where2edit.commands.edit_sentences import sentence
 from where2edit.core.registry import NoOptions
 from where2edit.editor import build
 from where2edit.editor.build import build_frozen, build_method

@@ -255,5 +255,5 @@ def _left_out(each: dataclasses.Field, config: Any) -> bool:
     """Whether a field is younger and has its default in `config`."""
     if not each.metadata.get("younger"):
         return False
-    made = each.default_factory is not dataclasses.MISSING
-    return getattr(config, each.name) == (each.default_factory() if made else each.default)
+    made = each.default_factory
+    return getattr(config, each.name) == (each.default if made is dataclasses.MISSING else made())

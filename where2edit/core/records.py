@@ -96,10 +96,10 @@ class Condition:
 
     def take(self, rows: list[int]) -> Condition:
         """The conditions of the edits `rows` as those of a source each."""
-        strength = self.strength[rows] if torch.is_tensor(self.strength) and len(self.strength) > 1 else self.strength
+        strength = self.strengths[rows] if len(self.strengths) > 1 else self.strength
         prompts = tuple(self.prompts[row] for row in rows)
-        own = {"h": self.h[rows], "h_attention": self.h_attention[rows], "strength": strength, "prompts": prompts}
-        return replace(self, **own, per_source=1)
+        h, h_attention = self.h[rows], self.h_attention[rows]
+        return replace(self, h=h, h_attention=h_attention, strength=strength, prompts=prompts, per_source=1)
 
     @property
     def strengths(self) -> Tensor:

@@ -13,7 +13,7 @@ from where2edit.training.losses.base import Loss
 
 
 @LOSSES.register("identity")
-class Identity(Loss):
+class IdentityDistance(Loss):
     """1 - cosine of the identity embeddings of edit and source, mean over edits; from 0 to 2.
 
     Weights: the asset `arcface-mbf` (non-commercial research only).
