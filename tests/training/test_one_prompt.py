@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -19,6 +20,11 @@ from where2edit.editor.profile import load_profile
 from where2edit.editor.prompt_weights import add_to_index, model_file, model_files, read_index
 from where2edit.editor.steps import Step
 from where2edit.editor.weights import find_weights
+from where2edit.evaluation.networks import MetricNetworks
+from where2edit.evaluation.options import EvaluationOptions
+from where2edit.evaluation.protocols import Row
+from where2edit.evaluation.rows import RowBuilder
+from where2edit.evaluation.samples import SamplingPlan
 from where2edit.files import tensorfile
 from where2edit.methods import METHODS
 from where2edit.methods.base import Method
@@ -99,6 +105,16 @@ def test_the_same_command_has_nothing_left_to_do_and_another_config_is_refused(c
     assert all(torch.equal(value, models(out)[p][name]) for p, each in before.items() for name, value in each.items())
 
 
+def test_a_run_that_was_killed_before_its_index_was_written_is_published_again(config, trained, tmp_path):
+    out = tmp_path / "copy"
+    shutil.copytree(trained[0], out)
+    (out / "index.json").unlink()
+    (out / model_file("bangs")).unlink()
+    runs.train(config, [], out, "cpu", prompts=("bangs", "A beard"))
+    for name in ("index.json", model_file("bangs"), model_file("a beard")):
+        assert (out / name).read_bytes() == (trained[0] / name).read_bytes()
+
+
 def test_side_by_side_is_one_by_one_and_a_folder_takes_more_prompts(config, trained, tmp_path):
     """A model does not depend on its company but for rounding; what is trained later joins the index."""
     runs.train(config, ["training.steps=1"], tmp_path, "cpu", prompts=("bangs",))
@@ -132,6 +148,14 @@ def test_what_cannot_train_is_one_sentence(overrides, prompts, message, config, 
         runs.train(config, overrides, tmp_path / "out", "cpu", prompts=prompts)
     assert len(str(error.value)) <= 300 and "\n" not in str(error.value)
     assert not list((tmp_path / "out").glob("*.safetensors"))
+
+
+def test_a_row_of_a_table_finds_its_models_by_their_prompts(config, trained, editor):
+    profile = load_profile(config, [f"method.weights={trained[0]}"])
+    networks = MetricNetworks({"train_encoder": editor.encoder}, "cpu")
+    row = RowBuilder(profile, editor.frozen, networks, EvaluationOptions()).row(Row("ours"), SamplingPlan(1))
+    assert isinstance(row.method, PromptModels) and row.method.prompts == ("a beard", "bangs")
+    assert not any(p.requires_grad for p in row.method.parameters())
 
 
 def test_an_edit_is_that_of_the_model_of_its_prompt(config, trained, editor):

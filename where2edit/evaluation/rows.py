@@ -10,7 +10,7 @@ from where2edit.editing.cosine_calibration import calibration_file
 from where2edit.editor.build import build_method, build_natural_strength
 from where2edit.editor.natural_strength import AUTO, NaturalStrength
 from where2edit.editor.profile import Profile
-from where2edit.editor.weights import find_weights, load_editor
+from where2edit.editor.weights import find_weights
 from where2edit.evaluation.heldout import heldout_digest
 from where2edit.evaluation.networks import MetricNetworks
 from where2edit.evaluation.options import EvaluationOptions
@@ -95,9 +95,12 @@ class RowBuilder:
         """The method of a profile with these weights, built on the shared frozen networks or found among the built."""
         key = digest([configs.as_dict(profile), weights])
         if key not in self._known:
-            method = build_method(profile, replace(self.frozen, blending=profile.blending))
+            frozen = replace(self.frozen, blending=profile.blending)
+            method = build_method(profile, frozen)
             if weights and has_parameters(method):
-                load_editor(method, find_weights(weights), profile)
+                method = build_method(profile, frozen, weights)
+            if self.networks.has("train_encoder"):
+                method.precompute(self.networks["train_encoder"])
             self._known[key] = method.eval().requires_grad_(False)
         return self._known[key]
 
