@@ -12,7 +12,8 @@ it was trained with.
 
 Chosen here, where no source says it: the mapper is StyleCLIP's, three networks for coarse, medium and fine codes, since
 FEAT builds on it; PixelNorm is taken over the numbers of a code; maps are enlarged bilinearly; the mask passes the
-profile's threshold; the RGB skip is blended with the same mask, without which an edit leaks everywhere (`leaky`).
+profile's threshold and starts even; the RGB skip is blended with the same mask, without which an edit leaks everywhere
+(`leaky`).
 
 Legend: n sources, m edits of each, B = n*m, L w codes, W numbers of each, C channels of a site, O channels of a map, r
 blend resolution.
@@ -56,7 +57,7 @@ class FeatOptions:
     lr_mul: Rate = 1.0  # of these layers; StyleCLIP's 0.01 at a rate of 0.5 learns as 1 does at 0.005
     scale: Annotated[float, Bounds(0, 100, above=True)] = 0.1  # of what the mapper adds to w
     channels: Annotated[int, Bounds(1, 4096)] = 32  # O, of the attention network
-    # Added before the sigmoid: 2 makes the untrained attention about 0.88, above the threshold everywhere.
+    # Added before the sigmoid: 2 makes the untrained attention about 0.88, above the threshold nearly everywhere.
     bias: Annotated[float, Bounds(-100, 100)] = 2.0
     # True: only the features are blended and the RGB skip is not, as in a published re-implementation. It leaks.
     leaky: bool = False
@@ -88,11 +89,15 @@ class LatentMapper(nn.Module):
 class AttentionNetwork(nn.Module):
     """A of (F2): the features of every convolution up to l -> m [B,1,r,r] in (0,1)."""
 
+    START = 0.1  # factor on the initial weights of the last layer, so that masks start even
+
     def __init__(self, sites: tuple[Site, ...], options: FeatOptions):
         super().__init__()
         self.inputs, self.resolution = tuple(site.name for site in sites), sites[-1].resolution
         self.first = nn.ModuleList(EqualLinear(site.channels, options.channels) for site in sites)
         self.last = EqualLinear(options.channels * len(sites), 1, bias=options.bias)
+        with torch.no_grad():
+            self.last.weight.mul_(self.START)
 
     def forward(self, features: dict[str, Tensor]) -> Tensor:
         maps = []
