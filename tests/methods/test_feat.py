@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 import toy_cases as toy
 
+from where2edit.commands.train import build_trainer
 from where2edit.editing.certificate import certify, halo
 from where2edit.editor.profile import load_profile
 from where2edit.files.fingerprints import network_sha256
@@ -163,3 +164,30 @@ def test_its_profiles_use_its_losses_and_nothing_of_the_method_of_the_paper(name
     assert not profile.natural_strength.calibration and not profile.reads_region_shares
     with pytest.raises(ValueError, match="unknown key 'method.options.channel'; did you mean 'channels'"):
         load_profile(ROOT / f"configs/methods/{name}.yaml", ["method.options.channel=3"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("site", ["32.conv1", "64.conv1"])
+def test_on_the_paper_s_generator_nothing_leaks_and_every_parameter_has_a_gradient(site):
+    """StyleGAN2 of 128 px with random weights; the two layers are those of coarse and fine edits."""
+    method, source = feat(toy.frozen(resolution=128, blend=site, blur=1)), toy.sources((0,), 128)
+    edit = method(source, toy.condition(per_source=1, strength=1.0))
+    edit.image.square().mean().backward()
+    assert all(p.grad is not None and p.grad.any() for p in method.latent_mapper.parameters())
+    cells = edit.mask.shape[-1]
+    mask = F.pad(torch.ones(1, 1, 2, 2), (0, cells - 2, 0, cells - 2))
+    with torch.no_grad():
+        made = method.render(source, edit.with_(mask=mask))
+    certificate = certify(source.image, made.image, mask, halo(method.frozen.generator, site))[0]
+    assert certificate.local and 0 < certificate.changed <= certificate.allowed_area < 0.5
+
+
+@pytest.mark.slow
+def test_the_default_profile_makes_a_step(tmp_path):
+    profile = load_profile(ROOT / "configs/methods/feat.yaml")
+    run = build_trainer(profile, tmp_path, "one step", "cpu", None, True, ["a beard", "bangs"])
+    start = {name: p.detach().clone() for name, p in run.method.named_parameters()}
+    run.step = 100  # past the warm-up
+    values = run.train_step()
+    assert {f"losses.{name}" for name in (*LOSSES, "identity")} <= set(values) and values["mask"] > 0
+    assert all(not torch.equal(p, start[name]) for name, p in run.method.named_parameters())
