@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-from dataclasses import replace
 
 import pytest
 import torch
@@ -18,6 +17,7 @@ from where2edit.editor.build import build_frozen, build_method
 from where2edit.editor.editor import Editor
 from where2edit.editor.profile import load_profile
 from where2edit.editor.prompt_weights import add_to_index, model_file, model_files, read_index
+from where2edit.editor.results import describe
 from where2edit.editor.steps import Step
 from where2edit.editor.weights import find_weights
 from where2edit.evaluation.networks import MetricNetworks
@@ -247,12 +247,16 @@ def test_names_of_files_tell_all_prompts_apart():
     assert plain(" A  Beard ") == "a beard" and model_file("A BEARD") == model_file("a beard")
 
 
-def test_the_printed_line_says_where_a_method_is_not_local(editor):
-    result = editor.edit(editor.source(seed=1), Step("bangs"))
-    assert "not local" not in sentence(result)
-    certificate = replace(result.edit.certificate[0], promised=False, leak_max=0.25)
-    leaky = replace(result, edit=result.edit.with_(certificate=(certificate,)))
-    assert "leak 0.25 (this method is not local: it promises nothing outside of the mask)" in sentence(leaky)
+@pytest.mark.parametrize("leaky", [False, True])
+def test_certificate_recipe_and_printed_line_say_where_a_method_is_not_local(leaky, config):
+    made = Editor.load(config, [f"method.options.leaky={leaky}", "method.options.scale=1"], device="cpu")
+    corner = torch.zeros(1, 1, 8, 8)
+    corner[..., :2, :2] = 1
+    result = made.edit(made.source(seed=1), Step("bangs", mask=corner))
+    certificate = result.edit.certificate[0]
+    assert certificate.promised == certificate.local != leaky and (certificate.leak_max > 0.01) == leaky
+    assert describe(result)["certificate"]["promised"] != leaky
+    assert ("(this method is not local: it promises nothing outside of the mask)" in sentence(result)) == leaky
 
 
 def test_a_method_that_learns_nothing_makes_what_it_needs_when_an_editor_is_built(config, monkeypatch):
