@@ -350,9 +350,6 @@ def test_identity_is_one_minus_the_cosine_of_the_faces(no_download):
 
 
 REACHES = {
-    "clip_distance": {"mapper", "attention"},
-    "identity": {"mapper", "attention"},
-    "attention_area": {"attention"},
     "total_variation": {"attention"},
     "clip_contrastive": {"mapper", "attention"},
     "perceptual": {"mapper", "attention"},
