@@ -274,8 +274,11 @@ def test_the_page_on_architecture_is_true():
     assert tuple(rooms) == ROOMS, "the table of rooms is in the order of the imports"
     steps = STEP.findall(page)
     absent = [f"{name}:{what}" for name, what in steps if what not in definitions(modules()[name])]
-    assert not absent, f"the path of a prompt names what does not exist: {absent}"
-    assert len({name for name, _ in steps}) <= 10, "a prompt passes through more than ten files"
+    assert not absent, f"the paths of a prompt and of a photo name what does not exist: {absent}"
+    for of in ("prompt", "photo"):
+        path = page.split(f"## The path of a {of}\n")[1].split("\n## ")[0]
+        files = {name for name, _ in STEP.findall(path)}
+        assert 0 < len(files) <= 10, f"a {of} passes through {len(files)} files"
 
 
 def test_documents_are_cited_by_their_pages():
