@@ -36,8 +36,8 @@ def masked(value=1.0):
 def test_the_share_by_hand():
     edited, plain = torch.tensor([3.0, 1.0, 0.0]).view(1, 1, 1, 3), torch.tensor([1.0, 1.0, 0.0]).view(1, 1, 1, 3)
     residual = torch.tensor([1.0, 1.0, 0.0]).view(1, 1, 1, 3)
-    # 1 / (1 + 4); nothing changes: all of it; neither a change nor a residual: nothing to keep
-    assert kept_share(edited, plain, residual).flatten().tolist() == pytest.approx([0.2, 1.0, 0.0])
+    # 2*1 / (2*1 + 4); nothing changes: all of it; neither a change nor a residual: nothing to keep
+    assert kept_share(edited, plain, residual).flatten().tolist() == pytest.approx([1 / 3, 1.0, 0.0])
 
 
 def test_what_remains_of_the_residual():

@@ -104,7 +104,7 @@ def test_the_state_of_another_face_is_refused(net, face, tmp_path, monkeypatch):
 
 def test_qualities_differ_in_their_steps(net):
     inverter = Inverter(InversionConfig(w_steps=100, canvas_steps=50), net, SITE)
-    assert [inverter.steps(quality) for quality in ("quick", "good", "best")] == [(20, 10), (100, 50), (300, 150)]
+    assert [inverter.steps(quality) for quality in ("quick", "good", "best")] == [(10, 5), (100, 50), (300, 150)]
 
 
 def test_a_following_face_starts_where_the_last_one_ended(net, face):

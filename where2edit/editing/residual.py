@@ -4,7 +4,7 @@ An edit knows the face that the latents draw, not the photo. Added whole, the re
 identity, but shines through what the edit draws anew, such as glasses or a fringe; left out, the edit is clean, and the
 face in it that of the latents. Per cell of the canvas, the share k of the residual r that stays is therefore
 
-    k = |r|^2 / (|r|^2 + |e - s|^2),
+    k = FAVOUR |r|^2 / (FAVOUR |r|^2 + |e - s|^2),
 
 where s is what the latents write without an edit, e what they write with it, and squares are means over channels. Ours.
 
@@ -16,10 +16,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+FAVOUR = 2.0  # of the residual over the edit: at 1 both are equal where both are as large
+
 
 def kept_share(edited: Tensor, plain: Tensor, residual: Tensor) -> Tensor:
     """The share k [B,1,h,w] of the residual that stays; edited, plain and residual are [B,C,h,w]."""
-    own = residual.square().mean(1, keepdim=True)
+    own = FAVOUR * residual.square().mean(1, keepdim=True)
     change = (edited - plain).square().mean(1, keepdim=True)
     return own / (own + change).clamp_min(torch.finfo(own.dtype).tiny)
 

@@ -29,8 +29,7 @@ class InversionConfig:
     name: str = "mean_face"
     weights: str | None = None  # asset name or path of safetensors; None: the encoder's own default
     options: dict[str, Any] = field(default_factory=dict)  # checked against the encoder's own options
-    # Of the refinement of w; 0: the encoder's answer stays. With more the face is closer to the photo, and edits worse.
-    w_steps: CountOrNone = 20
+    w_steps: CountOrNone = 80  # of the refinement of w; 0: the encoder's answer stays
     canvas_steps: CountOrNone = 100  # of the refinement of the canvas at the blend site; 0: w alone
     w_view: ViewConfig = field(default_factory=ViewConfig)  # through what the refinement of w looks at the face
     canvas_view: ViewConfig = field(default_factory=ViewConfig)  # the same of most steps for the canvas

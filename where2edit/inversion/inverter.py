@@ -29,7 +29,7 @@ from where2edit.training.interrupts import held_back
 from where2edit.training.state import load_state, save_state
 
 Quality = Literal["quick", "good", "best"]
-SHARES: dict[Quality, float] = {"quick": 0.2, "good": 1.0, "best": 3.0}  # of the config's steps
+SHARES: dict[Quality, float] = {"quick": 0.1, "good": 1.0, "best": 3.0}  # of the config's steps
 KEPT_EVERY = 20  # steps after which an unfinished refinement is kept
 FOLLOWING = 0.25  # share of the steps for w of a face that follows one much like it
 FOLLOWING_PACE = 0.2  # share of its learning rates: at full ones Adam moves all coordinates, and an edit flickers
