@@ -26,7 +26,7 @@ from where2edit.inversion.encoder_material import (
     photo_names,
 )
 from where2edit.inversion.encoder_report import COLUMNS, measure, table
-from where2edit.inversion.encoder_start import coordinates_of, start_shared, untrained
+from where2edit.inversion.encoder_start import start_shared, untrained
 from where2edit.inversion.encoder_training import FaceEncoderTrainer, Networks, augmented
 from where2edit.inversion.mean_face import MeanFace
 from where2edit.inversion.views import ViewConfig, build_view
@@ -154,7 +154,7 @@ def test_an_untrained_encoder_answers_the_mean_face(start, faces):
     with torch.no_grad():
         w = start(faces.images[:2].float() / 127.5 - 1)
     torch.testing.assert_close(w, toy.generator().w_mean.expand_as(w))
-    torch.testing.assert_close(start.w_of(coordinates_of(start, faces.w), torch.zeros(6, 6, 32))[:, 0], faces.w)
+    torch.testing.assert_close(start.w_of(start.basis.coordinates(faces.w), torch.zeros(6, 6, 32))[:, 0], faces.w)
 
 
 def test_the_start_is_the_ridge_regression_of_scikit_learn(start, faces):
@@ -166,7 +166,7 @@ def test_the_start_is_the_ridge_regression_of_scikit_learn(start, faces):
         features = encoder.features(faces.images.float() / 127.5 - 1).double()
         found = encoder.coordinates(faces.images.float() / 127.5 - 1)[0]
     inputs = ((features - features.mean(0)) / features.std(0).clamp_min(1e-3)).numpy()
-    targets = coordinates_of(start, faces.w).double().numpy()
+    targets = start.basis.coordinates(faces.w).double().numpy()
     expected = Ridge(alpha=0.5 * len(inputs)).fit(inputs, targets).predict(inputs)
     assert np.abs(expected).max() > 0.5
     np.testing.assert_allclose(found.numpy(), expected, atol=0.02)

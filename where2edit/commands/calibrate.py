@@ -35,7 +35,7 @@ def main(help_text: str) -> None:
     new_file(path, SAFETENSORS, options.overwrite)
     encoder = build_encoder(profile, device)
     frozen = build_frozen(profile, encoder, device, "float32")
-    preview = frozen.preview(frozen.preview_head is not None)
+    preview = frozen.own_preview
     what = (frozen.generator, encoder, preview, config.faces, profile.generator.truncation)
     cosine_calibration.measure(*what).save(path)
     print(f"{path}: {config.faces} unedited faces, from seed {cosine_calibration.FIRST_SEED} on")

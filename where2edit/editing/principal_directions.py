@@ -7,6 +7,8 @@ Legend: K principal components, W numbers of w.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -17,6 +19,23 @@ from where2edit.generators.base import Generator
 MAPPED_AT_ONCE = 5000  # z that are mapped in one batch
 SMALLEST_VARIANCE = 1e-12  # of a component: below it the generator does not vary, and 1/scale must stay finite
 KIND = "directions"  # of what is kept of them in the cache
+
+
+@dataclass(frozen=True)
+class Basis:
+    """Principal coordinates x of W, in which a generated face is a sample of N(0,1): w = mean + (x scales) V^T."""
+
+    mean: Tensor  # [512]
+    directions: Tensor  # V [512,K], orthonormal
+    scales: Tensor  # [K]
+
+    def coordinates(self, w: Tensor) -> Tensor:
+        """w [...,512] -> x [...,K]."""
+        return (w - self.mean) @ self.directions / self.scales
+
+    def w(self, x: Tensor) -> Tensor:
+        """x [...,K] -> w [...,512]."""
+        return self.mean + (x * self.scales) @ self.directions.T
 
 
 def principal_directions(generator: Generator, components: int, samples: int, seed: int) -> tuple[Tensor, Tensor]:

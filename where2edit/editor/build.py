@@ -90,7 +90,7 @@ def build_natural_strength(profile: Profile, frozen: Frozen, encoder: TextImage)
     if config.calibration is None:
         return None
     path = calibration_file(config.calibration)
-    preview = frozen.preview(frozen.preview_head is not None)
+    preview = frozen.own_preview
     calibration = CosineCalibration.load(path, frozen.generator, encoder, preview)
     return NaturalStrength(config, calibration, encoder, profile.method.strength)
 

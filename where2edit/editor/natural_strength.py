@@ -176,7 +176,7 @@ class NaturalStrength:
         assert source.image is not None  # what tells one canvas from another: an edit gives its source a new one
         if self._unedited is None or self._unedited[0] is not source.image:
             frozen = method.frozen
-            preview = frozen.preview(frozen.preview_head is not None)
+            preview = frozen.own_preview
             picture = canvas_picture(frozen.generator, source, frozen.blend_site, preview)
             embedded = F.normalize(self.encoder.image(picture).float(), dim=1)
             self._unedited = (source.image, picture, embedded)

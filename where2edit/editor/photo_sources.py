@@ -25,7 +25,7 @@ class PhotoSources:
     @cached_property
     def inverter(self) -> Inverter:
         frozen = self.editor.frozen
-        preview = frozen.preview(frozen.preview_head is not None)
+        preview = frozen.own_preview
         return Inverter(self.editor.profile.inversion, frozen.generator, frozen.blend_site, preview)
 
     def inversion(self, photo: Photo, face: FaceToEdit, start: KeptInversion | None = None) -> KeptInversion:

@@ -97,7 +97,7 @@ class PhotoRunner(ProtocolRunner):
             missing = [number for number in range(len(self.photos)) if self._missing(table, row, number)]
             if missing:
                 frozen = row.method.frozen
-                preview = frozen.preview(frozen.preview_head is not None)
+                preview = frozen.own_preview
                 inverter = Inverter(row.inversion, frozen.generator, frozen.blend_site, preview)
                 inverter.load()
                 for number in tqdm(missing, desc=row.label, unit="photo"):

@@ -9,7 +9,6 @@ Legend: N faces, F features, W coordinates.
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from where2edit.editing.principal_directions import principal_directions
 from where2edit.files.manifest import found
@@ -35,11 +34,6 @@ def untrained(generator: Generator, seed: int) -> FaceEncoder:
     return encoder
 
 
-def coordinates_of(encoder: FaceEncoder, w: Tensor) -> Tensor:
-    """The principal coordinates [N,W] of codes w [N,W]."""
-    return (w - encoder.w_mean) @ encoder.directions / encoder.scales
-
-
 @torch.no_grad()
 def start_shared(encoder: FaceEncoder, faces: GeneratedFaces, ridge: float) -> None:
     """Set the mean and the spread of the features, and the layer of the shared coordinates to the ridge regression.
@@ -51,7 +45,7 @@ def start_shared(encoder: FaceEncoder, faces: GeneratedFaces, ridge: float) -> N
     encoder.centre.copy_(features.mean(0))
     encoder.spread.copy_(features.std(0).clamp_min(LEAST_SPREAD))
     inputs = ((features - encoder.centre) / encoder.spread).double()
-    targets = coordinates_of(encoder, faces.w).double()
+    targets = encoder.basis.coordinates(faces.w).double()
     centre = targets.mean(0)
     square = inputs.T @ inputs + ridge * len(inputs) * torch.eye(inputs.shape[1], dtype=torch.float64)
     encoder.shared.weight.copy_(torch.linalg.solve(square, inputs.T @ (targets - centre)).T)

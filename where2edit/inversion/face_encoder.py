@@ -21,6 +21,7 @@ from where2edit.backbones.efficientnet_lite import MIDDLE_WIDTH, WIDTH, Efficien
 from where2edit.backbones.preprocess import Normalise, load_strictly, resize
 from where2edit.core.registry import NoOptions
 from where2edit.core.sentences import quoted
+from where2edit.editing.principal_directions import Basis
 from where2edit.files import manifest, tensorfile
 from where2edit.files.regular import shown
 from where2edit.generators.base import LATENT, Generator
@@ -65,6 +66,11 @@ class FaceEncoder(InversionEncoder):
         self.register_buffer("directions", torch.eye(LATENT))
         self.register_buffer("scales", torch.ones(LATENT))
 
+    @property
+    def basis(self) -> Basis:
+        """The principal coordinates that it answers."""
+        return Basis(self.w_mean, self.directions, self.scales)
+
     def features(self, faces: Tensor) -> Tensor:
         """Faces [B,3,s,s] in [-1,1] -> [B,F]: the finer scale at its places and the mean of the last one."""
         enlarged = self.normalise(resize(faces, ENLARGED)).contiguous(memory_format=torch.channels_last)
@@ -80,7 +86,7 @@ class FaceEncoder(InversionEncoder):
     def w_of(self, shared: Tensor, offsets: Tensor) -> Tensor:
         """Coordinates as `coordinates` answers them -> w [B,L,W]."""
         first = (offsets * self.scales[:OFFSET_COORDINATES]) @ self.directions[:, :OFFSET_COORDINATES].T
-        return self.w_mean + ((shared * self.scales) @ self.directions.T)[:, None] + first
+        return self.basis.w(shared)[:, None] + first
 
     def codes(self, faces: Tensor) -> Tensor:
         return self.w_of(*self.coordinates(faces))

@@ -18,12 +18,12 @@ from where2edit.backbones.vgg import LPIPS
 from where2edit.core.config import as_dict
 from where2edit.core.sentences import figure
 from where2edit.editing.preview_head import Preview
-from where2edit.editing.principal_directions import principal_directions
+from where2edit.editing.principal_directions import Basis, principal_directions
 from where2edit.files.fingerprints import digest, tensor_sha256
 from where2edit.generators.base import Generator
 from where2edit.inversion.base import InversionConfig, Inverted, build_inversion
 from where2edit.inversion.likeness import Likeness
-from where2edit.inversion.refinement import Basis, Refinement
+from where2edit.inversion.refinement import Refinement
 from where2edit.inversion.views import Views, build_view
 from where2edit.training.interrupts import held_back
 from where2edit.training.state import load_state, save_state

@@ -15,15 +15,15 @@ Legend: L w codes, K principal coordinates, C channels, r blend resolution, R ou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
 from where2edit.core.devices import resolve_dtype
-from where2edit.editing.blended_walk import blended_sites, finished, previewed, unedited
+from where2edit.core.records import Source
+from where2edit.editing.blended_walk import Blended, blended_sites, finished, previewed, tail
 from where2edit.editing.preview_head import Preview
-from where2edit.generators.base import Generator
+from where2edit.editing.principal_directions import Basis
+from where2edit.generators.base import Canvas, Generator
 from where2edit.inversion.base import Inverted
 from where2edit.inversion.likeness import Likeness
 from where2edit.inversion.views import Views
@@ -34,23 +34,6 @@ CODE_PENALTY, OFFSET_PENALTY, RESIDUAL_PENALTY = 0.03, 0.5, 0.001  # of mean squ
 SHARED_ALONE = 0.2  # share of the steps for w in which only the code that all sites share is fitted
 WHOLE = 0.3  # share of the steps for the canvas, the last ones, that look at the whole picture
 SMALL = 0.5  # weight of the distance of the preview at the blend site, which natural strength reads
-
-
-@dataclass(frozen=True)
-class Basis:
-    """Principal coordinates of W (editing/principal_directions.py): w = mean + (x scales) directions^T."""
-
-    mean: Tensor  # [512]
-    directions: Tensor  # [512,K], orthonormal
-    scales: Tensor  # [K]
-
-    def coordinates(self, w: Tensor) -> Tensor:
-        """w [...,512] -> x [...,K]."""
-        return (w - self.mean) @ self.directions / self.scales
-
-    def w(self, x: Tensor) -> Tensor:
-        """x [...,K] -> w [...,512]."""
-        return self.mean + (x * self.scales) @ self.directions.T
 
 
 class Unknowns(nn.Module):
@@ -92,6 +75,7 @@ class Refinement:
         x = self.unknowns
         groups = [{"params": [each]} for each in (x.code, x.offsets, x.residual)]
         self.optimizer = torch.optim.Adam(groups, betas=BETAS)
+        self._drawn: Source | None = None  # what the latents draw, once they are fitted
         device = start.w.device
         self._autocast = torch.autocast(
             device.type, torch.bfloat16, enabled=resolve_dtype("auto", device) == "bfloat16"
@@ -116,35 +100,42 @@ class Refinement:
 
     def _w_step(self, n: int) -> float:
         x, done = self.unknowns, n / self.w_steps
-        distance = self.likeness(self.picture(self.views.w, {}))
+        distance = self.likeness(self.picture(self.views.w))
         stray = CODE_PENALTY * x.code.square().mean() + OFFSET_PENALTY * x.offsets.square().mean()
         self._descend(distance + stray, done, (CODE_RATE, OFFSET_RATE if done >= SHARED_ALONE else 0.0, 0.0))
         return distance.item()
 
     def _canvas_step(self, n: int) -> float:
         x, done = self.unknowns, n / self.canvas_steps
-        x.code.requires_grad_(False)
-        x.offsets.requires_grad_(False)
-        residual: dict[str, Tensor] = {self.blend_site: x.residual}
-        distance = self.likeness(self.picture(self.views.canvas if done < 1 - WHOLE else None, residual))
+        if self._drawn is None:
+            x.code.requires_grad_(False)
+            x.offsets.requires_grad_(False)
+            self._drawn = self._draw()
+        distance = self.likeness(self.picture(self.views.canvas if done < 1 - WHOLE else None, x.residual))
         stray = RESIDUAL_PENALTY * x.residual.square().mean()
         if self.views.blend_site is not None:
-            stray = stray + SMALL * self.likeness(self.picture(self.views.blend_site, residual))
+            stray = stray + SMALL * self.likeness(self.picture(self.views.blend_site, x.residual))
         self._descend(distance + stray, done, (0.0, 0.0, RESIDUAL_RATE))
         return distance.item()
 
-    def picture(self, preview: Preview | None, residual: dict[str, Tensor]) -> Tensor:
+    def picture(self, preview: Preview | None, residual: Tensor | None = None) -> Tensor:
         """What latents and residual show: the small picture of a preview head, or the whole one."""
         generator, site = self.generator, self.blend_site
-        source = generator.source(self.w, upto=self.last, residual=residual)
-        blended = unedited(generator, source, site)
+        drawn = self._draw() if self._drawn is None else self._drawn
+        features = drawn.features[site] if residual is None else drawn.features[site] + residual
+        canvas = Canvas(features, next(reversed(drawn.rgb.values()), None))
+        blended = tail(generator, drawn, Blended(canvas, site), upto=self.last)
         with self._autocast:
             shown = (
-                finished(generator, source, blended)
+                finished(generator, drawn, blended)
                 if preview is None
-                else previewed(generator, source, blended, preview)
+                else previewed(generator, drawn, blended, preview)
             )
         return shown.float()
+
+    def _draw(self) -> Source:
+        """What the latents draw up to the blend site."""
+        return self.generator.source(self.w, upto=self.blend_site)
 
     def _descend(self, loss: Tensor, done: float, rates: tuple[float, ...]) -> None:
         """A step of Adam at these rates in the first half; in the second they fall in a line to a twentieth."""

@@ -61,6 +61,11 @@ class Frozen:
     preview_head: PreviewHead | None = None
     preview_site: str = "128.conv1"
 
+    @property
+    def own_preview(self) -> Preview | None:
+        """The preview head and its site; None where there is no head."""
+        return self.preview(self.preview_head is not None)
+
     def preview(self, use_preview_head: bool) -> Preview | None:
         """The preview head and its site, or None for full images. Raises ValueError where there is no head to use."""
         if not use_preview_head:
