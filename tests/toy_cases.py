@@ -116,7 +116,9 @@ def method(name="where2edit", seed=0, mapping=None, resolution=16, attending=Non
     """A method with random weights of `seed`, as training starts from."""
     torch.manual_seed(seed)
     config = MethodConfig(name, mapper=mapping or mapper(), attention=attending or attention())
-    return METHODS.get(name)(frozen(resolution, blend, **blending), config)
+    built = METHODS.get(name)(frozen(resolution, blend, **blending), config)
+    built.precompute(encoder())
+    return built
 
 
 COLOURS = ("Blue_Hair", "Red_Lips")

@@ -245,3 +245,14 @@ def test_layers_go_with_their_samples(method):
         assert torch.equal(second.layers[0].styles[name], style[1:])
     assert torch.equal(second.layers[0].mask, canvas.layers[0].mask[1:])
     assert len(second.repeat(3).layers[0].mask) == 3
+
+
+def test_a_layer_under_a_mask_of_ones_is_plain_synthesis_and_costs_no_second_walk(net, source, monkeypatch):
+    """It hides what lies below: the source's own styles, and an earlier layer."""
+    layer, step, walked = colour(net), net.step, []
+    monkeypatch.setattr(net, "step", lambda site, *given: walked.append(site.name) or step(site, *given))
+    ones = torch.ones(1, 1, 16, 16)
+    edit = rendered(net, source.with_(layers=(colour(net, 6, ones),)), ones, layer)
+    assert [name for name in walked if name in later(net)] == later(net)
+    with torch.no_grad():
+        assert torch.equal(edit.image, net.synthesis(source.styles | layer.styles))

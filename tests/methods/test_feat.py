@@ -10,11 +10,12 @@ import toy_cases as toy
 
 from where2edit.commands.train import build_trainer
 from where2edit.editing.certificate import certify, halo
+from where2edit.editing.latent_mapper import LatentMapper
 from where2edit.editor.profile import load_profile
 from where2edit.files.fingerprints import network_sha256
 from where2edit.methods import METHODS
 from where2edit.methods.base import MethodConfig
-from where2edit.methods.feat import AttentionNetwork, FeatOptions, LatentMapper
+from where2edit.methods.feat import AttentionNetwork, FeatOptions
 from where2edit.training.losses.base import LossConfig, build_loss
 from where2edit.training.prompts import FixedPrompts
 from where2edit.training.trainer import EditorTrainer, TrainingConfig
@@ -31,7 +32,7 @@ def test_f1_the_mapper_adds_its_scaled_networks_to_the_codes_up_to_the_blend_sit
     """With identity layers M(w) is PixelNorm and a scaled leaky ReLU per layer, worked out on one number of w."""
     generator = toy.generator()
     sites = generator.upto("16.conv1")
-    mapper = LatentMapper(generator, sites, FeatOptions(layers=1, scale=0.25))
+    mapper = LatentMapper(generator, sites, layers=1, lr_mul=1.0, scale=0.25)
     for network in mapper.networks:
         network[0].weight.data = torch.eye(512) / network[0].gain
     w = torch.zeros(1, generator.num_w, 512)

@@ -37,6 +37,7 @@ def own_layers(source: Source, edit: Edit, refined: bool) -> tuple[TailLayer, ..
     if edit.tail is None:
         return ()
     mask = edit.mask * resize_mask(edit.tail.mask, edit.mask.shape[-1])
+    refined = refined and not _everywhere(mask)  # a whole picture has no edges to follow
     return (TailLayer(edit.tail.styles, refine(mask, source.image, edit.mask) if refined else mask),)
 
 
@@ -63,8 +64,9 @@ def refine(mask: Tensor, image: Tensor, within: Tensor) -> Tensor:
 
 def layered_step(generator: Generator, site: Site, canvas: Canvas, source: Source) -> Canvas:
     """One step with the source's style, and over what it writes that of each layer under the layer's mask."""
-    stepped = generator.step(site, canvas, source.styles[site.name])
-    for layer in source.layers:
+    below, layers = _below(source)
+    stepped = generator.step(site, canvas, below[site.name])
+    for layer in layers:
         other = generator.step(site, canvas, layer.styles[site.name]).written(site)
         stepped = stepped.rewrite(site, _mixed(stepped.written(site), other, stepped.own(layer.mask)))
     return stepped
@@ -72,10 +74,22 @@ def layered_step(generator: Generator, site: Site, canvas: Canvas, source: Sourc
 
 def layered_preview(head: PreviewHead, features: Tensor, source: Source) -> Tensor:
     """The preview head's picture [B,3,s,s] of features [B,C,s,s] with the source's styles and layers."""
-    image = head(features, source.styles)
-    for layer in source.layers:
+    below, layers = _below(source)
+    image = head(features, below)
+    for layer in layers:
         image = _mixed(image, head(features, source.styles | layer.styles), layer.mask)
     return image
+
+
+def _below(source: Source) -> tuple[dict[str, Tensor], tuple[TailLayer, ...]]:
+    """The styles that every pixel starts from, and the layers over them: a mask of ones hides all that lies below."""
+    hidden = max((i + 1 for i, layer in enumerate(source.layers) if _everywhere(layer.mask)), default=0)
+    below = source.layers[hidden - 1].styles if hidden else {}
+    return source.styles | below, source.layers[hidden:]
+
+
+def _everywhere(mask: Tensor) -> bool:
+    return bool((mask == 1).all())
 
 
 def _mixed(own: Tensor, other: Tensor, mask: Tensor) -> Tensor:

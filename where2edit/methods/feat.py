@@ -40,13 +40,12 @@ from where2edit.editing.blended_walk import (
     previewed,
     tail,
 )
+from where2edit.editing.latent_mapper import LatentMapper, shifted_styles
 from where2edit.editing.masks import make_mask
-from where2edit.generators.base import Generator, Site, w_plus_index
+from where2edit.generators.base import Site
 from where2edit.methods import METHODS
 from where2edit.methods.base import Frozen, Method, MethodConfig
 from where2edit.ops.layers import EqualLinear, scaled_leaky_relu
-
-GROUPS = (4, 8)  # StyleGAN2's codes from 0: coarse below 4, medium below 8, fine from there on
 
 
 @dataclass(frozen=True)
@@ -61,29 +60,6 @@ class FeatOptions:
     bias: Annotated[float, Bounds(-100, 100)] = 2.0
     # True: only the features are blended and the RGB skip is not, as in a published re-implementation. It leaks.
     leaky: bool = False
-
-
-class LatentMapper(nn.Module):
-    """scale M(w) of (F1): w [B,L,W] -> what is added at strength 1 to each code that `sites` read, {code: [B,W]}."""
-
-    def __init__(self, generator: Generator, sites: tuple[Site, ...], options: FeatOptions):
-        super().__init__()
-        self.group = {generator.w_index(site): sum(w_plus_index(site) >= first for first in GROUPS) for site in sites}
-        width, used = generator.w_dim, 1 + max(self.group.values())
-        self.networks, self.scale = nn.ModuleList(), options.scale
-        for _ in range(used):
-            layers = (EqualLinear(width, width, lr_mul=options.lr_mul) for _ in range(options.layers))
-            self.networks.append(nn.ModuleList(layers))
-
-    def forward(self, w: Tensor) -> dict[int, Tensor]:
-        added = {}
-        for code, group in self.group.items():
-            x = w[:, code]
-            x = x * (x.square().mean(1, keepdim=True) + 1e-8).rsqrt()  # PixelNorm
-            for layer in self.networks[group]:
-                x = scaled_leaky_relu(layer(x))
-            added[code] = self.scale * x
-        return added
 
 
 class AttentionNetwork(nn.Module):
@@ -127,21 +103,17 @@ class Feat(Method):
         if self.leaky and not has_rgb_skip(generator):
             raise ValueError(f"'{generator.name}' has no RGB skip that could leak; set method.options.leaky=false")
         sites = generator.upto(frozen.blend_site)
-        self.latent_mapper = LatentMapper(generator, sites, options)
+        self.latent_mapper = LatentMapper(generator, sites, options.layers, options.lr_mul, options.scale)
         self.attention = AttentionNetwork(tuple(site for site in sites if site.convolution), options)
 
     def propose(self, source: Source, condition: Condition) -> Edit:
         """n sources, B conditions -> B edits without their pictures; those of one source differ in strength alone."""
         frozen, source = self.frozen, source.plain()
-        repeated, affine = source.repeat(condition.per_source), frozen.generator.affine
+        repeated = source.repeat(condition.per_source)
         # (F1): the styles of w + alpha scale M(w), which at strength 0 are the source's bit for bit.
         added = self.latent_mapper(source.w)
         delta = {code: condition.strength * x.repeat_interleave(condition.per_source, 0) for code, x in added.items()}
-        u = dict(repeated.styles)
-        for site in frozen.generator.upto(frozen.blend_site):
-            code = frozen.generator.w_index(site)
-            w = repeated.w[:, code]  # [B,W]
-            u[site.name] = u[site.name] + (affine(site, w + delta[code]) - affine(site, w))
+        u = shifted_styles(frozen.generator, repeated, delta, frozen.generator.upto(frozen.blend_site))
         # (F2): where they are in force.
         m = self.attention(source.features).repeat_interleave(condition.per_source, 0)  # [B,1,r,r]
         return Edit(

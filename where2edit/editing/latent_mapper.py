@@ -1,0 +1,58 @@
+"""Edits in w: the latent mapper of one prompt (StyleCLIP, FEAT, CoralStyleCLIP), and the styles of shifted codes.
+
+Legend: B batch, L w codes, W numbers of each, C numbers of a style.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from torch import Tensor, nn
+
+from where2edit.core.records import Source
+from where2edit.generators.base import Generator, Site, w_plus_index
+from where2edit.ops.layers import EqualLinear, scaled_leaky_relu
+
+GROUPS = (4, 8)  # StyleGAN2's codes from 0: coarse below 4, medium below 8, fine from there on
+
+
+class LatentMapper(nn.Module):
+    """scale M(w): one network for coarse, medium and fine codes each (Patashnik et al. 2021, 2103.17249, Section 5)."""
+
+    def __init__(self, generator: Generator, sites: Iterable[Site], layers: int, lr_mul: float, scale: float):
+        """sites: those whose codes are shifted; layers, lr_mul: fully-connected ones of a network, and their speed."""
+        super().__init__()
+        self.group = {generator.w_index(site): sum(w_plus_index(site) >= first for first in GROUPS) for site in sites}
+        width, used = generator.w_dim, 1 + max(self.group.values())
+        self.networks, self.scale = nn.ModuleList(), scale
+        for _ in range(used):
+            self.networks.append(nn.ModuleList(EqualLinear(width, width, lr_mul=lr_mul) for _ in range(layers)))
+
+    def forward(self, w: Tensor) -> dict[int, Tensor]:
+        """w [B,L,W] -> what is added at strength 1 to each code that `sites` read, {code: [B,W]}."""
+        added = {}
+        for code, group in self.group.items():
+            x = w[:, code]
+            x = x * (x.square().mean(1, keepdim=True) + 1e-8).rsqrt()  # PixelNorm
+            for layer in self.networks[group]:
+                x = scaled_leaky_relu(layer(x))
+            added[code] = self.scale * x
+        return added
+
+
+def shifted_styles(
+    generator: Generator, source: Source, added: Mapping[int, Tensor], sites: Iterable[Site]
+) -> dict[str, Tensor]:
+    """The styles {site: [B,C]} of the source with `added` {code: [B,W]} on the w codes that `sites` read.
+
+    Where nothing is added they are the source's, bit for bit, also those that an earlier edit gave it; they are affine
+    in what is added. Sites of codes that `added` lacks stay as they are.
+    """
+    styles = dict(source.styles)
+    for site in sites:
+        code = generator.w_index(site)
+        if code in added:
+            w = source.w[:, code]  # [B,W]
+            change = generator.affine(site, w + added[code]) - generator.affine(site, w)
+            styles[site.name] = styles[site.name] + change
+    return styles
