@@ -11,6 +11,7 @@ from where2edit.editing.cosine_calibration import CosineCalibration, measure
 from where2edit.editing.sequences import EarlierEdit, combine_with_earlier, next_source
 from where2edit.editor.editor import Editor
 from where2edit.editor.natural_strength import (
+    STEP,
     NaturalStrength,
     NaturalStrengthConfig,
     ReverseConfig,
@@ -23,6 +24,7 @@ from where2edit.editor.steps import Step
 CONFIG = NaturalStrengthConfig(calibration="none is read", rise=1.8, examples=0.5, ladder=(0.2, 0.4, 0.8), fades=1)
 PROPOSED = 0.3  # the profile's own strength, of no rung
 SEEDS = (0, 1)
+SITE = "16.conv1"  # at which edits are blended
 
 
 @pytest.fixture(scope="module")
@@ -324,6 +326,24 @@ def test_the_unedited_picture_is_made_once_for_each_canvas(method, chooser, monk
     for each in (source, source, other):
         chooser.unedited(method, each)
     assert calls == [1, 1]
+
+
+def test_of_a_photo_the_strength_is_what_the_photo_asks_for_but_at_most_a_step_above_that_of_its_latents(
+    method, chooser, monkeypatch
+):
+    """The face that the latents draw is looked at with and without the residual, which hides a part of the edit."""
+    drawn = toy.sources((0,))
+    residual = {SITE: torch.randn(drawn.features[SITE].shape, generator=torch.Generator().manual_seed(0))}
+    photo = drawn.with_(residual=residual, features=drawn.features | {SITE: drawn.features[SITE] + residual[SITE]})
+    edit, condition = proposed(method, photo, n=1)
+    own = chooser.chosen(method, drawn, edit, condition)
+    found, alone = chooser.chosen(method, photo, edit, condition), chooser._found(method, photo, edit, condition, ())
+    assert torch.allclose(found, torch.minimum(alone, STEP * own))
+    given = {}
+    monkeypatch.setattr(NaturalStrength, "_found", lambda self, method, source, *_: given[bool(source.residual)])
+    for shown, of_latents, expected in ((1.2, 1, 1.2), (3.0, 1, STEP), (0.5, 1, 0.5), (-3.0, -1, -STEP), (1.0, 0, 0)):
+        given.update({True: torch.tensor([[shown]]), False: torch.tensor([[float(of_latents)]])})
+        assert chooser.chosen(method, photo, edit, condition).item() == pytest.approx(expected)
 
 
 def test_more_and_less_are_steps_of_one_factor():

@@ -92,7 +92,7 @@ class NaturalStrength:
         self, config: NaturalStrengthConfig, calibration: CosineCalibration, encoder: TextImage, proposed: float
     ):
         self.config, self.calibration, self.encoder, self.proposed = config, calibration, encoder, proposed
-        self._unedited: tuple[Tensor, Tensor, Tensor] | None = None
+        self._unedited: dict[bool, tuple[Tensor, Tensor, Tensor]] = {}  # by whether the residual of a photo is shown
 
     def applied(
         self,
@@ -123,17 +123,27 @@ class NaturalStrength:
             tail = replace(tail, styles=styles)
         return at_strength(source, edit.with_(tail=tail), strengths.abs() / self.proposed)
 
-    @torch.no_grad()
     def chosen(
         self, method: Method, source: Source, edit: Edit, condition: Condition, earlier: tuple[EarlierEdit, ...] = ()
     ) -> Tensor:
         """Natural strengths [B,1] of B edits that were proposed at `proposed`.
 
         Strengths of reversed edits are negative, and 0 where the face does not show what is to go. An edit that no
-        strength changes, because its mask is empty or it is one of colour alone, keeps `proposed`. Of a photo the face
-        that its latents draw is looked at, since the calibration is one of generated faces.
+        strength changes, because its mask is empty or it is one of colour alone, keeps `proposed`. The residual of a
+        photo hides a part of each edit, so that more is needed there than for the face that its latents draw: as much
+        as the photo asks for, but at most a step more, beyond which that face falls apart.
         """
-        source = source.plain()
+        drawn = self._found(method, source.plain(), edit, condition, earlier)
+        if not source.residual:
+            return drawn
+        shown, most = self._found(method, source, edit, condition, earlier), STEP * drawn
+        return torch.where(shown.abs() > most.abs(), most, shown)
+
+    @torch.no_grad()
+    def _found(
+        self, method: Method, source: Source, edit: Edit, condition: Condition, earlier: tuple[EarlierEdit, ...]
+    ) -> Tensor:
+        """Natural strengths [B,1], found by looking at the edits of this source, with or without its residual."""
         config, strengths = self.config, constant(self.config.strengths(), edit.mask)
         repeated = source.repeat(condition.per_source)
         edited = edit.mask.flatten(1).any(1, keepdim=True) & moved(repeated, edit)  # [B,1]
@@ -174,13 +184,14 @@ class NaturalStrength:
     def unedited(self, method: Method, source: Source) -> tuple[Tensor, Tensor]:
         """Pictures [n,3,s,s] of the sources as they are, and unit embeddings [n,D]; those of the last call are kept."""
         assert source.image is not None  # what tells one canvas from another: an edit gives its source a new one
-        if self._unedited is None or self._unedited[0] is not source.image:
+        shown = bool(source.residual)
+        if shown not in self._unedited or self._unedited[shown][0] is not source.image:
             frozen = method.frozen
             preview = frozen.own_preview
             picture = canvas_picture(frozen.generator, source, frozen.blend_site, preview)
             embedded = F.normalize(self.encoder.image(picture).float(), dim=1)
-            self._unedited = (source.image, picture, embedded)
-        return self._unedited[1:]
+            self._unedited[shown] = (source.image, picture, embedded)
+        return self._unedited[shown][1:]
 
     def look(
         self, method: Method, source: Source, edit: Edit, earlier: tuple[EarlierEdit, ...], rung: Tensor
