@@ -13,6 +13,8 @@ from where2edit.facetext.phrases import EDITOR_PROMPTS, NAMES
 from where2edit.methods import METHODS
 from where2edit.methods.base import MethodConfig
 
+METHODS_TABLES = ("methods", "methods_strength", "methods_time")
+
 
 def test_the_editor_protocol_tries_every_editor_prompt():
     asked = {prompt.text: prompt.concept for prompt in protocols.load("editor").prompts}
@@ -70,9 +72,10 @@ def test_command_errors(tmp_path):
     assert protocols.load("2").name == "table2"
     everything = [table.name for table in protocols.select(["all", "masks"])]
     assert (
-        sorted([*everything, "editor", "editor_strength", "photos"]) == sorted(protocols.names())
+        sorted([*everything, "editor", "editor_strength", "photos", *METHODS_TABLES]) == sorted(protocols.names())
         and everything[0] == "table1"
     )
+    assert [table.name for table in protocols.select(["methods", "methods_time"])] == list(METHODS_TABLES)
     assert [table.name for table in protocols.select(["editor", "1"])] == ["editor", "table1"]
     with pytest.raises(ValueError, match="unknown table 'mask'; did you mean 'masks'"):
         protocols.load("mask")

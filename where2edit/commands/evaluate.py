@@ -21,6 +21,7 @@ from where2edit.commands.options import (
 )
 from where2edit.commands.outputs import writable
 from where2edit.commands.profiles import profile_of
+from where2edit.commands.row_training import train_missing
 from where2edit.core.bounds import Count, CountOrNone, Few, Seed
 from where2edit.evaluation import protocols
 from where2edit.evaluation.evaluate import evaluate_profile
@@ -38,6 +39,7 @@ def main(help_text: str) -> None:
         profile = replace(profile, method=replace(profile.method, weights=given.weights))
     folder = writable(given.out or Path("results") / profile.name)
     options = EvaluationOptions(**{field.name: getattr(given, field.name) for field in fields(EvaluationOptions)})
+    train_missing(profile, chosen, folder, given.device, given.processes)
     pages = evaluate_profile(profile, chosen, folder, given.device, options)
     if pages:
         print("\n".join(map(str, pages)))

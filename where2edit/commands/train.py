@@ -24,7 +24,7 @@ from where2edit.editor.build import (
     built,
 )
 from where2edit.editor.profile import Profile, load_profile
-from where2edit.editor.weights import find_weights, publish_editor
+from where2edit.editor.weights import RESULT, find_weights, publish_editor
 from where2edit.files import pictures
 from where2edit.files.atomic import write_text
 from where2edit.files.fingerprints import digest, file_sha256
@@ -41,7 +41,6 @@ from where2edit.training.trainer import EditorTrainer
 # Prompts and faces of the progress sheets; the same in every run, so that runs can be compared by eye.
 SHEET_PROMPTS = ("blond hair", "purple hair", "a big smile", "red lipstick", "eyeglasses", "a beard", "an old person")
 SHEET_SEEDS = (0, 1, 2)
-EDITOR = "editor.safetensors"  # what a run ends with
 
 
 def main(help_text: str) -> None:
@@ -85,9 +84,9 @@ def train(
     run = partial(finished_run, profile, device, init)
     if prompts:
         return train_prompts(profile, prompts, out, fingerprint, run)
-    trainer = run(out, fingerprint, lambda trainer: publish_editor(trainer.method, profile, out / EDITOR))
+    trainer = run(out, fingerprint, lambda trainer: publish_editor(trainer.method, profile, out / RESULT))
     distributed.leave()
-    return f"{out / EDITOR} after {trainer.step} steps; sheets and train.jsonl beside it"
+    return f"{out / RESULT} after {trainer.step} steps; sheets and train.jsonl beside it"
 
 
 def finished_run(
@@ -101,7 +100,7 @@ def finished_run(
 ) -> EditorTrainer:
     """Make the run of the folder `out`, or go on with it, and publish it; returns its trainer after the last step."""
     # The run of another config is refused before anything is built or written.
-    with run_folder(writable(out), fingerprint, profile.training.steps, EDITOR) as begun:
+    with run_folder(writable(out), fingerprint, profile.training.steps, RESULT) as begun:
         trainer = build_trainer(profile, out, fingerprint, device, init, fresh=not (begun or init), prompts=prompts)
         if distributed.rank() == 0:
             write_text(out / "config.yaml", yaml.safe_dump(configs.as_dict(profile), sort_keys=False))

@@ -65,12 +65,16 @@ def build_frozen(
 
     dtype: as `build_generator`'s.
     """
-    generator = build_generator(profile, device, dtype)
+    return frozen_on(build_generator(profile, device, dtype), profile, encoder)
+
+
+def frozen_on(generator: Generator, profile: Profile, encoder: TextImage) -> Frozen:
+    """As `build_frozen`, on a generator that is there already: the profile's own."""
     site = generator.site(profile.generator.blend_site).name  # refused here, before a file of regions is
     regions_file, head = assets.shipped(profile.regions_file), None
     if profile.preview_head.weights is not None:
         head = preview_head.load(find_weights(profile.preview_head.weights), generator, profile.preview_head.site)
-        head = head.to(device)
+        head = head.to(generator.w_mean.device)
     elif has_rgb_skip(generator) and profile.preview_head.site in [each.name for each in generator.sites if each.rgb]:
         head = preview_head.rgb_skip()
     return Frozen(

@@ -24,6 +24,7 @@ from where2edit.training.state import trained
 
 ADVICE = "give the config that it was trained with, or train another editor"
 EDITOR = f"{tensorfile.PREFIX}editor"  # what an editor's file says it is
+RESULT = "editor.safetensors"  # the file that a training ends with, unless the method learns one prompt
 
 
 def find_weights(weights: str) -> Path:

@@ -66,7 +66,7 @@ class EditMaker:
     def source(self, method: Method, seed: int, chunk: range) -> tuple[Source, AnalysedImages]:
         """The sources of a chunk and what the networks say of them, kept until another chunk is asked for."""
         generator = method.frozen.generator
-        key = (chunk, seed, type(generator), generator.resolution)
+        key = (chunk, seed, type(generator), generator.resolution, method.frozen.blend_site)
         if self._sources is None or self._sources[0] != key:
             self._sources = None  # the old ones make room first
             w = self._latents(method, seed, chunk)

@@ -83,7 +83,7 @@ def evaluate(
     conditions = build_conditions(profile, encoder)
     runner = ProtocolRunner(folder / "samples", conditions, networks, profile.generator.truncation)
     frozen = build_frozen(profile, encoder, networks.device)
-    builder = RowBuilder(profile, frozen, networks, options)
+    builder = RowBuilder(profile, frozen, networks, options, folder)
     tables = [builder.plan(protocol, SamplingPlan.of(protocol, options)) for protocol in protocols]
     processes = workers.process_count(options.processes, str(networks.device))
     torch.set_num_threads(1)

@@ -9,7 +9,6 @@ from where2edit.evaluation.metrics.base import Metric
 from where2edit.evaluation.metrics.intervals import Interval
 from where2edit.evaluation.protocols import Protocol
 from where2edit.evaluation.runner import ProtocolRunner
-from where2edit.evaluation.samples import prompt_batches
 from where2edit.evaluation.table import BuiltRow, Figure, PlannedTable, Table
 
 REPLICATES = 200  # of a bootstrap interval
@@ -42,7 +41,7 @@ def read_metrics(runner: ProtocolRunner, table: PlannedTable, row: BuiltRow) -> 
     store, names = runner.store(table.protocol, row), runner.metrics(table.protocol)
     found: dict[float | None, dict[str, Metric]] = {}
     for chunk in table.plan.chunks():
-        for asked in prompt_batches(table.protocol, table.plan, chunk):
+        for asked in table.batches(row, chunk):
             values = store.read(asked, chunk, names)
             if values is None:
                 raise ValueError(f"{store.path(asked, chunk)} is missing or unfinished; run the same command again")

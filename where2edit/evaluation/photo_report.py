@@ -10,10 +10,9 @@ from where2edit.evaluation.goals import goal_table
 from where2edit.evaluation.metrics import METRICS
 from where2edit.evaluation.photo_runner import PhotoRunner, PhotoTable
 from where2edit.evaluation.photo_sheet import photo_sheet
-from where2edit.evaluation.protocols import Protocol
 from where2edit.evaluation.report import LACKING, Provenance, origin, prompts_without_figure, records, strength_words
 from where2edit.evaluation.table import Table
-from where2edit.evaluation.tables import main_table, prompt_table
+from where2edit.evaluation.tables import main_table, printed_table, prompt_table
 from where2edit.files.atomic import write_text
 
 PAGE, FIGURES = "photos.md", "photos.jsonl"
@@ -67,14 +66,3 @@ def _protocols(runner: PhotoRunner, table: Table) -> list[str]:
     missing = runner.unavailable(table.protocol)
     lines = [f"- `{name}`: {METRICS.get(name).protocol}." for name in runner.metrics(table.protocol)]
     return lines + [f"- `{n}` was left out: {LACKING.get(need, f'there is no {need}')}." for n, need in missing.items()]
-
-
-def printed_table(protocol: Protocol) -> list[str]:
-    """What papers printed of other methods, none of it measured here."""
-    columns = list(dict.fromkeys(name for numbers in protocol.printed.values() for name in numbers))
-    lines = ["\n### As printed in the papers of others: another generator, other photos, other measures\n"]
-    lines += ["| method | " + " | ".join(columns) + " |", "|" + "---|" * (len(columns) + 1)]
-    for method, numbers in protocol.printed.items():
-        cells = [f"{numbers[name]:g}" if name in numbers else "–" for name in columns]
-        lines.append("| " + " | ".join([method, *cells]) + " |")
-    return lines

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from torch import Tensor
-
 from where2edit.evaluation.photo_runner import INVERSION, PHOTO, PhotoRunner
+from where2edit.evaluation.rows_sheet import picture_in
 from where2edit.evaluation.runner import SHEET_CELL
 from where2edit.evaluation.store import slug
 from where2edit.evaluation.table import PlannedTable
 from where2edit.files import pictures
-from where2edit.files.folders import readable_images
 
 SHOWN_ROWS = 2  # the last ones, of which the inversions are shown
 MOST_LARGE_ROWS = 12  # a sheet of more photos shows them at half the size
@@ -29,13 +27,7 @@ def photo_sheet(path: Path, runner: PhotoRunner, table: PlannedTable) -> Path:
         heads.append(prompt.text)
         columns.append((last, slug(prompt.text)))
     numbers = range(len(runner.photos))
-    rows = [[_image(store.picture(number, kind)) for store, kind in columns] for number in numbers]
+    rows = [[picture_in(store.picture(number, kind)) for store, kind in columns] for number in numbers]
     cell = SHEET_CELL if len(rows) <= MOST_LARGE_ROWS else SHEET_CELL // 2
     names = [photo.name for photo in runner.photos]
     return pictures.save_png(pictures.sheet(rows, names, heads, cell), path)
-
-
-def _image(path: Path) -> Tensor | None:
-    """The picture in a file [3,H,W]; None where it is not there or cannot be read, of which a warning says why."""
-    images = [*readable_images([path])] if path.is_file() else []
-    return images[0][0] if images else None

@@ -6,13 +6,15 @@ import io
 from pathlib import Path
 
 from where2edit.evaluation.figures import by_prompt, read_metrics
+from where2edit.evaluation.matched import RISE, curves
 from where2edit.evaluation.metrics.intervals import Interval
 from where2edit.evaluation.runner import ProtocolRunner
-from where2edit.evaluation.table import Figure, PlannedTable
+from where2edit.evaluation.table import Figure, PlannedTable, Table
 from where2edit.files.atomic import write_bytes
 
 NATURAL = ("judge_after", "kid_vs_natural")  # x and y of the curves of prompts
 FLOOR = "kid_vs_natural_floor"
+UNASKED = "judge_unasked"  # x of the curves of matched rows
 COLUMNS = 5  # of small multiples
 
 
@@ -51,6 +53,20 @@ def strength_curves(figures: list[Figure], path: Path) -> Path:
     axes.set_xlabel("mean difference outside the region")
     axes.set_ylabel("gain of the cosine to the prompt")
     axes.legend()
+    return save_figure(figure, path)
+
+
+def matched_curves(table: Table, path: Path) -> Path:
+    """All rows in one picture: what else changes, by the judge, against the judge's rise, over strengths."""
+    figure = empty_figure(7, 5)
+    axes = figure.add_subplot()
+    for label, curve in curves(table).items():
+        points = [(each[UNASKED], each[RISE]) for each in curve.values() if UNASKED in each]
+        axes.plot([x for x, _ in points], [y for _, y in points], marker="o", markersize=3, label=label)
+    axes.axhline(table.protocol.matched, color="0.6", linestyle=":", label="compared here")
+    axes.set_xlabel("mean change of the judge's probabilities that was not asked for")
+    axes.set_ylabel("mean rise of the judge's probability that was asked for")
+    axes.legend(fontsize=7)
     return save_figure(figure, path)
 
 

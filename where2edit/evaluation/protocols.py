@@ -38,6 +38,10 @@ class Row:
     overrides: tuple[str, ...] = ()  # changes of the profile's config, for ablations
     weights: str | None = None  # asset or path, in which {profile} is the profile's name; None: the profile's own
     trained_with: tuple[str, ...] = ()  # overrides with which scripts/train.py makes such weights
+    config: str | None = None  # configs/methods/NAME.yaml, its own in place of the profile's (row_profiles.py)
+    trained: bool = False  # whether the evaluation trains it, for the prompts of the table where it learns one each
+    tag: str | None = None  # edits by prompts with this tag only; None: by all
+    strengths: tuple[Strength, ...] = ()  # in place of the protocol's, of kind "strength"
     # With which it edits where the protocol names none; None: "auto" where the profile has a calibration, else its own.
     strength: Strength | Literal["auto"] | None = None
 
@@ -81,6 +85,11 @@ class Protocol:
     in_all: bool = True  # whether --table all runs it
     paper_n: Count = 10000  # per prompt, with --paper: every prompt on every source
     strengths: tuple[Strength, ...] = ()  # of kind "strength": each edit is made with all of them
+    by_prompt: tuple[str, ...] = ()  # metrics that are shown of every row, prompt by prompt
+    beside: tuple[str, ...] = ()  # names of protocols that --table brings along with this one
+    sheet: Literal["samples", "rows"] = "samples"  # samples of the last row in full, or the edits of every row
+    # Of kind "strength": a second table compares the rows where the judge's probability has risen by so much.
+    matched: Figure | None = None
     tests: tuple[str, ...] = ()  # metrics by which the last row is tested (one-sided) against the others
     paper: dict[str, dict[str, Figure]] = field(default_factory=dict)  # row or method of the paper -> metric -> number
     goals: tuple[Goal, ...] = ()  # only of a crossed protocol
@@ -91,7 +100,7 @@ class Protocol:
 
     def __post_init__(self):
         configs.check_name(self.name, "the name of a protocol")
-        for name in (*self.metrics, *self.tests, *(goal.metric for goal in self.goals)):
+        for name in (*self.metrics, *self.tests, *self.by_prompt, *(goal.metric for goal in self.goals)):
             METRICS.get(name)
         for prompt in self.prompts:
             for region in prompt.regions:
@@ -105,6 +114,10 @@ class Protocol:
         if len(set(texts)) < len(texts):
             raise ValueError(f"protocol '{self.name}' names a prompt twice")
         tags = {tag for prompt in self.prompts for tag in prompt.tags}
+        if strange := {row.tag for row in self.rows} - tags - {None}:
+            raise ValueError(f"protocol '{self.name}' has a row for {strange}, but no prompt with such a tag")
+        if not self.crossed and any(row.tag for row in self.rows):
+            raise ValueError(f"protocol '{self.name}' has a row of some prompts only; set crossed=true")
         if strange := {goal.tag for goal in self.goals} - tags - {None}:
             raise ValueError(f"protocol '{self.name}' has a goal for {strange}, but no prompt with such a tag")
 
@@ -128,13 +141,14 @@ def load(name: str | Path) -> Protocol:
 
 
 def select(tables: list[str]) -> list[Protocol]:
-    """The protocols that --table names; "all" stands for every one with `in_all`, and comes first.
+    """The protocols that --table names, with those that they bring along; "all" stands for every one with `in_all`.
 
     Raises ValueError for an unknown table.
     """
     whole = [protocol for protocol in map(load, names()) if protocol.in_all] if "all" in tables else []
     named = [load(name) for name in dict.fromkeys(tables) if name != "all"]
-    return whole + [protocol for protocol in named if protocol not in whole]
+    named = [each for protocol in named for each in (protocol, *map(load, protocol.beside))]
+    return list({protocol.name: protocol for protocol in whole + named}.values())
 
 
 def only_rows(protocol: Protocol, labels: list[str]) -> Protocol:
@@ -146,3 +160,8 @@ def only_rows(protocol: Protocol, labels: list[str]) -> Protocol:
     if unknown := [label for label in labels if label not in known]:
         raise ValueError(f"table '{protocol.name}' has no row '{unknown[0]}'; {nearest(unknown[0], known)}")
     return replace(protocol, rows=tuple(row for row in protocol.rows if row.label in labels)) if labels else protocol
+
+
+def asked_of(protocol: Protocol, row: Row) -> tuple[Prompt, ...]:
+    """The prompts of a protocol that a row edits by."""
+    return tuple(prompt for prompt in protocol.prompts if row.tag is None or row.tag in prompt.tags)

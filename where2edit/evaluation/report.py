@@ -11,15 +11,18 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from where2edit.evaluation.costs import costs_table
 from where2edit.evaluation.goals import goal_table
+from where2edit.evaluation.matched import matched_table
 from where2edit.evaluation.metrics import METRICS
 from where2edit.evaluation.natural_faces import FIRST_SEED
 from where2edit.evaluation.protocols import Protocol
+from where2edit.evaluation.rows_sheet import rows_sheet
 from where2edit.evaluation.runner import ProtocolRunner
 from where2edit.evaluation.sample_sheet import sample_sheet
 from where2edit.evaluation.significance import significance_sentences
 from where2edit.evaluation.table import Table
-from where2edit.evaluation.tables import main_table, prompt_table, strength_table
+from where2edit.evaluation.tables import main_table, printed_table, prompt_table, rows_by_prompts, strength_table
 from where2edit.files.atomic import write_text
 
 FIGURES, TIMES = "figures.jsonl", "times.jsonl"  # beside report.md and times.md
@@ -85,7 +88,10 @@ def section(folder: Path, runner: ProtocolRunner, table: Table) -> str:
     protocol = table.protocol
     lines = [f"## {protocol.title}\n", sampling_sentence(table)]
     lines += strength_table(table) if protocol.kind == "strength" else main_table(table)
-    if table.plan.crossed and len(protocol.prompts) > 1:
+    lines += matched_table(table) if protocol.matched is not None else []
+    lines += costs_table(table) if protocol.kind == "time" else []
+    lines += [line for name in protocol.by_prompt for line in rows_by_prompts(table, name)]
+    if table.plan.crossed and len(protocol.prompts) > 1 and not protocol.by_prompt:
         lines += prompt_table(table)
     if protocol.goals:
         lines += goal_table(table)
@@ -96,6 +102,7 @@ def section(folder: Path, runner: ProtocolRunner, table: Table) -> str:
     lines += [f"- Row *{label}* was left out: {reason}." for label, reason in table.left_out.items()]
     lines += [f"- {note}" for note in protocol.notes]
     lines += [f"- {sentence}" for sentence in significance_sentences(runner, table)]
+    lines += printed_table(protocol) if protocol.printed else []
     lines += [f"\n![{path.stem}]({path.relative_to(folder)})" for path in illustrate(folder, runner, table)]
     return "\n".join(lines) + "\n"
 
@@ -157,12 +164,15 @@ def illustrate(folder: Path, runner: ProtocolRunner, table: Table) -> list[Path]
 
     kind, stem = table.protocol.kind, table.protocol.name
     paths = []
-    if kind == "strength" and table.plan.crossed and "kid_vs_natural" in runner.metrics(table.protocol):
+    if table.protocol.matched is not None:
+        paths.append(plots.matched_curves(table, folder / f"{stem}.png"))
+    elif kind == "strength" and table.plan.crossed and "kid_vs_natural" in runner.metrics(table.protocol):
         curves = plots.prompt_curves(table.figures, folder / f"{stem}.png")
         paths += [curves] if curves else []
     elif kind == "strength":
         paths.append(plots.strength_curves(table.figures, folder / f"{stem}.png"))
     if kind == "masks" and "mask_iou" in runner.metrics(table.protocol):
         paths.append(plots.region_bars(runner, table, folder / f"{stem}.png"))
-    sheet = sample_sheet(folder / f"{stem}-sheet.png", runner, table)
+    draw = rows_sheet if table.protocol.sheet == "rows" else sample_sheet
+    sheet = draw(folder / f"{stem}-sheet.png", runner, table)
     return paths + ([sheet] if sheet else [])

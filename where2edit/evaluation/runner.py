@@ -15,7 +15,6 @@ from where2edit.evaluation.metrics import METRICS
 from where2edit.evaluation.metrics.edit_batch import EditBatch
 from where2edit.evaluation.networks import MetricNetworks
 from where2edit.evaluation.protocols import Protocol
-from where2edit.evaluation.samples import prompt_batches
 from where2edit.evaluation.store import MeasurementStore
 from where2edit.evaluation.table import BuiltRow, PlannedTable
 from where2edit.files import pictures
@@ -79,11 +78,11 @@ class ProtocolRunner:
         made, metrics = 0, self.metrics(table.protocol)
         for row in table.rows:
             store = self.store(table.protocol, row)
-            for asked in prompt_batches(table.protocol, table.plan, chunk):
+            for asked in table.batches(row, chunk):
                 if store.read(asked, chunk, metrics) is None:
                     batch = self.maker.edit_batch(table, row, asked, chunk)
                     measured = {name: METRICS.get(name)(self.networks).measure(batch) for name in metrics}
-                    if row is table.rows[-1]:  # the sample sheet shows the last row
+                    if table.protocol.sheet == "rows" or row is table.rows[-1]:  # what the sheet shows
                         save_pictures(store, batch, table.plan.sheet)
                     store.write(asked, chunk, {name: value.float().cpu() for name, value in measured.items()})
                     made += len(chunk)

@@ -16,6 +16,7 @@ from where2edit.evaluation.options import EvaluationOptions
 from where2edit.evaluation.protocols import Prompt, Protocol
 
 SHEET_SAMPLES = 8  # samples that a sheet shows, where the protocol has no more prompts than that
+SHEET_SOURCES = 3  # that a sheet of all rows shows
 COSTLY = ("strength", "sequential", "time")  # kinds that cost several edits of each source, or measure the clock
 
 
@@ -42,7 +43,9 @@ class SamplingPlan:
             n = min(n, protocol.n)
         crossed = options.paper or protocol.crossed
         batch = 1 if protocol.kind == "time" else options.batch
-        return cls(n, crossed, batch, options.seed, max(SHEET_SAMPLES, len(protocol.prompts)))
+        prompts = len(protocol.prompts)
+        sheet = SHEET_SOURCES * prompts if protocol.sheet == "rows" else max(SHEET_SAMPLES, prompts)
+        return cls(n, crossed, batch, options.seed, sheet)
 
     def chunks(self) -> list[range]:
         """The numbers of the sources, chunk by chunk."""

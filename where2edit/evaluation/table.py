@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from where2edit.editor.natural_strength import NaturalStrength
 from where2edit.evaluation.metrics.intervals import Interval
 from where2edit.evaluation.protocols import Protocol
-from where2edit.evaluation.samples import SamplingPlan
+from where2edit.evaluation.samples import PromptBatch, SamplingPlan, prompt_batches
 from where2edit.inversion.base import InversionConfig
 from where2edit.methods.base import Method
 
@@ -22,6 +23,9 @@ class BuiltRow:
     depends_on: object  # config, weights and plan: everything that its numbers depend on
     natural: NaturalStrength | None = None  # what chooses the strengths of a row whose strength is "auto"
     inversion: InversionConfig = field(default_factory=InversionConfig)  # how photos are inverted
+    tag: str | None = None  # edits by prompts with this tag only
+    strengths: tuple[float, ...] = ()  # in place of the protocol's, of kind "strength"
+    models: Path | None = None  # the folder of its models, where the evaluation trains it
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,12 @@ class PlannedTable:
     plan: SamplingPlan
     rows: list[BuiltRow]
     left_out: dict[str, str]  # label of a row that cannot run -> the reason
+
+    def batches(self, row: BuiltRow, sources: range) -> list[PromptBatch]:
+        """The batches of a chunk of sources that a row edits by."""
+        protocol = replace(self.protocol, strengths=row.strengths) if row.strengths else self.protocol
+        batches = prompt_batches(protocol, self.plan, sources)
+        return [each for each in batches if row.tag is None or row.tag in each.prompts[0].tags]
 
 
 @dataclass(frozen=True)

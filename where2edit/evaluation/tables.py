@@ -8,6 +8,7 @@ from itertools import product
 from where2edit.core.sentences import figure
 from where2edit.evaluation.metrics import METRICS
 from where2edit.evaluation.metrics.intervals import Interval
+from where2edit.evaluation.protocols import Protocol
 from where2edit.evaluation.table import Figure, Table
 
 # Metrics whose names begin so are shares.
@@ -41,10 +42,33 @@ def strength_table(table: Table) -> list[str]:
     names = list(dict.fromkeys(f.metric for f in table.figures))
     measured = {(f.row, f.strength, f.metric): f.interval for f in table.figures if f.prompt is None}
     lines = ["| row | strength | " + " | ".join(names) + " |", "|" + "---|" * (len(names) + 2)]
-    for label in [row.label for row in table.rows]:
-        for strength in table.protocol.strengths:
-            cells = [with_interval(name, measured.get((label, strength, name))) for name in names]
-            lines.append(f"| {label} | {strength:g} | " + " | ".join(cells) + " |")
+    for label, strength in dict.fromkeys((f.row, f.strength) for f in table.figures):
+        cells = [with_interval(name, measured.get((label, strength, name))) for name in names]
+        lines.append(f"| {label} | {strength:g} | " + " | ".join(cells) + " |")
+    return [*lines, ""]
+
+
+def rows_by_prompts(table: Table, metric: str) -> list[str]:
+    """One metric of every row, prompt by prompt; a dash where a row does not edit by a prompt."""
+    texts = [prompt.text for prompt in table.protocol.prompts]
+    found = {(f.row, f.prompt): f.interval for f in table.figures if f.metric == metric}
+    lines = [f"`{metric}` of every row, prompt by prompt:\n"]
+    lines += ["| row | " + " | ".join(texts) + " |", "|" + "---|" * (len(texts) + 1)]
+    for row in table.rows:
+        intervals = [found.get((row.label, text)) for text in texts]
+        cells = ["–" if each is None else number(metric, each.value) for each in intervals]
+        lines.append("| " + " | ".join([row.label, *cells]) + " |")
+    return [*lines, ""]
+
+
+def printed_table(protocol: Protocol) -> list[str]:
+    """What papers printed of other methods, none of it measured here."""
+    columns = list(dict.fromkeys(name for numbers in protocol.printed.values() for name in numbers))
+    lines = ["\n### As printed in the papers of others: another generator, other photos, other measures\n"]
+    lines += ["| method | " + " | ".join(columns) + " |", "|" + "---|" * (len(columns) + 1)]
+    for method, numbers in protocol.printed.items():
+        cells = [f"{numbers[name]:g}" if name in numbers else "–" for name in columns]
+        lines.append("| " + " | ".join([method, *cells]) + " |")
     return [*lines, ""]
 
 
@@ -53,7 +77,7 @@ def prompt_table(table: Table) -> list[str]:
 
     A figure over fewer samples than the others says so.
     """
-    last, several = table.rows[-1].label, table.protocol.strengths
+    last, several = table.rows[-1].label, table.rows[-1].strengths or table.protocol.strengths
     mine = {(f.metric, f.prompt, f.strength): f for f in table.figures if f.row == last and f.prompt is not None}
     names = list(dict.fromkeys(metric for metric, _, _ in mine))
     whole = max((f.interval.n for f in mine.values() if f.interval), default=0)
