@@ -38,7 +38,7 @@ class Row:
     overrides: tuple[str, ...] = ()  # changes of the profile's config, for ablations
     weights: str | None = None  # asset or path, in which {profile} is the profile's name; None: the profile's own
     trained_with: tuple[str, ...] = ()  # overrides with which scripts/train.py makes such weights
-    config: str | None = None  # configs/methods/NAME.yaml, its own in place of the profile's (row_profiles.py)
+    config: str | None = None  # a method's name or path in place of the profile's (row_profiles.py)
     trained: bool = False  # whether the evaluation trains it, for the prompts of the table where it learns one each
     tag: str | None = None  # edits by prompts with this tag only; None: by all
     strengths: tuple[Strength, ...] = ()  # in place of the protocol's, of kind "strength"

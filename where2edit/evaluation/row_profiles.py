@@ -13,14 +13,19 @@ from where2edit.editor.profile import Profile, load_profile
 from where2edit.editor.weights import RESULT
 from where2edit.evaluation.protocols import Row
 from where2edit.evaluation.store import slug
-from where2edit.files import assets
+from where2edit.files import assets, manifest
 
 CONFIGS = "configs/methods"
 SHARED = ("generator", "text_image")  # sections that every row has in common with the profile under test
 
 
 def config_file(profile: Profile, name: str) -> Path:
-    """The config of a method for a profile: NAME_PROFILE.yaml in configs/methods where there is one, else NAME.yaml."""
+    """The config of a method for a profile: NAME_PROFILE.yaml in configs/methods where there is one, else NAME.yaml.
+
+    A name that ends with .yaml is the path of a config.
+    """
+    if name.endswith(".yaml"):
+        return manifest.found(name)
     own = assets.shipped(f"{CONFIGS}/{name}_{profile.name}.yaml")
     return own if own.is_file() else assets.shipped(f"{CONFIGS}/{name}.yaml")
 

@@ -53,7 +53,7 @@ class RowBuilder:
             try:
                 rows.append(self.row(row, plan))
             except ValueError as error:
-                if row.method == METHOD and not (row.overrides or row.weights or row.strength):
+                if row.method == METHOD and not (row.config or row.overrides or row.weights or row.strength):
                     raise  # without the profile's own method there is no table
                 left_out[row.label] = f"{error}{training_command(self.profile, row)}"
         return PlannedTable(protocol, plan, rows, left_out)

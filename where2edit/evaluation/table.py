@@ -39,7 +39,9 @@ class PlannedTable:
 
     def batches(self, row: BuiltRow, sources: range) -> list[PromptBatch]:
         """The batches of a chunk of sources that a row edits by."""
-        protocol = replace(self.protocol, strengths=row.strengths) if row.strengths else self.protocol
+        protocol = self.protocol
+        if row.strengths and protocol.kind == "strength":
+            protocol = replace(protocol, strengths=row.strengths)
         batches = prompt_batches(protocol, self.plan, sources)
         return [each for each in batches if row.tag is None or row.tag in each.prompts[0].tags]
 
