@@ -16,7 +16,7 @@ from where2edit.editor.build import build_encoder
 from where2edit.editor.profile import load_profile
 from where2edit.editor.prompt_weights import read_index
 from where2edit.evaluation import evaluate as evaluation
-from where2edit.evaluation.costs import seconds_in
+from where2edit.evaluation.costs import SECONDS, cost_in
 from where2edit.evaluation.matched import crossing, curves, matched_table
 from where2edit.evaluation.metrics.intervals import Interval
 from where2edit.evaluation.protocols import Prompt, Protocol, Row, asked_of
@@ -91,12 +91,23 @@ def test_a_row_trains_the_prompts_that_it_edits_by_and_each_once(toy, config, fo
     assert learnt == [{"blond hair", "old"}, {"blond hair"}]
     assert trainings(profile, [table(config)], folder) == []
     more = table(config, prompts=(*PROMPTS, Prompt("bangs", (), None, ("hair",))))
-    assert [(each.label, each.prompt) for each in trainings(profile, [more], folder)] == [
-        ("FEAT", "bangs"),
-        ("hair FEAT", "bangs"),
+    assert [(each.label, each.prompts) for each in trainings(profile, [more], folder)] == [
+        ("FEAT", ("blond hair", "old", "bangs")),
+        ("hair FEAT", ("blond hair", "bangs")),
     ]
     longer = replace(every, overrides=("training.steps=3",))
-    assert len(trainings(profile, [table(config, rows=(longer,))], folder)) == 2
+    assert len(trainings(profile, [table(config, rows=(longer,))], folder)) == 1
+
+
+def test_groups_of_prompts_do_not_depend_on_what_is_ready(toy, config, folder):
+    texts = ("bangs", "a hat", "blond hair", "old", "young", "bald")
+    many = table(config, prompts=tuple(Prompt(text, (), None, ("hair",)) for text in texts))
+    asked = [each.prompts for each in trainings(toy[0], [many], folder) if each.label == "FEAT"]
+    assert asked == [texts[:4], texts[4:]]
+    there = table(config, prompts=tuple(Prompt(text, (), None, ("hair",)) for text in (*texts[2:4], *texts[:2])))
+    assert [each.prompts for each in trainings(toy[0], [there], folder) if each.label == "FEAT"] == [
+        ("blond hair", "old", "bangs", "a hat")
+    ]
 
 
 def test_a_row_on_another_generator_is_not_trained(toy, config, tmp_path):
@@ -121,19 +132,23 @@ def test_a_training_that_was_stopped_goes_on(toy, config, folder, tmp_path, monk
         with pytest.raises(KeyboardInterrupt):
             train_missing(profile, [protocol], tmp_path, "cpu", 1)
     models = models_folder(tmp_path, row, row_profile(profile, row))
-    before = seconds_in(models / "seconds-blond-hair.json")
+    (path,) = models.glob(SECONDS)
+    before = cost_in(path)
     train_missing(profile, [protocol], tmp_path, "cpu", 1)
-    assert 0 < before < seconds_in(models / "seconds-blond-hair.json")
-    whole = models_folder(folder, row, row_profile(profile, row))
-    assert read_index(models)["blond hair"] == read_index(whole)["blond hair"]
+    assert before[0] == cost_in(path)[0] == 1 and 0 < before[1] < cost_in(path)[1]
+    hair = table(config).rows[2]
+    whole = models_folder(folder, hair, row_profile(profile, hair))  # the same prompt alone, in one go
+    assert read_index(models) == read_index(whole)
 
 
 def test_processes_share_the_trainings(toy, config, tmp_path, monkeypatch):
     done = tmp_path / "done"
     done.mkdir()
-    monkeypatch.setattr(row_training.Training, "run", lambda self, device: (done / f"{self.label}-{self.name}").touch())
+    monkeypatch.setattr(
+        row_training.Training, "run", lambda self, device: (done / f"{self.label}-{'-'.join(self.prompts)}").touch()
+    )
     train_missing(toy[0], [table(config)], tmp_path, "cpu", 2)
-    assert sorted(path.name for path in done.iterdir()) == ["FEAT-blond hair", "FEAT-old", "hair FEAT-blond hair"]
+    assert sorted(path.name for path in done.iterdir()) == ["FEAT-blond hair-old", "hair FEAT-blond hair"]
 
 
 def test_the_report_shows_every_row_and_compares_them_at_the_same_rise(toy, config, folder):

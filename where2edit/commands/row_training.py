@@ -1,13 +1,13 @@
 """The trainings that a table asks for before it can be measured: every model that is not there yet.
 
-Models are trained one by one, in as many processes as the evaluation has; a training that was stopped goes on.
+They are shared between as many processes as the evaluation has; a training that was stopped goes on.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -24,30 +24,27 @@ from where2edit.evaluation.protocols import Protocol, Row, asked_of
 from where2edit.evaluation.row_profiles import SHARED, config_file, models_folder, row_profile
 from where2edit.methods.prompt_models import plain
 
+TOGETHER = 4  # prompts whose models are trained side by side: they share the sources, which are half of the work
+
 
 @dataclass(frozen=True)
 class Training:
-    """One model that is to be trained."""
+    """What one training makes: the models of some prompts, or one for all."""
 
     label: str  # of its row
     config: Path
     overrides: tuple[str, ...]
     models: Path  # the folder that it goes into
-    prompt: str | None = None  # None: one model for all prompts
-
-    @property
-    def name(self) -> str:
-        """What the model is called among those of its folder."""
-        return self.prompt or "all prompts"
+    prompts: tuple[str, ...] = ()  # none: one model for all prompts
 
     def run(self, device: str) -> None:
-        """Train it, or go on."""
-        with timed(self.models, self.name):
-            train(self.config, list(self.overrides), self.models, device, prompts=[self.prompt] if self.prompt else [])
+        """Train, or go on."""
+        with timed(self.models, self.prompts):
+            train(self.config, list(self.overrides), self.models, device, prompts=self.prompts)
 
 
 def trainings(profile: Profile, protocols: Sequence[Protocol], folder: Path) -> list[Training]:
-    """The models that rows of these protocols need and `folder`, that of the report, does not have yet.
+    """The trainings that rows of these protocols need and `folder`, that of the report, does not have the models of.
 
     A row on another generator or encoder than the profile's is left out of its table, and not trained.
     """
@@ -65,12 +62,14 @@ def _missing(profile: Profile, row: Row, prompts: list[str], folder: Path) -> li
     if any(getattr(own, name) != getattr(profile, name) for name in SHARED):
         return []
     models = models_folder(folder, row, own)
-    asked = Training(row.label, config_file(profile, row.config or ""), row.overrides, models)
+    one = Training(row.label, config_file(profile, row.config or ""), row.overrides, models)
     if not learns_one_prompt(own):
-        return [] if (models / RESULT).is_file() else [asked]
+        return [] if (models / RESULT).is_file() else [one]
     known = read_index(models)
-    lacking = [p for p in prompts if plain(p) not in known or known[plain(p)].steps < own.training.steps]
-    return [Training(asked.label, asked.config, asked.overrides, models, prompt) for prompt in lacking]
+    ready = {p for p in prompts if plain(p) in known and known[plain(p)].steps >= own.training.steps}
+    # Groups do not depend on what is ready: a training that was stopped is found again.
+    groups = [tuple(prompts[first : first + TOGETHER]) for first in range(0, len(prompts), TOGETHER)]
+    return [replace(one, prompts=group) for group in groups if not ready.issuperset(group)]
 
 
 def train_missing(
@@ -93,7 +92,8 @@ def train_missing(
             if place >= len(missing):
                 return
             each = missing[place]
-            print(f"training {place + 1} of {len(missing)}: {each.label}, {each.name}", flush=True)
+            name = ", ".join(each.prompts) or "all prompts"
+            print(f"training {place + 1} of {len(missing)}: {each.label}, {name}", flush=True)
             each.run(device)
 
     threads = torch.get_num_threads()

@@ -7,38 +7,40 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from where2edit.core.sentences import figure
-from where2edit.evaluation.store import slug
 from where2edit.evaluation.table import Table
 from where2edit.files.atomic import write_text
+from where2edit.files.fingerprints import digest
 from where2edit.files.json_files import read_json
 
-SECONDS = "seconds-*.json"  # one file for each model, in the folder of the models
+SECONDS = "seconds-*.json"  # one file for each training, in the folder of the models
 WHAT = "file of seconds"
 
 
 @contextmanager
-def timed(models: Path, name: str) -> Iterator[None]:
-    """Add the seconds of the block to those that the model `name` has taken before."""
-    path, began = models / SECONDS.replace("*", slug(name)), time.monotonic()
+def timed(models: Path, prompts: Sequence[str]) -> Iterator[None]:
+    """Add the seconds of the block to those that the models of these prompts have taken before; none: one for all."""
+    path, began = models / SECONDS.replace("*", digest(list(prompts))), time.monotonic()
     try:
         yield
     finally:
         models.mkdir(parents=True, exist_ok=True)
-        write_text(path, json.dumps(seconds_in(path) + time.monotonic() - began) + "\n")
+        _, before = cost_in(path)
+        cost = {"models": max(1, len(prompts)), "seconds": before + time.monotonic() - began}
+        write_text(path, json.dumps(cost) + "\n")
 
 
-def seconds_in(path: Path) -> float:
-    """The seconds in a file; 0 where there is none, or it holds no number."""
+def cost_in(path: Path) -> tuple[int, float]:
+    """The models and the seconds in a file; 0 and 0 where there is none, or it holds no such numbers."""
     try:
-        value = read_json(path, WHAT) if path.is_file() else 0
-    except ValueError:
-        return 0.0
-    return float(value) if isinstance(value, int | float) else 0.0
+        cost = read_json(path, WHAT) if path.is_file() else {}
+        return int(cost["models"]), float(cost["seconds"])
+    except (ValueError, TypeError, KeyError):
+        return 0, 0.0
 
 
 def costs_table(table: Table) -> list[str]:
@@ -48,7 +50,8 @@ def costs_table(table: Table) -> list[str]:
         return []
     lines = ["| row | models trained here | minutes for each, one process | minutes in all |", "|---|---|---|---|"]
     for label, models in folders.items():
-        taken = [seconds_in(path) / 60 for path in sorted(models.glob(SECONDS))] if models else []
-        each = figure(sum(taken) / len(taken), ".1f") if taken else "–"
-        lines.append(f"| {label} | {len(taken)} | {each} | {figure(sum(taken), '.1f') if taken else '–'} |")
+        costs = [cost_in(path) for path in models.glob(SECONDS)] if models else []
+        count, minutes = sum(n for n, _ in costs), sum(seconds for _, seconds in costs) / 60
+        each, whole = (figure(minutes / count, ".1f"), figure(minutes, ".1f")) if count else ("–", "–")
+        lines.append(f"| {label} | {count} | {each} | {whole} |")
     return [*lines, ""]
