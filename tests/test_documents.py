@@ -14,7 +14,7 @@ import pytest
 import toy_cases as toy
 from toy_cases import random_vgg
 
-from where2edit.backbones import arcface, vgg
+from where2edit.backbones import arcface, face_parsing, vgg
 from where2edit.editor.profile import Profile, load_profile
 from where2edit.training.losses import LOSSES
 from where2edit.training.losses.base import build_loss
@@ -22,6 +22,8 @@ from where2edit.training.losses.base import build_loss
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = sorted(path.name for path in (ROOT / "where2edit").iterdir() if (path / "__init__.py").is_file())
 PROFILES = ("mobile", "ffhq", "mobile_clip", "toy", "methods/feat", "methods/feat_ffhq")
+PROFILES += ("methods/tmsa", "methods/tmsa_ffhq", "methods/tedigan", "methods/tedigan_ffhq", "methods/hairclip")
+PROFILES += ("methods/hairclip_ffhq",)
 SECTIONS = "|".join(field.name for field in fields(Profile) if field.name != "name")
 # A switch as on the command line, such as blending.blur=1, losses.<name>.ramp=[0,0]
 SWITCH = re.compile(r"(?<![\w./])([a-z_]+(?:\.(?:\w+|<name>))+)=(\[[^\]]*\]|[^\s`,;'\"|)]+)")
@@ -74,6 +76,8 @@ def spelled(key: str) -> list[str]:
 def no_download(monkeypatch):
     monkeypatch.setattr(vgg.VGG16, "load", classmethod(random_vgg))
     monkeypatch.setattr(arcface.ArcFace, "load", toy.ColourIdentity)
+    monkeypatch.setattr(vgg.LPIPS, "load", toy.random_lpips)
+    monkeypatch.setattr(face_parsing.FaceParser, "load", toy.DarkHair)
 
 
 def test_there_are_switches_to_check():

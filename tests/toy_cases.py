@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from where2edit.backbones.vgg import VGG16
+from where2edit.backbones.vgg import LPIPS, VGG16
 from where2edit.core.config import build_section
 from where2edit.core.records import Condition
 from where2edit.editing.attention.base import AttentionConfig
@@ -32,6 +32,8 @@ PROMPTS = ("blond hair", "a big smile", "red lipstick", "eyeglasses", "bushy eye
 SHOWN = ("hair", "u_lip", "background")  # by the regions
 CAPTION = "She has blond hair, a big smile, and red lipstick.\nHe wears eyeglasses, has bushy eyebrows, a beard.\n"
 SMALL = {"w_principal": {"components": 8, "hidden": 16, "samples": 600}}  # options of mappers
+# Options of methods that only make them cheaper.
+QUICK = {"tedigan": {"steps": 1, "lpips": 0.0}, "tmsa": {"hidden": 32}, "hairclip": {"blocks": 1}}
 
 
 def mapper(name="w_principal", **options):
@@ -115,7 +117,7 @@ def blended_walk(generator, source, styles, mask, site, keep=False, seam=None):
 def method(name="where2edit", seed=0, mapping=None, resolution=16, attending=None, blend=None, **blending):
     """A method with random weights of `seed`, as training starts from."""
     torch.manual_seed(seed)
-    config = MethodConfig(name, mapper=mapping or mapper(), attention=attending or attention())
+    config = MethodConfig(name, QUICK.get(name, {}), mapper=mapping or mapper(), attention=attending or attention())
     built = METHODS.get(name)(frozen(resolution, blend, **blending), config)
     built.precompute(encoder())
     return built
@@ -192,6 +194,27 @@ def random_vgg(cls=VGG16, path=None):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return cls()
+
+
+@cache
+def random_lpips(size=None):
+    """LPIPS with random weights on the random VGG16, in place of LPIPS.load."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        built = LPIPS(size)
+        built.vgg = random_vgg()
+        return built
+
+
+class DarkHair(torch.nn.Module):
+    """In place of a face parser: every pixel darker than the picture's mean shows hair."""
+
+    def __init__(self, size=512):
+        super().__init__()
+
+    def mask(self, images, *names):
+        grey = images.mean(1, keepdim=True)
+        return grey < grey.mean((2, 3), keepdim=True)
 
 
 class ColourIdentity(torch.nn.Module):

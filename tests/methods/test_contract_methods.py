@@ -8,7 +8,7 @@ import torch
 import toy_cases as toy
 from toy_cases import random_vgg
 
-from where2edit.backbones import arcface, vgg
+from where2edit.backbones import arcface, face_parsing, vgg
 from where2edit.core.records import Edit
 from where2edit.editing.certificate import certify, halo
 from where2edit.methods import METHODS
@@ -27,6 +27,8 @@ LOSS_NAMES = LOSSES.names()
 def no_download(monkeypatch):
     monkeypatch.setattr(vgg.VGG16, "load", classmethod(random_vgg))
     monkeypatch.setattr(arcface.ArcFace, "load", toy.ColourIdentity)
+    monkeypatch.setattr(vgg.LPIPS, "load", toy.random_lpips)
+    monkeypatch.setattr(face_parsing.FaceParser, "load", toy.DarkHair)
 
 
 @pytest.fixture(params=METHODS.names())

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 import yaml
 
+from where2edit.commands.alignment_training import alignment_trainer
 from where2edit.commands.options import add_config, add_device, add_out, add_overrides, filled, new_parser
 from where2edit.commands.outputs import writable
 from where2edit.commands.prompt_training import check_mode, train_prompts
@@ -36,6 +37,7 @@ from where2edit.training.losses.base import Loss, LossConfig, build_loss
 from where2edit.training.prompts import FixedPrompts, PromptSampler, read_phrases
 from where2edit.training.run_folder import run_folder
 from where2edit.training.semantic_directions import fit_semantic_directions
+from where2edit.training.space_alignment import AlignmentTrainer
 from where2edit.training.trainer import EditorTrainer
 
 # Prompts and faces of the progress sheets; the same in every run, so that runs can be compared by eye.
@@ -95,9 +97,9 @@ def finished_run(
     init: str | None,
     out: Path,
     fingerprint: str,
-    publish: Callable[[EditorTrainer], None],
+    publish: Callable[[EditorTrainer | AlignmentTrainer], None],
     prompts: Sequence[str] = (),
-) -> EditorTrainer:
+) -> EditorTrainer | AlignmentTrainer:
     """Make the run of the folder `out`, or go on with it, and publish it; returns its trainer after the last step."""
     # The run of another config is refused before anything is built or written.
     with run_folder(writable(out), fingerprint, profile.training.steps, RESULT) as begun:
@@ -118,7 +120,7 @@ def build_trainer(
     init: str | None,
     fresh: bool,
     prompts: Sequence[str] = (),
-) -> EditorTrainer:
+) -> EditorTrainer | AlignmentTrainer:
     """The trainer of a run with everything that it needs; `fresh`: what a new mapper starts with is fitted.
 
     prompts: those that a model each is trained for; none where one model learns the prompts of the captions.
@@ -131,6 +133,10 @@ def build_trainer(
         method: Method = PromptModels({prompt: built(profile, frozen, start) for prompt in prompts})
     else:
         method = build_method(profile, frozen, init)
+    method.precompute(encoder)
+    if method.learns_codes:
+        draw = partial(progress_sheet, method, build_conditions(profile, encoder, truncate=True), profile)
+        return alignment_trainer(profile, encoder, method, out, fingerprint, partial(draw, shown=SHEET_PROMPTS))
     # What it is trained with: losses and prompts.
     losses = {name: (entry, build_loss(name, entry, encoder)) for name, entry in profile.losses.items() if entry.weight}
     trainer = trainer_of(profile, encoder, method, losses, out, fingerprint, prompts)
@@ -154,9 +160,9 @@ def trainer_of(
     if prompts:
         sampler, training = FixedPrompts(prompts, conditions), replace(training, prompts=len(prompts))
     else:
-        phrases = read_phrases(profile.captions_folder, training.seed)
+        phrases = list(profile.data.phrases) or read_phrases(profile.captions_folder, training.seed)
         sampler = PromptSampler(phrases, conditions, profile.data.distinct)
-    shown = prompts or SHEET_PROMPTS
+    shown = prompts or profile.data.phrases[: len(SHEET_PROMPTS)] or SHEET_PROMPTS
     return EditorTrainer(
         training,
         method,

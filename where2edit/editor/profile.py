@@ -27,6 +27,7 @@ from where2edit.training.losses import LOSSES
 from where2edit.training.losses.base import LossConfig
 from where2edit.training.preview_fit import PreviewFitConfig
 from where2edit.training.prompts import DataConfig
+from where2edit.training.space_alignment import AlignmentConfig
 from where2edit.training.trainer import TrainingConfig
 
 # What a training of an editor does not read, what it only writes, and its length.
@@ -52,6 +53,7 @@ class Profile:
     losses: dict[str, LossConfig] = field(default_factory=dict)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     data: DataConfig = field(default_factory=DataConfig)
+    alignment: AlignmentConfig = field(default_factory=AlignmentConfig, metadata=config.YOUNGER)
 
     def __post_init__(self):
         config.check_name(self.name, "the name of a profile")

@@ -115,6 +115,7 @@ class Method(nn.Module, ABC):
     local: bool = False  # whether pixels outside mask + halo are promised to stay as they are
     reads_tail: bool = False  # whether it reads features past the blend site, which sequential edits must then carry on
     one_prompt: bool = False  # whether a model of it edits by the one prompt that it was trained with, and no other
+    learns_codes: bool = False  # whether it is trained on pictures and their codes (training/space_alignment.py)
 
     def __init__(self, frozen: Frozen):
         super().__init__()

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +24,7 @@ import torch
 import torch.nn.functional as F
 
 from where2edit.core.bounds import Bounds
+from where2edit.core.config import YOUNGER
 from where2edit.editing.conditions import Conditions
 from where2edit.files.folders import visible_files
 from where2edit.files.texts import read_text
@@ -42,6 +43,8 @@ class DataConfig:
     captions: str = "celeba-caption"  # folder, relative to the project
     # Cosine that the m prompts of one image stay below; 1: no check, as in the released code.
     distinct: Annotated[float, Bounds(0, 1, above=True, note="any prompt")] = 0.7
+    # Phrases that prompts are drawn from in place of those of the captions; none: the captions.
+    phrases: tuple[str, ...] = field(default=(), metadata=YOUNGER)
 
 
 def split_caption(caption: str) -> list[str]:
