@@ -124,6 +124,21 @@ def test_with_a_blended_rgb_skip_nothing_leaks_and_without_it_everything_does(le
     assert difference["features"] < 1e-4 and difference["rgb"] > 0.01, "the features are blended in both, RGB is not"
 
 
+def test_a_leaky_edit_keeps_as_much_of_a_photo_as_any_other():
+    w, site, made = toy.sources().w, "8.conv1", []
+    residual = 0.3 * torch.randn(toy.sources().features[site].shape, generator=torch.Generator().manual_seed(0))
+    for leaky in (False, True):
+        method = feat(toy.frozen(blend=site), leaky=leaky)
+        with torch.no_grad():
+            source = method.source(w, residual=residual)
+            edit = method.propose(source, toy.condition(per_source=1, strength=1.0))
+            made.append(method.render(source, edit.with_(mask=F.pad(torch.ones(1, 1, 8, 4), (0, 4)))))
+    safe, leaky = made
+    assert torch.allclose(safe.residual[site], leaky.residual[site], atol=1e-5)
+    assert torch.allclose(safe.features[site], leaky.features[site], atol=1e-4)
+    assert torch.equal(leaky.residual[site][..., 4:], residual[..., 4:]) and leaky.residual[site][..., :4].norm() > 1
+
+
 def test_a_leaky_preview_is_a_picture_too(leaks):
     assert leaks[True][1].image.shape == leaks[False][1].image.shape
 

@@ -132,12 +132,9 @@ def blended_canvas(
 
     Canvas, mask and what the source wrote at the sites that are blended show the same part of the picture.
     """
-    start, *between = blended_sites(generator, site)
-    own, edited, residual = source.features[site], canvas.features, source.residual
-    if site in residual:
-        edited, residual = _with_residual(edited, own, residual[site], mask, site)
-    canvas = canvas.rewrite(start, blend(fitted(seam, edited, own, mask), own, mask))
-    blended = Blended(canvas, site, {site: canvas.features}, residual=residual)
+    _, *between = blended_sites(generator, site)
+    blended = blended_features(generator, source, canvas, mask, site, seam)
+    canvas = blended.canvas
     # The RGB skip of that resolution, where there is one.
     for each in between:
         # The RGB directly after the blend site belongs to the edited trunk, as in the released code.
@@ -148,6 +145,20 @@ def blended_canvas(
             canvas = canvas.rewrite(each, blend(fitted(seam, canvas.rgb, own, mask), own, mask))
         blended = blended.written(each, canvas, keep=True)
     return blended
+
+
+def blended_features(
+    generator: Generator, source: Source, canvas: Canvas, mask: Tensor, site: str, seam: Seam | None = None
+) -> Blended:
+    """The edited canvas after the blend site with its features blended; its RGB skip, if it has one, is the edit's own.
+
+    Of a photo the edit keeps as much of the residual as residual.py says.
+    """
+    own, edited, residual = source.features[site], canvas.features, source.residual
+    if site in residual:
+        edited, residual = _with_residual(edited, own, residual[site], mask, site)
+    canvas = canvas.rewrite(generator.site(site), blend(fitted(seam, edited, own, mask), own, mask))
+    return Blended(canvas, site, {site: canvas.features}, residual=residual)
 
 
 def _with_residual(

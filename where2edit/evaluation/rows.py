@@ -7,10 +7,10 @@ from pathlib import Path
 
 from where2edit.core import config as configs
 from where2edit.editing.cosine_calibration import calibration_file
-from where2edit.editor.build import build_method, build_natural_strength, frozen_on
+from where2edit.editor.build import build_method, build_natural_strength, frozen_on, learns_one_prompt
 from where2edit.editor.natural_strength import AUTO, NaturalStrength
 from where2edit.editor.profile import Profile
-from where2edit.editor.weights import find_weights
+from where2edit.editor.weights import find_weights, load_editor
 from where2edit.evaluation.heldout import heldout_digest
 from where2edit.evaluation.networks import MetricNetworks
 from where2edit.evaluation.options import EvaluationOptions
@@ -116,9 +116,12 @@ class RowBuilder:
         key = digest([configs.as_dict(profile), weights])
         if key not in self._known:
             frozen = replace(self._frozen_of(profile), blending=profile.blending)
-            method = build_method(profile, frozen)
-            if weights and has_parameters(method):
-                method = build_method(profile, frozen, weights)
+            if weights and learns_one_prompt(profile):
+                method = build_method(profile, frozen, weights)  # one model for each file
+            else:
+                method = build_method(profile, frozen)
+                if weights and has_parameters(method):
+                    load_editor(method, find_weights(weights), profile)
             if self.networks.has("train_encoder"):
                 method.precompute(self.networks["train_encoder"])
             self._known[key] = method.eval().requires_grad_(False)

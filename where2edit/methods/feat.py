@@ -31,8 +31,7 @@ from torch import Tensor, nn
 from where2edit.core.bounds import Bounds, Few, Rate
 from where2edit.core.records import Condition, Edit, Source
 from where2edit.editing.blended_walk import (
-    Blended,
-    blend,
+    blended_features,
     blended_sites,
     edited_canvas,
     finished,
@@ -129,11 +128,11 @@ class Feat(Method):
         if not self.leaky:
             return super().render(source, edit, use_preview_head, keep_tail)
         generator, site, preview = self.frozen.generator, self.frozen.blend_site, self.frozen.preview(use_preview_head)
-        start, *_, last = blended_sites(generator, site)
         canvas = edited_canvas(generator, edit.styles, len(edit.mask), site)
-        canvas = canvas.rewrite(start, blend(canvas.features, source.features[site], edit.mask))
-        blended = tail(generator, source, Blended(canvas, site, {site: canvas.features}), upto=last.name, keep=True)
+        blended = blended_features(generator, source, canvas, edit.mask, site)
+        blended = tail(generator, source, blended, upto=blended_sites(generator, site)[-1].name, keep=True)
         image = (
             finished(generator, source, blended) if preview is None else previewed(generator, source, blended, preview)
         )
-        return edit.with_(features=blended.features, rgb=blended.rgb, image=image, layers=source.layers)
+        written = {name: getattr(blended, name) for name in ("features", "rgb", "residual")}
+        return edit.with_(**written, image=image, layers=source.layers)
