@@ -1,9 +1,8 @@
-"""Invert a photo of a face to the latent that scripts/edit.py reads, by e4e (for StyleGAN2-FFHQ, configs/ffhq.yaml).
+"""Invert the faces of a photo, as scripts/edit.py --photo does before an edit; edits with the same --out then start at once.
 
-python scripts/invert.py photo.jpg --out out/photo-w.safetensors
-python scripts/edit.py --config configs/ffhq.yaml --latent out/photo-w.safetensors --prompt "a big smile"
-
-The photo must be framed like FFHQ (eyes level, the face in the middle); its central square is read.
+python scripts/invert.py --photo me.jpg --out out/me                          # an inversion, and a picture that shows it
+python scripts/invert.py --photo group.jpg --face all --quality best --out out/group
+python scripts/edit.py --photo me.jpg --prompt "a big smile" --out out/me     # an edit of what was inverted
 """
 
 from where2edit.commands.cli import run_command

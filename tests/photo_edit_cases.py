@@ -4,9 +4,10 @@ import numpy as np
 import torch
 from photo_cases import ASTRONAUT, smooth
 
-from where2edit.editor import photo_faces, photo_run, photo_sources
 from where2edit.files.pictures import to_picture
 from where2edit.inversion.base import Inverted
+from where2edit.photo_editing import faces as edited_faces
+from where2edit.photo_editing import run, sources
 from where2edit.photos import faces
 from where2edit.photos.alignment import Alignment
 from where2edit.photos.finding import PhotoFace
@@ -72,9 +73,9 @@ class QuickInverter:
 def quick(monkeypatch, *looks):
     """Make the faces of photos known and inversion quick; returns the detector and the inverter's calls."""
     detector = Detector(*(looks or [(face(100, 80, 70),)]))
-    monkeypatch.setattr(photo_faces, "find_faces", detector)
+    monkeypatch.setattr(edited_faces, "find_faces", detector)
     monkeypatch.setattr(faces, "look_closer", lambda photo, face: face)
-    monkeypatch.setattr(photo_sources, "Inverter", QuickInverter)
-    monkeypatch.setattr(photo_run, "CELL", 32)
+    monkeypatch.setattr(sources, "Inverter", QuickInverter)
+    monkeypatch.setattr(run, "CELL", 32)
     monkeypatch.setattr(QuickInverter, "calls", calls := [])
     return detector, calls

@@ -32,7 +32,7 @@ ROOMS = (
     "facetext",
     "inversion",
 )
-ROOMS += ("editor", "evaluation", "commands")
+ROOMS += ("editor", "photo_editing", "evaluation", "commands")
 
 MODULE_LINES, FUNCTION_LINES, MEDIAN_LINES, SCRIPT_LINES = 300, 40, 10, 15
 # What a machine may lack; a module that needs one of them imports it inside the function that uses it.

@@ -28,6 +28,7 @@ FILES = (
     "editing/test_contract_attentions.py",
     "text_image/test_contract_encoders.py",
 )
+RULES = ("imports_go_down", "sizes", "import_time")  # tests of the architecture
 
 
 def examples() -> dict[str, str]:
@@ -64,9 +65,9 @@ def test_every_example_is_put_through_contracts():
 
 @pytest.fixture(scope="module")
 def contracts(copy):
-    """What pytest prints of the contracts of all examples, which run once together."""
-    words = " or ".join(word for word, _ in CONTRACTS.values())
-    files = [f"tests/{name}" for name in FILES]
+    """What pytest prints of the contracts of all examples and of the rules of the architecture, which run together."""
+    words = " or ".join([*(word for word, _ in CONTRACTS.values()), *RULES])
+    files = [*(f"tests/{name}" for name in FILES), "tests/test_architecture.py"]
     return run(copy, "-m", "pytest", "-v", "-p", "no:cacheprovider", *files, "-k", words).stdout
 
 
@@ -77,10 +78,10 @@ def test_an_example_keeps_the_contracts_of_its_kind(contracts, path):
     assert set(results) <= {"PASSED", "SKIPPED"} and results.count("PASSED") >= least, contracts[-3000:]
 
 
-def test_examples_keep_the_rules_of_the_architecture(copy):
-    rules = "imports_go_down or sizes or import_time"
-    answer = run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_architecture.py", "-k", rules)
-    assert answer.returncode == 0, answer.stdout[-3000:] + answer.stderr[-1000:]
+@pytest.mark.parametrize("rule", RULES)
+def test_examples_keep_the_rules_of_the_architecture(contracts, rule):
+    results = re.findall(rf"^tests/test_architecture\.py::\S*{rule}\S* (\w+)", contracts, re.MULTILINE)
+    assert set(results) == {"PASSED"}, contracts[-3000:]
 
 
 def test_examples_are_formatted(copy):

@@ -174,10 +174,16 @@ def condition(prompts=None, n=1, per_source=2, strength=0.1):
 
 def lively_editor(path, overrides=()):
     """Weights for configs/toy.yaml whose attention opens some regions and closes others, as a trained one does."""
+    from where2edit.files import tensorfile
+
+    return tensorfile.write(path, _lively(tuple(overrides)), "editor", {})
+
+
+@cache
+def _lively(overrides):
     from where2edit.editor.build import build_frozen, build_method
     from where2edit.editor.profile import load_profile
     from where2edit.editor.weights import editor_tensors
-    from where2edit.files import tensorfile
 
     built = load_profile(ROOT / "configs/toy.yaml", overrides)
     net = build_method(built, build_frozen(built, encoder()))
@@ -185,7 +191,7 @@ def lively_editor(path, overrides=()):
         edit = net(net.source(net.latents(net.frozen.generator.sample_z([1, 2]), 0.7)), condition(n=2, per_source=3))
         # The threshold of 0.8 then stands in the middle of what the regions say.
         net.attention.bias.add_(math.log(0.8 / 0.2) - edit.region_attention.median().logit())
-    return tensorfile.write(path, editor_tensors(net), "editor", {})
+    return editor_tensors(net)
 
 
 @cache

@@ -42,7 +42,7 @@ def run(monkeypatch, capsys, tmp_path):
 
 
 def test_a_test_is_written_and_what_is_missing_is_said(run, tmp_path):
-    code, said, _ = run("--prompt", "a big smile", "--prompt", "bald", "--pairs", "2", "--faces", "40", "--size", "32")
+    code, said, _ = run("--prompt", "a big smile", "--prompt", "bald", "--pairs", "2", "--faces", "24", "--size", "32")
     assert code == 0 and "fewer than 2 pairs, since too few faces have it by nature: bald 0" in said
     answers = json.loads((tmp_path / "out" / "answers.json").read_text())
     assert [answer["prompt"] for answer in answers] == ["a big smile"] * 2

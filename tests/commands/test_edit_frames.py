@@ -14,12 +14,12 @@ from test_edit_photo import run as run  # the fixture
 
 from where2edit.commands import cli
 from where2edit.commands import edit as edits
-from where2edit.editor import photo_faces
 from where2edit.editor.build import build_generator
 from where2edit.editor.profile import load_profile
-from where2edit.editor.steady import KIND, Steady, read_steady
 from where2edit.files import tensorfile
 from where2edit.inversion.base import Inverted
+from where2edit.photo_editing import faces as photo_faces
+from where2edit.photo_editing.steady import KIND, Steady, read_steady
 from where2edit.photos.alignment import Alignment
 from where2edit.photos.frames import is_pattern, matching
 

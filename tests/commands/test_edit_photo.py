@@ -18,11 +18,11 @@ from test_edit_script import OF_PHOTOS
 from where2edit.commands import cli, profiles
 from where2edit.commands import edit as edits
 from where2edit.editing.certificate import allowed_region
-from where2edit.editor.photo_edits import edit_face, photo_results
-from where2edit.editor.photo_faces import inversion_digest
 from where2edit.editor.profile import load_profile
 from where2edit.editor.steps import Step
 from where2edit.files.picture_reading import FORMATS
+from where2edit.photo_editing.edits import edit_face, photo_results
+from where2edit.photo_editing.faces import inversion_digest
 from where2edit.photos import paste
 from where2edit.photos.photo import read_photo
 

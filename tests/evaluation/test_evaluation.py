@@ -7,20 +7,24 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from evaluation_cases import ORACLE, PROMPTS, ROWS, options, protocol
 from metric_cases import Judge, make_networks
+from survival_cases import one_thread
+from torch.multiprocessing import start_processes
 from toy_cases import openai_net
 
 from where2edit.commands.evaluate import build_parser
+from where2edit.core import distributed
 from where2edit.core.config import build_section
 from where2edit.editing.cosine_calibration import measure
 from where2edit.editor.build import build_conditions, build_encoder, build_frozen, build_generator
 from where2edit.editor.profile import load_profile
 from where2edit.evaluation import evaluate as evaluation
-from where2edit.evaluation import heldout, natural_faces, tables, workers
+from where2edit.evaluation import heldout, natural_faces, runner, sample_sheet, tables, workers
 from where2edit.evaluation import networks as evaluation_networks
 from where2edit.evaluation.concepts import Asked
 from where2edit.evaluation.figures import average
@@ -56,11 +60,17 @@ def contents(folder):
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
+def make_alike(patch=setattr):
+    """The commit is a label of every figure, and someone may commit while the tests run; sheets are small."""
+    patch(evaluation, "commit", lambda: "0" * 40)
+    for each in (runner, sample_sheet):
+        patch(each, "SHEET_CELL", 32)
+
+
 @pytest.fixture(scope="module", autouse=True)
-def same_commit():
-    """The commit is a label of every figure; someone may commit while the tests run."""
+def alike():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluation, "commit", lambda: "0" * 40)
+        make_alike(patch.setattr)
         yield
 
 
@@ -143,24 +153,40 @@ def test_a_process_that_fails_is_reported(tmp_path, capfd):
         workers.process_count(0, "cpu")
 
 
-WITH_TORCHRUN = """
-import sys, torch
-from pathlib import Path
-sys.path[:0] = ["tests", "tests/evaluation"]
-import test_evaluation as t
-from where2edit.core import distributed
-from where2edit.editor.build import build_conditions, build_encoder, build_frozen
-from where2edit.editor.profile import load_profile
-t.evaluation.commit = lambda: "0" * 40
-distributed.start_processes("cpu")
-profile = load_profile("configs/toy.yaml", ["blending.threshold=0.5"])
-torch.manual_seed(0)
-t.run((profile, build_encoder(profile)), Path(sys.argv[1]))
-distributed.leave()
-"""
+def in_a_group(folder):
+    """What each process of a group does."""
+    make_alike()
+    distributed.start_processes("cpu")
+    profile = load_profile("configs/toy.yaml", ["blending.threshold=0.5"])
+    torch.manual_seed(0)
+    run((profile, build_encoder(profile)), Path(folder))
+    distributed.leave()
+
+
+def one_of_two(rank, folder, port):
+    torch.set_num_threads(1)
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    in_a_group(folder)
 
 
 def test_gloo_processes_end_with_the_same_bytes(tmp_path, finished):
+    port = 20000 + (2 * os.getpid()) % 20000
+    with one_thread():
+        start_processes(one_of_two, (str(tmp_path / "out"), port), nprocs=2, start_method="forkserver")
+    assert contents(tmp_path / "out") == contents(finished)
+
+
+WITH_TORCHRUN = """
+import sys
+sys.path[:0] = ["tests", "tests/evaluation"]
+import test_evaluation
+test_evaluation.in_a_group(sys.argv[1])
+"""
+
+
+@pytest.mark.slow
+def test_processes_of_torchrun_end_with_the_same_bytes(tmp_path, finished):
     (tmp_path / "run.py").write_text(WITH_TORCHRUN)
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([os.getcwd(), *sys.path])}
@@ -281,14 +307,15 @@ def test_rows_edit_at_natural_strength_beside_one_of_a_number(toy, tmp_path):
     calibrated = load_profile("configs/toy.yaml", ["blending.threshold=0.5", f"natural_strength.calibration={path}"])
     rows = (*ROWS[:1], Row("old", strength=0.1), Row("ours"))
     names = ("id_arcface", "success_train_encoder")
+    two = {"prompts": PROMPTS[::2], "tests": ()}
     chosen = [
-        protocol(rows=rows, metrics=names, tests=()),
-        protocol(name="chain", kind="sequential", n=1, rows=rows, metrics=("drift",), tests=()),
-        protocol(name="curve", kind="strength", strengths=(0.4,), n=1, rows=rows[2:], metrics=("lpips",), tests=()),
-        protocol(name="clock", kind="time", n=1, rows=rows[1:], metrics=("run_time",), tests=()),
+        protocol(rows=rows, metrics=names, **two),
+        protocol(name="chain", kind="sequential", n=1, rows=rows, metrics=("drift",), **two),
+        protocol(name="curve", kind="strength", strengths=(0.4,), n=1, rows=rows[2:], metrics=("lpips",), **two),
+        protocol(name="clock", kind="time", n=1, rows=rows[1:], metrics=("run_time",), **two),
     ]
     run((calibrated, encoder), tmp_path / "a", chosen)
-    run(toy, tmp_path / "b", [protocol(rows=ROWS[::2], metrics=names, tests=())])
+    run(toy, tmp_path / "b", [protocol(rows=ROWS[::2], metrics=names, **two)])
     found, plain = figures(tmp_path / "a"), figures(tmp_path / "b")
     old, ours = (found[label, "id_arcface", None, s]["value"] for label, s in (("old", 0.1), ("ours", "auto")))
     assert old == plain["ours", "id_arcface", None, 0.1]["value"] and ours != old
@@ -298,7 +325,7 @@ def test_rows_edit_at_natural_strength_beside_one_of_a_number(toy, tmp_path):
     assert times["ours", "run_time", None, "auto"]["value"] > 0 and times["old", "run_time", None, 0.1]["value"] > 0
     page = (tmp_path / "a" / "report.md").read_text()
     assert "first seed 500, strength auto (natural) (*old* 0.1)." in page
-    crossed = [protocol(rows=rows, metrics=names, tests=(), crossed=True, n=1)]
+    crossed = [protocol(rows=rows, metrics=names, crossed=True, n=1, **two)]
     run((calibrated, encoder), tmp_path / "c", crossed)
     page, found = (tmp_path / "c" / "report.md").read_text(), figures(tmp_path / "c")
     value = tables.number("id_arcface", found["ours", "id_arcface", "big nose", "auto"]["value"])

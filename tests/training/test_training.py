@@ -16,6 +16,8 @@ import torch.distributed as dist
 import torch.nn.functional as F
 import toy_cases as toy
 from safetensors.torch import load_file
+from survival_cases import one_thread
+from torch.multiprocessing import start_processes
 
 from where2edit.commands import train as runs
 from where2edit.core import distributed
@@ -176,7 +178,8 @@ def test_two_processes_with_half_of_the_prompts_each_are_one_with_all(tmp_path):
     for world in (1, 2):
         folder, port = tmp_path / str(world), 20000 + (2 * os.getpid() + world) % 20000
         folder.mkdir()
-        torch.multiprocessing.spawn(one_of_many, (world, str(folder), port), nprocs=world)
+        with one_thread():
+            start_processes(one_of_many, (world, str(folder), port), nprocs=world, start_method="forkserver")
         found += [torch.load(folder / f"weights{rank}.pt", weights_only=True) for rank in range(world)]
     alone, first, second = found
     assert same(first, second), "the processes have drifted apart"

@@ -21,10 +21,9 @@ from where2edit.commands.options import (
     new_parser,
     number,
 )
+from where2edit.commands.photo_options import add_photo
 from where2edit.core.bounds import Seed, Share, Strength
 from where2edit.editor.natural_strength import AUTO, MOST_STEPS
-from where2edit.editor.recipe_photos import FaceNumber
-from where2edit.inversion.kept import QUALITIES
 
 # Options that say what the edit is, all of which --replay reads from the recipe.
 STEERS = ("prompt", "long", "reference", "where", "mask", "threshold", "coverage", "seed", "seeds", "latent")
@@ -63,24 +62,6 @@ def build_parser(help_text: str) -> ArgumentParser:
     add_how(parser)
     add_overrides(parser)
     return parser
-
-
-def add_photo(parser: ArgumentParser) -> None:
-    """The group of options of photos."""
-    photo = parser.add_argument_group("your own photo")
-    words = "picture file in place of a generated face; a folder or a pattern in quotes, such as 'frames/*.png', edits"
-    words += (
-        " all in their natural order and numbers what it writes. Photos are written as PNG, which keeps every pixel"
-    )
-    photo.add_argument("--photo", type=filled, help=f"{words}; the original is never replaced")
-    words = "number of the face, 1 is the largest, or all (default: the largest)"
-    photo.add_argument("--face", type=face, help=f"{words}; frames follow the faces of the first one")
-    words = "how closely the face is inverted; what is in --out already is used again (default: good)"
-    photo.add_argument("--quality", choices=QUALITIES, help=words)
-    words = "keep where the photo was taken (GPS) and the maker's notes; all else of EXIF and the profile always stay"
-    photo.add_argument("--keep-metadata", action="store_true", help=words)
-    words = "frames: masks and strengths are chosen on the first one, and kept"
-    photo.add_argument("--steady", action="store_true", help=words)
 
 
 def add_how(parser: ArgumentParser) -> None:
@@ -150,11 +131,6 @@ def check_steps(options: Namespace, stepped: set[str]) -> None:
 def strength(text: str) -> float | str:
     """What --strength says: "auto" or a number from -1 to 1. Raises ArgumentTypeError for anything else."""
     return AUTO if text == AUTO else number(Strength, f" or {AUTO}")(text)
-
-
-def face(text: str) -> int | str:
-    """What --face says: "all" or a number from 1 on. Raises ArgumentTypeError for anything else."""
-    return "all" if text == "all" else number(FaceNumber, " or all")(text)
 
 
 def threshold(options: Namespace) -> float | None:

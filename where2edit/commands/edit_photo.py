@@ -11,10 +11,6 @@ from typing import Any
 
 from where2edit.commands.edit_sentences import local_photo, photo_sentences
 from where2edit.editor.editor import Editor
-from where2edit.editor.photo_faces import FaceSearch
-from where2edit.editor.photo_run import PhotoRun, finished, run_photo
-from where2edit.editor.photo_sources import PhotoSources
-from where2edit.editor.photo_tasks import PhotoTask, in_order
 from where2edit.editor.profile import Profile
 from where2edit.editor.recipe_photos import RecipeFile, RecipePhoto
 from where2edit.editor.recipes import MadeWith, Recipe, input_digests
@@ -22,6 +18,10 @@ from where2edit.editor.replays import Replay
 from where2edit.editor.results import check_unclaimed, picture_names, stem_of
 from where2edit.files.regular import shown
 from where2edit.inversion.kept import KeptInversion, read_kept
+from where2edit.photo_editing.faces import FaceSearch
+from where2edit.photo_editing.run import PhotoRun, finished, run_photo
+from where2edit.photo_editing.sources import PhotoSources
+from where2edit.photo_editing.tasks import PhotoTask, in_order
 from where2edit.photos.frames import is_pattern, matching
 from where2edit.photos.photo import read_photo
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from where2edit.core.sentences import figure
-from where2edit.editor.photo_edits import PhotoResult
 from where2edit.editor.recipe_photos import RecipePhoto
 from where2edit.editor.session import Result
 from where2edit.editor.steps import Step
+from where2edit.photo_editing.edits import PhotoResult
 
 
 def local(result: Result, allow_full: bool) -> bool:

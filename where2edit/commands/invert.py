@@ -1,34 +1,52 @@
-"""Inversion: a photo of a face to latents, by e4e."""
+"""Inversions of the faces of a photo, kept where edits of the photo find them."""
 
 from __future__ import annotations
 
-import torch
+from where2edit.commands.options import (
+    add_config,
+    add_device,
+    add_dtype,
+    add_out,
+    add_overrides,
+    filled,
+    new_parser,
+)
+from where2edit.commands.outputs import writable
+from where2edit.commands.photo_options import add_face, add_quality
+from where2edit.commands.profiles import profile_of
+from where2edit.editor.editor import Editor
+from where2edit.editor.recipe_photos import RecipePhoto
+from where2edit.files import pictures
+from where2edit.photo_editing.faces import FaceSearch
+from where2edit.photo_editing.sources import PhotoSources
+from where2edit.photos.alignment import crop
+from where2edit.photos.photo import read_photo
 
-from where2edit.backbones.e4e import E4E
-from where2edit.commands.options import add_device, add_out, add_overwrite, filled, new_parser
-from where2edit.commands.outputs import SAFETENSORS, new_file
-from where2edit.core.devices import resolve_device
-from where2edit.editor.latents import save_latent
-from where2edit.files.picture_reading import NAMES
-from where2edit.files.pictures import load_image
-
-PHOTO_SIZE = 1024  # pixels to which the central square of a photo is resized
+CELL = 512  # pixels of one picture of a sheet
 
 
 def main(help_text: str) -> None:
-    """Invert one photo and write its latents."""
+    """Invert the faces that are asked for; say where each inversion is, and the picture that shows it."""
     parser = new_parser(help_text)
-    parser.add_argument("photo", help=f"{NAMES}; framed like FFHQ, since no face is looked for")
-    add_out(parser, None, "safetensors to write: the codes w [L,512]")
-    parser.add_argument("--weights", type=filled, help="e4e as published or converted (default: the asset e4e-ffhq)")
+    parser.add_argument("--photo", type=filled, required=True, help="picture file; it is only read")
+    add_face(parser)
+    add_quality(parser)
+    add_config(parser)
     add_device(parser)
-    add_overwrite(parser)
+    add_dtype(parser)
+    add_out(parser, "out/edit", "folder of the inversions, where edits with the same --out find them")
+    add_overrides(parser, "inversion.w_steps=200")
     options = parser.parse_args()
-    new_file(options.out, SAFETENSORS, options.overwrite)
-    photo = load_image(options.photo, PHOTO_SIZE)
-    device = resolve_device(options.device)
-    encoder = E4E.load(options.weights).to(device)
-    with torch.no_grad():
-        w = encoder(photo.to(device))
-    save_latent(w.cpu(), options.out)
-    print(f"{options.out}: {w.shape[1]} codes")
+    profile = profile_of(options)
+    folder = writable(options.out)
+    photo = read_photo(options.photo)
+    asked = RecipePhoto(options.photo, options.face, options.quality or RecipePhoto.quality)
+    faces = FaceSearch(profile, folder).faces(photo, asked)
+    sources = PhotoSources(Editor(profile, options.device))
+    for face in faces:
+        kept = sources.inversion(photo, face)
+        image = sources.source(kept).image
+        assert image is not None  # the editor walks its sources to the end
+        seen = [crop(photo, face.alignment, CELL)[0], image[0].cpu()]
+        sheet = pictures.sheet([seen], [f"face {face.of.face}"], ("photo", "inversion"), CELL)
+        print(f"{face.path}\n{pictures.save_png(sheet, face.path.with_suffix('.png'))}")

@@ -48,7 +48,7 @@ class RecipePhoto:
     first: str | None = None  # the frame that chooses masks and strengths for all; None: each does for itself
     # What was made; none of it says what was asked for.
     faces: tuple[RecipeFace, ...] = ()
-    steady: RecipeFile | None = None  # masks and strengths of the first frame (editor/steady.py)
+    steady: RecipeFile | None = None  # masks and strengths of the first frame (photo_editing/steady.py)
 
     def with_paths(self, change: Callable[[str], str]) -> RecipePhoto:
         """The same with every path changed."""

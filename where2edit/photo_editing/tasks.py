@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from where2edit.editor.descriptions import large_areas_first
-from where2edit.editor.photo_faces import FaceToEdit
-from where2edit.editor.photo_sources import PhotoSources
 from where2edit.editor.recipe_photos import RecipePhoto
 from where2edit.editor.recipes import Recipe
 from where2edit.editor.steps import Step
+from where2edit.photo_editing.faces import FaceToEdit
+from where2edit.photo_editing.sources import PhotoSources
 from where2edit.photos.mask import mask_in_crop, read_photo_mask
 from where2edit.photos.photo import Photo
 

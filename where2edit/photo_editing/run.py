@@ -12,16 +12,16 @@ from pathlib import Path
 from PIL import Image
 from torch import Tensor
 
-from where2edit.editor.photo_edits import FaceEdits, PhotoResult, edit_face, photo_results
-from where2edit.editor.photo_sources import PhotoSources
-from where2edit.editor.photo_tasks import PhotoTask
 from where2edit.editor.recipe_photos import RecipeFace, RecipeFile, RecipePhoto
 from where2edit.editor.recipes import MadeWith, Recipe, read_recipe
 from where2edit.editor.results import describe, picture_names, stem_of
-from where2edit.editor.steady import ADVICE, Steady, read_steady
 from where2edit.files import pictures
 from where2edit.files.fingerprints import file_sha256
 from where2edit.inversion.kept import KeptInversion
+from where2edit.photo_editing.edits import FaceEdits, PhotoResult, edit_face, photo_results
+from where2edit.photo_editing.sources import PhotoSources
+from where2edit.photo_editing.steady import ADVICE, Steady, read_steady
+from where2edit.photo_editing.tasks import PhotoTask
 from where2edit.photos.alignment import crop
 from where2edit.photos.writing import write_photo
 

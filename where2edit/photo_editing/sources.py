@@ -9,9 +9,9 @@ from functools import cached_property
 
 from where2edit.core.records import Source
 from where2edit.editor.editor import Editor
-from where2edit.editor.photo_faces import FaceToEdit
 from where2edit.inversion.inverter import Inverter
 from where2edit.inversion.kept import ADVICE, KeptInversion
+from where2edit.photo_editing.faces import FaceToEdit
 from where2edit.photos.alignment import crop
 from where2edit.photos.photo import Photo
 
