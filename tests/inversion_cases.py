@@ -15,6 +15,9 @@ class Squares(torch.nn.Module):
     def between(self, a, b):
         return [(x - y).square() for x, y in zip(a, b, strict=True)]
 
+    def forward(self, a, b):
+        return (a - b).square().mean((1, 2, 3))
+
 
 class MeanColours(torch.nn.Module):
     """In place of ArcFace: the mean colours of the quarters of a picture, at unit length."""
@@ -25,5 +28,5 @@ class MeanColours(torch.nn.Module):
 
 def use_small_networks(patch):
     """Put them in the place of LPIPS and ArcFace."""
-    patch.setattr(inverter.LPIPS, "load", Squares)
-    patch.setattr(inverter.ArcFace, "load", MeanColours)
+    patch.setattr(inverter.LPIPS, "load", lambda *_: Squares())
+    patch.setattr(inverter.ArcFace, "load", lambda *_: MeanColours())

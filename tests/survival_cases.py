@@ -26,6 +26,8 @@ import metric_cases
 import official_files
 import torch
 import toy_cases as toy
+from inversion_cases import use_small_networks
+from photo_edit_cases import face
 from PIL import Image
 
 from where2edit.commands import cli
@@ -36,7 +38,7 @@ from where2edit.files.fingerprints import file_sha256
 TOY = str(toy.ROOT / "configs/toy.yaml")
 SERVER = multiprocessing.get_context("forkserver")
 COMMANDS = ("train", "evaluate", "cluster", "train_facetext", "download", "invert", "edit", "contact_sheet", "sample")
-COMMANDS += ("application_sheets", "calibrate", "make_faces", "convert", "write_captions")
+COMMANDS += ("train_encoder", "application_sheets", "calibrate", "make_faces", "convert", "write_captions")
 SERVER.set_forkserver_preload(["survival_cases", "requests", *(f"where2edit.commands.{name}" for name in COMMANDS)])
 MOST_SECONDS = 300  # of one command
 PASSING = ("verified", ".lock", "probe")  # folders and files that hold times or processes and no result
@@ -53,6 +55,12 @@ class Parser(metric_cases.Parser):
 
     def parameters(self):
         yield torch.zeros(1)
+
+
+def look(picture, box, detector):
+    """One face, as large as the picture allows, where a face detector would look for them."""
+    points = torch.tensor([[0.35, 0.4], [0.65, 0.4], [0.5, 0.55], [0.38, 0.7], [0.62, 0.7]]) * min(picture.size)
+    return points[None], torch.tensor([[0.0, 0.0, *picture.size]]), torch.ones(1)
 
 
 class Distance(metric_cases.Distance):
@@ -85,6 +93,9 @@ def stand_in(inputs: Path) -> None:
     from where2edit.facetext import start
     from where2edit.files import locks, manifest
     from where2edit.generators import mobilestylegan
+    from where2edit.inversion import encoder_material, encoder_start, inverter
+    from where2edit.photo_editing import faces as edited_faces
+    from where2edit.photos import faces
     from where2edit.text_image import minilm
 
     networks.LOADERS.update(
@@ -102,6 +113,10 @@ def stand_in(inputs: Path) -> None:
     minilm.MiniLM.load = lambda *_: words
     efficientnet_lite.EfficientNetLite0.load = image_network
     start.teach_words, start.start_head = partial(start.teach_words, steps=2), partial(start.start_head, pictures=12)
+    encoder_material.FaceDetector.load, encoder_material.look = lambda *_: None, look
+    edited_faces.find_faces, faces.look_closer = lambda photo: (face(128, 120, 100),), lambda photo, face: face
+    use_small_networks(StandIn)
+    inverter.KEPT_EVERY, inverter.DIRECTION_SAMPLES, encoder_start.SAMPLES = 1, 600, 600
     locks.SECONDS = 0.3
     if (inputs / "manifest.yaml").is_file():
         manifest.manifest_path = lambda: inputs / "manifest.yaml"
@@ -293,6 +308,9 @@ tests: [id_arcface]
 """
 MATERIAL = ("material.size=32", "material.parsed=6", "material.generated=4", "mix.batch=4", "mix.altered=2")
 SCHEDULE = ("schedule.steps=5", "schedule.restart=2", "schedule.refine.start=3", "schedule.save_every=2")
+ENCODER = ("steps=4", "save_every=1", "generated=2", "photos=1", "bfloat16=false", "view.site=32.rgb")
+ENCODER += ("view.weights=null", "measured_at.site=32.rgb", "measured_at.weights=null", "material.generated=4")
+ENCODER += ("material.photos=4", "material.validation=2")
 SIZES = ("schedule.small_size=32", "captions=20", "composites=400")
 
 
@@ -321,10 +339,24 @@ def write_photos(inputs: Path) -> None:
 
 
 def write_e4e(inputs: Path) -> None:
-    """A small e4e in its official layout, which the manifest names, and a photo."""
+    """A small e4e in its official layout."""
     torch.save(official_files.e4e(64, official_files.SMALL_WIDTHS, seed=0), inputs / "e4e.pt")
-    write_manifest(inputs, {"e4e-ffhq": (inputs / "e4e.pt", None, ("e4e",))})
+
+
+def write_stylegan2(inputs: Path) -> None:
+    """A small StyleGAN2 in its official layout, which the manifest names."""
+    torch.save(official_files.stylegan2_rosinality(8, seed=0), inputs / "stylegan2.pt")
+    write_manifest(inputs, {"stylegan2-ffhq": (inputs / "stylegan2.pt", None, ("stylegan2-rosinality",))})
+
+
+def write_photo(inputs: Path) -> None:
     Image.linear_gradient("L").convert("RGB").save(inputs / "photo.png")
+
+
+class StandIn:
+    """Replaces attributes, as pytest's monkeypatch does, for good."""
+
+    setattr = staticmethod(setattr)
 
 
 def write_manifest(inputs: Path, files: dict[str, tuple[Path, str | None, tuple[str, ...]]]) -> None:
@@ -364,7 +396,16 @@ CASES = {
     ),
     "download": Case("download", ("a", "b")),
     "invert": Case(
-        "invert", ("INPUTS/photo.png", "--out", "out/w.safetensors", "--device", "cpu"), write_e4e, "out/w.safetensors"
+        "invert",
+        ("--photo", "INPUTS/photo.png", "--config", TOY, "inversion.w_steps=2", "inversion.canvas_steps=3")
+        + ("--device", "cpu", "--out", "out"),
+        write_photo,
+    ),
+    "train_encoder": Case(
+        "train_encoder",
+        ("--data", "INPUTS", "--attributes", "INPUTS/table.csv", "--profile", TOY, *ENCODER)
+        + ("--device", "cpu", "--out", "out"),
+        write_photos,
     ),
 }
 EDITOR = ("--config", TOY, "--weights", "INPUTS/editor.safetensors", "--device", "cpu")
@@ -380,6 +421,14 @@ CASES |= {  # commands that finish at once or not at all
         "sample",
         ("--config", TOY, "--seeds", "0-1", "--cell", "64", "--device", "cpu", "--out", "out/faces.png"),
         result="out/faces.png",
+    ),
+    "converted": Case(
+        "sample",
+        ("--config", TOY, "generator.weights=stylegan2-ffhq", "generator.options.resolution=8")
+        + ("generator.options.channel_multiplier=2", "generator.blend_site=8.conv1", "--seeds", "0", "--cell", "64")
+        + ("--device", "cpu", "--out", "out/faces.png"),
+        write_stylegan2,
+        "out/faces.png",
     ),
     "calibrate": Case(
         "calibrate",

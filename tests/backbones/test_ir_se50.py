@@ -1,9 +1,5 @@
 """IR-SE50 networks: e4e and ArcFace loaded from files of the official layout against an independent re-statement."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import official_files as official
 import pytest
 import torch
@@ -12,11 +8,8 @@ import torch.nn.functional as F
 from where2edit.backbones.arcface_ir_se50 import ArcFaceIRSE50
 from where2edit.backbones.e4e import E4E
 from where2edit.backbones.ir_se50 import IRSE50
-from where2edit.editor.latents import load_latent
 from where2edit.files import formats
-from where2edit.files.pictures import load_image, save_png
 
-ROOT = Path(__file__).resolve().parents[2]
 SMALL = official.SMALL_WIDTHS
 
 
@@ -187,15 +180,3 @@ def test_other_input_is_refused(network, images):
 def test_widths_that_cannot_be_squeezed_are_refused():
     with pytest.raises(ValueError, match="4 numbers of at least 16"):
         IRSE50((8, 16, 32, 64))
-
-
-def test_the_script_inverts_a_photo_to_a_latent_that_the_editor_reads(e4e_file, tmp_path):
-    _, path = e4e_file
-    picture = torch.rand(1, 3, 40, 60, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    save_png(picture[0], tmp_path / "photo.png")
-    out = tmp_path / "w.safetensors"
-    command = [sys.executable, str(ROOT / "scripts" / "invert.py"), str(tmp_path / "photo.png"), "--out", str(out)]
-    done = subprocess.run([*command, "--weights", str(path)], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0 and "8 codes" in done.stdout, done.stderr
-    photo = load_image(tmp_path / "photo.png", 1024)
-    torch.testing.assert_close(load_latent(out)[0], E4E.load(path)(photo)[0], rtol=1e-3, atol=1e-3)

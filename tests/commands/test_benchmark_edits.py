@@ -68,6 +68,7 @@ def test_a_table_is_ratios_of_what_was_measured():
     assert all(len(row) == len(COLUMNS.split(" | ")) for row in rows)
 
 
+@pytest.mark.slow
 def test_stylegan2_is_timed_beside_the_released_pipeline(stylegan2, tmp_path):
     lines = MeasuredLines(tmp_path / "b.jsonl", "Whole edits")
     found = measured(quick(lines), stylegan2)
@@ -112,7 +113,7 @@ def test_squares_are_as_large_as_they_say(area):
     assert square(area, 64).mean().item() == pytest.approx(area, abs=0.011)
 
 
-@pytest.mark.parametrize("subject", ["toy", "stylegan2"])
+@pytest.mark.parametrize("subject", ["toy", pytest.param("stylegan2", marks=pytest.mark.slow)])
 def test_edits_grow_with_the_area_and_the_batch(subject, request):
     subject, run = request.getfixturevalue(subject), quick()
     by_area, by_batch = area_growth(run, subject), batch_growth(run, subject)
@@ -130,6 +131,7 @@ def test_the_evaluation_grows_with_its_samples():
     assert all(times["samples"].median > 10 for times in growth.points.values()), "nothing is read from an earlier run"
 
 
+@pytest.mark.slow
 def test_the_variants_are_a_table_of_changes_of_the_config(monkeypatch, tmp_path):
     known = {
         CONFIGURED: Variant(),

@@ -36,6 +36,7 @@ def test_synthesis_rows_compare_with_the_first():
     assert all("(1.00x)" in cell for cell in rows[0][3:5]) and all(len(row) == 8 for row in rows)
 
 
+@pytest.mark.slow
 def test_a_section_has_three_tables_and_writes_each_row_down(monkeypatch, tmp_path):
     lines = MeasuredLines(tmp_path / "b.jsonl", "Operations")
     text = operations_text(BenchmarkRun(CPU, rounds=1, quick=True, lines=lines), 128)

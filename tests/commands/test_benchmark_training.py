@@ -62,6 +62,7 @@ def test_a_step_can_have_other_numbers_of_prompts(trainer, monkeypatch):
     assert seen == [32] and trainer.config is own
 
 
+@pytest.mark.slow
 def test_steps_grow_with_the_prompts(trainer, monkeypatch):
     monkeypatch.setattr(trainer, "config", replace(trainer.config, sources=1, accumulate=1))
     growth = prompt_growth(quick(), "toy", trainer)

@@ -6,7 +6,6 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 import toy_cases as toy
 from photo_edit_cases import QuickInverter, face, flicker, pan, picture, quick
 from test_edit_photo import CONFIG, files, pixels
@@ -16,10 +15,8 @@ from where2edit.commands import cli
 from where2edit.commands import edit as edits
 from where2edit.editor.build import build_generator
 from where2edit.editor.profile import load_profile
-from where2edit.files import tensorfile
 from where2edit.inversion.base import Inverted
 from where2edit.photo_editing import faces as photo_faces
-from where2edit.photo_editing.steady import KIND, Steady, read_steady
 from where2edit.photos.alignment import Alignment
 from where2edit.photos.frames import is_pattern, matching
 
@@ -170,19 +167,3 @@ def test_what_matches_a_pattern(tmp_path):
     assert [path.name for path in matching(f"{tmp_path}/f*")] == ["f9.JPG", "f10.png"]
     assert is_pattern(str(tmp_path)) and is_pattern(f"{tmp_path}/*.png") and is_pattern("absent[1].png")
     assert not is_pattern(f"{tmp_path}/[x].png") and not is_pattern("absent.png")
-
-
-def test_what_is_no_choice_of_a_first_frame_is_refused(tmp_path):
-    mask = torch.full((1, 1, 4, 4), 0.5)
-    path = Steady({1: [mask, mask / 2]}, {1: [0.1, -0.3]}).write(tmp_path / "x.safetensors")
-    read = read_steady(path)
-    assert read.strengths == {1: [0.1, -0.3]} and torch.equal(read.masks[1][1], mask / 2)
-    wrong = ({"masks-1": mask}, {"masks-1": torch.cat([mask, mask * 3])}, {"strengths-1": torch.tensor([2.0, 1.0])})
-    for change in (*wrong, {"masks-1": mask[0, 0]}, {"masks-2": mask}):
-        tensors, _ = tensorfile.read(path, KIND)
-        tensorfile.write(tmp_path / "y.safetensors", tensors | change, KIND, {})
-        with pytest.raises(ValueError, match="holds no masks and strengths of frames; edit the frames again"):
-            read_steady(tmp_path / "y.safetensors")
-    for place, steps in ((0, 2), (1, 1)):
-        with pytest.raises(ValueError, match=f"no masks for {steps} steps of face {place + 1} were kept"):
-            read.steps(place, [None] * steps, 8)

@@ -7,9 +7,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-import torch
 import toy_cases as toy
-from photo_cases import photo_of, square
 from photo_edit_cases import face, picture, quick
 from picture_files import ADOBE, HUGE, OTHERS, encoded, noise, write
 from PIL import ExifTags, Image
@@ -17,12 +15,8 @@ from test_edit_script import OF_PHOTOS
 
 from where2edit.commands import cli, profiles
 from where2edit.commands import edit as edits
-from where2edit.editing.certificate import allowed_region
 from where2edit.editor.profile import load_profile
-from where2edit.editor.steps import Step
 from where2edit.files.picture_reading import FORMATS
-from where2edit.photo_editing.edits import edit_face, photo_results
-from where2edit.photo_editing.faces import inversion_digest
 from where2edit.photos import paste
 from where2edit.photos.photo import read_photo
 
@@ -178,16 +172,6 @@ def test_the_next_edit_of_a_photo_starts_at_once(run, monkeypatch, tmp_path):
     assert [quality for quality, _, _ in calls] == ["good", "best"]
 
 
-def test_an_inversion_is_of_a_generator_and_of_how_it_is_inverted():
-    def digest(*overrides):
-        return inversion_digest(load_profile(CONFIG, overrides))
-
-    same = (["blending.blur=1"], ["generator.dtype=bfloat16"], ["method.strength=0.2"])
-    other = (["inversion.w_steps=7"], ["generator.options.resolution=64"], ["preview_head.site=32.rgb"])
-    assert {digest(*each) for each in same} == {digest()}
-    assert len({digest(*each) for each in other} | {digest()}) == 4
-
-
 def test_a_replay_without_its_inversion_inverts_again(run, monkeypatch, tmp_path):
     inputs(tmp_path)
     _, calls = quick(monkeypatch, TWO)
@@ -329,19 +313,6 @@ def test_a_photo_without_a_face_is_refused_before_anything_is_loaded(run, monkey
     code, said, error = run(*BEARD)
     assert (code, said) == (2, "") and "no face was found in the photo me.png (240x170 px)" in error
     assert not list((tmp_path / "out").iterdir())
-
-
-def test_what_an_earlier_step_changed_stays_where_a_later_one_changes_nothing(editors, weights):
-    editor = editors(load_profile(CONFIG), "cpu", weights)
-    left, right = torch.zeros(2, 1, 1, 32, 32)
-    left[..., :10], right[..., 22:] = 1, 1
-    photo, here = photo_of(picture()), square(100, 80, 140, 10)
-    face = edit_face(editor, here, editor.source(1), [Step("a beard", mask=left), Step("bangs", mask=right)])
-    (first, _), (both, last) = photo_results(photo, [face], 2)
-    assert torch.equal(face.allowed[1], face.allowed[0] | allowed_region(face.results[1].edit.mask, 3, 32))
-    changed = [(each.pixels != photo.pixels).any(2) for each in (first, both)]
-    assert changed[0].any() and (changed[1] & ~changed[0]).any() and last.certificate.leak == 0
-    assert np.array_equal(both.pixels[changed[0]], first.pixels[changed[0]])
 
 
 BAD = {kind: (data, "PNG, JPEG, WebP, TIFF, BMP or GIF") for kind, data in OTHERS.items()}

@@ -3,8 +3,6 @@
 import io
 import os
 import pickle
-import subprocess
-import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +11,7 @@ import official_files as official
 import pytest
 import torch
 import torch.nn.functional as F
+from hostile_cases import call, refused
 
 from where2edit.backbones.facenet import FaceNet
 from where2edit.core.config import build_section
@@ -27,8 +26,6 @@ from where2edit.generators import stylegan2 as generators
 from where2edit.generators.base import GeneratorConfig
 from where2edit.methods import METHODS
 from where2edit.methods.base import Frozen, MethodConfig
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def small_clip(seed=None):
@@ -450,13 +447,11 @@ def test_a_file_that_is_none_is_one_sentence(kind, content, words, tmp_path):
         formats.get(kind).convert(tmp_path / "nowhere")
 
 
-def test_the_script_converts_and_refuses_with_exit_code_2(tmp_path):
+def test_the_script_converts_and_refuses_with_exit_code_2(tmp_path, monkeypatch, capsys):
     source = write_pt(official.arcface(official.SMALL_WIDTHS, seed=1), tmp_path / "official.pth")
-    command = [sys.executable, str(ROOT / "scripts" / "convert.py"), "arcface-ir-se50", str(source)]
-    done = subprocess.run([*command, str(tmp_path / "a.safetensors")], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0 and "widths: 16 16 32 32" in done.stdout and "licence" in done.stdout, done.stderr
-    refused = subprocess.run([*command, str(tmp_path / "a.bin")], capture_output=True, text=True, cwd=ROOT)
-    assert refused.returncode == 2 and refused.stderr.startswith("error: ") and "Traceback" not in refused.stderr
+    code, said, error = call(monkeypatch, capsys, "convert", "arcface-ir-se50", source, tmp_path / "a.safetensors")
+    assert code == 0 and "widths: 16 16 32 32" in said and "licence" in said, error
+    refused(monkeypatch, capsys, "convert", "arcface-ir-se50", source, tmp_path / "a.bin")
     with pytest.raises(ValueError, match="did you mean 'arcface-ir-se50'"):
         formats.get("arcface")
 

@@ -13,8 +13,8 @@ from where2edit.editor.understanding import Vocabulary
 
 # Where no folder can be made: root may write where the rights forbid it, and not here.
 PLACES = {"below a file": "taken/cache", "below a device": "/dev/null/cache", "in a system's folder": "/proc/1/cache"}
-KEPT = ("download", "invert", "evaluate")  # commands whose weights or faces are kept there and nowhere else
-QUICK = ("write_captions", "sample", "invert", "download")
+KEPT = ("download", "converted", "evaluate")  # commands whose weights or faces are kept there and nowhere else
+QUICK = ("write_captions", "sample", "converted", "download")
 
 
 def without_a_cache(name, place, whole, folder):
@@ -99,7 +99,7 @@ DAMAGES = {
     "a folder": folder_instead,
 }
 MADE_AGAIN = {  # case -> a file of the cache or of the run's folder that is made where it is missing
-    "invert": "cache/converted/*.safetensors",
+    "converted": "cache/converted/*.safetensors",
     "evaluate": "cache/natural-faces/*/500000.safetensors",
     "facetext": "out/captions.safetensors",
 }
@@ -127,7 +127,7 @@ def made_again(name, damage, inputs, folder):
 
 @pytest.mark.parametrize("damage", QUICK_DAMAGES)
 def test_a_damaged_file_that_can_be_made_is_made_again(damage, inputs, tmp_path):
-    made_again("invert", damage, inputs, tmp_path)
+    made_again("converted", damage, inputs, tmp_path)
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ NEEDS = {
     "contact_sheet": [],
     "edit": ["--prompt", "a beard"],
     "evaluate": ["--table", "masks"],
-    "invert": ["photo.png", "--out", "w.safetensors"],
+    "invert": ["--photo", "photo.png"],
     "make_faces": ["--seeds", "0", "--out", "faces.safetensors"],
     "report_words": ["--out", "words.md"],
     "sample": [],
@@ -44,6 +44,7 @@ WITH_CONFIG = (
     "contact_sheet",
     "edit",
     "evaluate",
+    "invert",
     "report_words",
     "sample",
 )
@@ -59,9 +60,8 @@ def nothing_begins(monkeypatch, tmp_path):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(build, "build_section", began)
-    for name, owners in {"invert": ("E4E",), "make_faces": ("FaceParser", "MobileStyleGAN")}.items():
-        for owner in owners:
-            monkeypatch.setattr(command(name), owner, types.SimpleNamespace(load=began))
+    for owner in ("FaceParser", "MobileStyleGAN"):
+        monkeypatch.setattr(command("make_faces"), owner, types.SimpleNamespace(load=began))
     monkeypatch.setattr(command("benchmark"), "write_benchmark", began)
 
 
@@ -225,9 +225,7 @@ PLACES = {  # command, options -> what the sentence says; `taken` is a file, `fo
     ("contact_sheet", "--out", "taken.png/a/b.png"): "is not writable",
     ("cluster", "--sheet", "regions.jpg"): "--sheet is regions.jpg; give a name that ends in .png",
     ("cluster", "--sheet", "taken.png"): "taken.png is there already; give another --sheet",
-    ("invert", "--out", "w.pt"): "give a name that ends in .safetensors",
-    ("invert", "--out", "taken.safetensors"): "taken.safetensors is there already",
-    ("invert", "--out", "taken.png/w.safetensors"): "is not writable",
+    ("invert", "--out", "taken.png/out"): "the folder taken.png/out is not writable",
     ("make_faces", "--out", "faces.pt"): "give a name that ends in .safetensors",
     ("make_faces", "--out", "taken.safetensors"): "taken.safetensors is there already",
     ("train_preview", "--out", "preview.pt"): "give a name that ends in .safetensors",
@@ -298,7 +296,7 @@ EMPTY = {
     "train_facetext": ("--data", "--attributes", "--weights", "--config"),
     "cluster": ("--sheet", "--out"),
     "make_faces": ("--data", "--parser-weights"),
-    "invert": ("--weights", "--out"),
+    "invert": ("--photo", "--config", "--out"),
     "report_judge": ("--report", "--data"),
 }
 

@@ -109,7 +109,7 @@ def damaged_editor(change):
 EDIT = ("--prompt", "a beard", "--config", test_options.TOY, "--device", "cpu", "--weights", "editor.safetensors")
 TRAIN = ("--config", test_options.TOY, "--device", "cpu", "--out", "out")
 PATHS = (  # options that take the path of a file
-    ("invert", ("FILE", "--out", "w.safetensors"), "x.png"),
+    ("invert", ("--photo", "FILE"), "x.png"),
     ("edit", (*EDIT, "--mask", "FILE"), "x.png"),
     ("edit", (*EDIT, "--reference", "FILE"), "x.png"),
     ("edit", (*EDIT, "--latent", "FILE"), "x.pt"),
@@ -143,7 +143,7 @@ def cases():
     for (name, (make, _)), (command, options, file) in zip(SPECIAL.items(), PATHS, strict=True):
         add("path", f"{command} {name}", command, options, make, "x[.]", file=file)
     for name, data in [*some(picture_files.OTHERS, 5, 2), *some(picture_files.HUGE, 4)]:
-        add("picture", name, "invert", ("FILE", "--out", "w.safetensors"), writes(data), "x.png", file="x.png")
+        add("picture", name, "invert", ("--photo", "FILE"), writes(data), "x.png", file="x.png")
     for name, (picture, said) in some(test_masks.REFUSED, 6, 4):
         said = re.escape(said.split(";")[0]) if "px" not in said else "px"
         add("mask", name, "edit", (*EDIT, "--mask", "FILE"), saves(picture), said)
