@@ -15,12 +15,13 @@ from evaluation_cases import ORACLE, PROMPTS, ROWS, options, protocol
 from metric_cases import Judge, make_networks
 from survival_cases import one_thread
 from torch.multiprocessing import start_processes
-from toy_cases import openai_net
+from toy_cases import lively_editor, openai_net
 
 from where2edit.commands.evaluate import build_parser
 from where2edit.core import distributed
 from where2edit.core.config import build_section
 from where2edit.editing.cosine_calibration import measure
+from where2edit.editor import build
 from where2edit.editor.build import build_conditions, build_encoder, build_frozen, build_generator
 from where2edit.editor.profile import load_profile
 from where2edit.evaluation import evaluate as evaluation
@@ -37,6 +38,7 @@ from where2edit.evaluation.runner import ProtocolRunner
 from where2edit.evaluation.samples import SamplingPlan
 from where2edit.evaluation.store import MeasurementStore
 from where2edit.evaluation.table import PlannedTable
+from where2edit.files import tensorfile
 from where2edit.methods import METHODS
 from where2edit.text_image import TEXT_IMAGE
 from where2edit.text_image.clip import ClipOptions
@@ -461,6 +463,18 @@ def test_another_encoder_or_judge_is_another_store(toy, tmp_path):
         known |= {str(row.depends_on) for row in table.rows}
         assert not table.left_out and builder.plan(protocol(), SamplingPlan(2)).rows[-1].method is table.rows[-1].method
     assert len(known) == 3 * len(ROWS)
+
+
+def test_a_row_with_weights_builds_its_method_once(toy, frozen, tmp_path, monkeypatch):
+    weights = lively_editor(tmp_path / "editor.safetensors")
+    made, whole = [], build.built
+    monkeypatch.setattr(build, "built", lambda *given: made.append(whole(*given)) or made[-1])
+    builder = RowBuilder(toy[0], frozen, make_networks(train_encoder=toy[1]), options())
+    row = builder.row(Row("ours", weights=str(weights)), SamplingPlan(1))
+    assert made == [row.method]
+    stored, _ = tensorfile.read(weights)
+    assert stored and all(torch.equal(row.method.get_parameter(name), x.float()) for name, x in stored.items())
+    assert builder.row(Row("no-op", "no-op", weights=str(weights)), SamplingPlan(1)).method is made[1]
 
 
 def test_a_source_without_its_tail_edits_the_same(frozen, toy):

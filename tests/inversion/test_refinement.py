@@ -118,6 +118,14 @@ def test_a_following_face_starts_where_the_last_one_ended(net, face):
     assert distance(net, moved, following) < distance(net, moved, afresh)
 
 
+@pytest.mark.parametrize(("w_steps", "moves"), [(20, False), (60, True)])
+def test_the_latents_of_a_following_face_stay_where_there_is_no_time_for_them(w_steps, moves, net, face):
+    start = Inverted(net.w(net.sample_z([3])))
+    config = replace(CONFIG, w_steps=w_steps, canvas_steps=1)
+    found = Inverter(config, net, SITE).invert(face, start=start, progress=False)
+    assert torch.allclose(found.w, start.w, atol=1e-3) != moves
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

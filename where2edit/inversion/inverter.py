@@ -32,6 +32,7 @@ Quality = Literal["quick", "good", "best"]
 SHARES: dict[Quality, float] = {"quick": 0.1, "good": 1.0, "best": 3.0}  # of the config's steps
 KEPT_EVERY = 20  # steps after which an unfinished refinement is kept
 FOLLOWING = 0.25  # share of the steps for w of a face that follows one much like it
+LEAST_FOLLOWING = 10  # steps; w stays where there were fewer: the first of Adam move all coordinates, and edits flicker
 FOLLOWING_PACE = 0.2  # share of its learning rates: at full ones Adam moves all coordinates, and an edit flickers
 DIRECTION_SAMPLES = 20_000  # z behind the principal coordinates
 
@@ -108,7 +109,9 @@ class Inverter:
             with torch.no_grad():
                 start = Inverted(self._encoder(face))
         else:
-            w_steps, pace, start = round(FOLLOWING * w_steps), FOLLOWING_PACE, start.to(face)
+            following = round(FOLLOWING * w_steps)
+            w_steps = following if following >= LEAST_FOLLOWING else 0
+            pace, start = FOLLOWING_PACE, start.to(face)
         where, steps = (self.generator, self.blend_site, basis, self.views), (w_steps, canvas_steps)
         made_from = [tensor_sha256(face), *(tensor_sha256(x) for x in start.tensors), as_dict(self.config), steps]
         return Refinement(*where, Likeness(lpips, arcface, face), start, steps, pace), digest(made_from)
