@@ -40,7 +40,8 @@ SERVER = multiprocessing.get_context("forkserver")
 COMMANDS = ("train", "evaluate", "cluster", "train_facetext", "download", "invert", "edit", "contact_sheet", "sample")
 COMMANDS += ("train_encoder", "application_sheets", "calibrate", "make_faces", "convert", "write_captions")
 # torch._dynamo is what a process imports for its first optimizer, in four seconds.
-SERVER.set_forkserver_preload(["survival_cases", "requests", "torch._dynamo", *(f"where2edit.commands.{name}" for name in COMMANDS)])
+PRELOADED = ["survival_cases", "requests", "torch._dynamo", *(f"where2edit.commands.{name}" for name in COMMANDS)]
+SERVER.set_forkserver_preload(PRELOADED)
 MOST_SECONDS = 300  # of one command
 PASSING = ("verified", ".lock", "probe")  # folders and files that hold times or processes and no result
 
