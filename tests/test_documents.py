@@ -24,6 +24,8 @@ ROOMS = sorted(path.name for path in (ROOT / "where2edit").iterdir() if (path / 
 PROFILES = ("mobile", "ffhq", "mobile_clip", "toy", "methods/feat", "methods/feat_ffhq")
 PROFILES += ("methods/tmsa", "methods/tmsa_ffhq", "methods/tedigan", "methods/tedigan_ffhq", "methods/hairclip")
 PROFILES += ("methods/hairclip_ffhq",)
+PROFILES += ("methods/styleclip_optimization", "methods/styleclip_mapper", "methods/styleclip_global")
+PROFILES += ("methods/stylemc", "methods/stylemc_ffhq")
 SECTIONS = "|".join(field.name for field in fields(Profile) if field.name != "name")
 # A switch as on the command line, such as blending.blur=1, losses.<name>.ramp=[0,0]
 SWITCH = re.compile(r"(?<![\w./])([a-z_]+(?:\.(?:\w+|<name>))+)=(\[[^\]]*\]|[^\s`,;'\"|)]+)")

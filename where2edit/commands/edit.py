@@ -15,6 +15,7 @@ from where2edit.commands.outputs import writable
 from where2edit.commands.profiles import profile_of
 from where2edit.commands.seeds import parse_seeds
 from where2edit.core import config as configs
+from where2edit.editor.build import needs_weights
 from where2edit.editor.denials import check_length
 from where2edit.editor.descriptions import large_areas_first, split_denials, split_description
 from where2edit.editor.editor import Editor
@@ -45,7 +46,7 @@ def main(help_text: str) -> int:
     if not (options.overwrite or options.long):  # the order of a long description is not known yet
         for recipe in recipes:
             check_unclaimed(recipe, options.out)
-    if not (options.weights or profile.method.weights):
+    if needs_weights(profile) and not (options.weights or profile.method.weights):
         print("warning: no trained editor (--weights): these are the edits of an untrained one", file=sys.stderr)
     if photos is not None:
         return int(not photos.run(lambda: Editor(profile, options.device, options.weights)))

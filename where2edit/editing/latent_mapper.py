@@ -16,16 +16,22 @@ from where2edit.ops.layers import EqualLinear, scaled_leaky_relu
 GROUPS = (4, 8)  # StyleGAN2's codes from 0: coarse below 4, medium below 8, fine from there on
 
 
+def code_group(site: Site) -> int:
+    """The group of the code that belongs to a site: 0 coarse, 1 medium, 2 fine."""
+    return sum(w_plus_index(site) >= first for first in GROUPS)
+
+
 class LatentMapper(nn.Module):
     """scale M(w): one network for coarse, medium and fine codes each (Patashnik et al. 2021, 2103.17249, Section 5)."""
 
     def __init__(self, generator: Generator, sites: Iterable[Site], layers: int, lr_mul: float, scale: float):
         """sites: those whose codes are shifted; layers, lr_mul: fully-connected ones of a network, and their speed."""
         super().__init__()
-        self.group = {generator.w_index(site): sum(w_plus_index(site) >= first for first in GROUPS) for site in sites}
-        width, used = generator.w_dim, 1 + max(self.group.values())
+        groups = {generator.w_index(site): code_group(site) for site in sites}
+        used, width = sorted(set(groups.values())), generator.w_dim
+        self.group = {code: used.index(group) for code, group in groups.items()}  # code -> number of its network
         self.networks, self.scale = nn.ModuleList(), scale
-        for _ in range(used):
+        for _ in used:
             self.networks.append(nn.ModuleList(EqualLinear(width, width, lr_mul=lr_mul) for _ in range(layers)))
 
     def forward(self, w: Tensor) -> dict[int, Tensor]:

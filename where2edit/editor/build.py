@@ -129,3 +129,8 @@ def built(profile: Profile, frozen: Frozen, weights: Path | None = None) -> Meth
 def learns_one_prompt(profile: Profile) -> bool:
     """Whether a model of the profile's method edits by one prompt only."""
     return getattr(METHODS.get(profile.method.name), "one_prompt", False)
+
+
+def needs_weights(profile: Profile) -> bool:
+    """Whether the profile's method edits by trained weights; without any, its edits are those of an untrained one."""
+    return getattr(METHODS.get(profile.method.name), "needs_weights", True)

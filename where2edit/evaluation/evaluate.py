@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 
 from where2edit.core import distributed
-from where2edit.editor.build import build_conditions, build_encoder, build_frozen
+from where2edit.editor.build import build_conditions, build_encoder, build_frozen, needs_weights
 from where2edit.editor.profile import Profile
 from where2edit.editor.weights import editor_sha256
 from where2edit.evaluation import report, workers
@@ -138,6 +138,6 @@ def provenance_of(profile: Profile, heldout: str | None) -> report.Provenance:
         encoder=profile.text_image.name,
         heldout=heldout or "",
         config=config_digest(profile),
-        weights=editor_sha256(profile, None),
+        weights=editor_sha256(profile, None) if needs_weights(profile) else "not needed",
         commit=commit(),
     )

@@ -44,7 +44,7 @@ class Provenance:
     encoder: str
     heldout: str  # text-image encoder that no training saw, as --heldout named it; "" for none
     config: str  # digest of the resolved config
-    weights: str  # sha256 of the editor's weights; "" for an untrained one
+    weights: str  # sha256 of the editor's weights; "" for an untrained one, "not needed" where nothing is learnt
     commit: str  # "" outside a repository
 
 

@@ -114,6 +114,7 @@ class Method(nn.Module, ABC):
 
     local: bool = False  # whether pixels outside mask + halo are promised to stay as they are
     reads_tail: bool = False  # whether it reads features past the blend site, which sequential edits must then carry on
+    needs_weights: bool = True  # whether it edits by trained weights; False: `precompute` makes all that it needs
     one_prompt: bool = False  # whether a model of it edits by the one prompt that it was trained with, and no other
     learns_codes: bool = False  # whether it is trained on pictures and their codes (training/space_alignment.py)
 

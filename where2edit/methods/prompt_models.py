@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import torch
@@ -91,6 +91,9 @@ def _joined(edits: Sequence[Edit], order: Tensor) -> Edit:
 
     def joined(values: Sequence[Any]) -> Any:
         first = values[0]
+        if is_dataclass(first):
+            names = [each.name for each in fields(first)]
+            return replace(first, **{name: joined([getattr(value, name) for value in values]) for name in names})
         if isinstance(first, dict):
             return {key: joined([value[key] for value in values]) for key in first}
         return torch.cat(list(values))[order] if torch.is_tensor(first) else first
