@@ -34,7 +34,7 @@ CAPTION = "She has blond hair, a big smile, and red lipstick.\nHe wears eyeglass
 SMALL = {"w_principal": {"components": 8, "hidden": 16, "samples": 600}}  # options of mappers
 # Options of methods that only make them cheaper.
 QUICK = {"tedigan": {"steps": 1, "lpips": 0.0}, "tmsa": {"hidden": 32}, "hairclip": {"blocks": 1}}
-QUICK |= {"styleclip-optimization": {"steps": 2}, "styleclip-global": {"relevance": {"faces": 1}}}
+QUICK |= {"styleclip-optimization": {"steps": 1}, "styleclip-global": {"relevance": {"faces": 1}}}
 
 
 def mapper(name="w_principal", **options):

@@ -112,12 +112,12 @@ class Look:
             image = self.preview.head(canvas.written(self.generator.site(self.preview.site)), styles)
         return F.normalize(self.encoder.image(image).float(), dim=1)
 
-    @torch.enable_grad()
     def slopes(self, w: Tensor, sites: Sequence[Site], spread: dict[str, Tensor], passes: tqdm) -> Tensor:
         """sigma_c de/ds_c [K,D] of one face w [1,L,W]."""
         styles = {name: style.detach() for name, style in self.generator.styles(w).items()}
         leaves = {site.name: styles[site.name].clone().requires_grad_(True) for site in sites}
-        e = self.embedded(styles | leaves, self.generator.start(1), self.walked)[0]
+        with torch.enable_grad():
+            e = self.embedded(styles | leaves, self.generator.start(1), self.walked)[0].unbind()
         columns = []
         for each in e:
             found = torch.autograd.grad(
