@@ -26,6 +26,7 @@ PROFILES += ("methods/tmsa", "methods/tmsa_ffhq", "methods/tedigan", "methods/te
 PROFILES += ("methods/hairclip_ffhq",)
 PROFILES += ("methods/styleclip_optimization", "methods/styleclip_mapper", "methods/styleclip_global")
 PROFILES += ("methods/stylemc", "methods/stylemc_ffhq")
+PROFILES += ("methods/coralstyleclip", "methods/coralstyleclip_ffhq")
 SECTIONS = "|".join(field.name for field in fields(Profile) if field.name != "name")
 # A switch as on the command line, such as blending.blur=1, losses.<name>.ramp=[0,0]
 SWITCH = re.compile(r"(?<![\w./])([a-z_]+(?:\.(?:\w+|<name>))+)=(\[[^\]]*\]|[^\s`,;'\"|)]+)")

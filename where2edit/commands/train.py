@@ -24,6 +24,7 @@ from where2edit.editor.build import (
     build_method,
     built,
 )
+from where2edit.editor.layer_sheets import layer_rows, layer_sheet
 from where2edit.editor.profile import Profile, load_profile
 from where2edit.editor.weights import RESULT, find_weights, publish_editor
 from where2edit.files import pictures
@@ -186,8 +187,12 @@ def prepare(method: Method, encoder: TextImage, profile: Profile) -> None:
 
 @torch.no_grad()
 def progress_sheet(method: Method, conditions: Conditions, profile: Profile, path: Path, shown: Sequence[str]) -> None:
-    """Write a picture of what the method does now: for each seed the source, its edits, and their masks below."""
+    """Write a picture of what the method does now: for each seed the source, its edits, and their masks below.
+
+    Where layers have masks of their own, a second picture beside it, `*-layers.png`, shows those.
+    """
     generator, rows, use_preview_head = method.frozen.generator, [], profile.training.use_preview_head
+    by_layer: list[list[torch.Tensor]] = []
     prompts = list(shown)
     condition = conditions.of(prompts, profile.method.strength, per_source=len(prompts))
     for seed in SHEET_SEEDS:
@@ -195,4 +200,8 @@ def progress_sheet(method: Method, conditions: Conditions, profile: Profile, pat
         edit = method(source, condition, use_preview_head)
         masks = [pictures.overlay_mask(image, mask) for image, mask in zip(edit.image, edit.mask, strict=True)]
         rows += [[source.image[0], *edit.image], [None, *masks]]
+        by_layer += layer_rows(source, edit) if edit.by_layer else []
     pictures.save_png(pictures.sheet(rows, column_labels=("source", *prompts), cell=160), path)
+    if edit.by_layer:
+        labels = prompts * len(SHEET_SEEDS)
+        pictures.save_png(layer_sheet(by_layer, labels, edit.by_layer.masks), path.with_name(f"{path.stem}-layers.png"))

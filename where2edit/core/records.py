@@ -18,15 +18,15 @@ NEARLY_ALL = 0.95  # share of a mask's cells, above which hardly a pixel is left
 
 
 def _each(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """`change` of a tensor, or of every tensor of a dict, of a tuple and of a TailLayer; None stays None."""
+    """`change` of a tensor, or of every tensor of a dict, of a tuple and of a record; None stays None."""
     if value is None:
         return None
     if isinstance(value, dict):
         return {name: change(item) for name, item in value.items()}
     if isinstance(value, tuple):
         return tuple(_each(item, change) for item in value)
-    if isinstance(value, TailLayer):
-        return TailLayer(_each(value.styles, change), change(value.mask))
+    if isinstance(value, TailLayer | LayerMasks):
+        return type(value)(**{each.name: _each(getattr(value, each.name), change) for each in fields(value)})
     return change(value)
 
 
@@ -36,6 +36,16 @@ class TailLayer:
 
     styles: dict[str, Tensor]  # site after the blend site -> [B,C]
     mask: Tensor  # [B,1,s,s] in [0,1]: of a proposed edit the share of M, [B,1,r,r]; once rendered the mask itself
+
+
+@dataclass(frozen=True)
+class LayerMasks:
+    """Where each layer of an edit is in force, for methods that blend at several (editing/layered_trunk.py)."""
+
+    masks: dict[str, Tensor]  # last site of a layer -> [B,1,h,h] in [0,1], what is blended there
+    attention: dict[str, Tensor]  # the same before the threshold
+    own: Tensor  # [B,1,r,r]: the mask M that belongs to them; where Edit.mask is larger, all layers are in force
+    selection: Tensor | None = None  # e [B,P,layers] in [0,1]: how far each of P segments is selected at each layer
 
 
 @dataclass(frozen=True)
@@ -150,6 +160,8 @@ class Edit:
     residual: dict[str, Tensor] = field(default_factory=dict)  # of a photo, what the blended canvas has left of it
     layers: tuple[TailLayer, ...] = ()  # all that are in force in the picture: the source's, then the edit's own
     image: Tensor | None = None  # [B,3,R,R]
+    by_layer: LayerMasks | None = None  # where each layer is in force; None: all where M is above 0
+    unmasked_image: Tensor | None = None  # [B,3,R,R]: the edit under masks of ones, where a loss reads it
     shift: Tensor | None = None  # length of the shift of each of the S edited sites [B,S], in the mapper's coordinates
     certificate: tuple[Certificate, ...] = ()
 

@@ -1,4 +1,4 @@
-"""Edits in w: the latent mapper of one prompt (StyleCLIP, FEAT, CoralStyleCLIP), and the styles of shifted codes.
+"""Edits in w of one prompt: a latent mapper (StyleCLIP, FEAT, CoralStyleCLIP), a direction, and the styles they give.
 
 Legend: B batch, L w codes, W numbers of each, C numbers of a style.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import torch
 from torch import Tensor, nn
 
 from where2edit.core.records import Source
@@ -24,9 +25,21 @@ def code_group(site: Site) -> int:
 class LatentMapper(nn.Module):
     """scale M(w): one network for coarse, medium and fine codes each (Patashnik et al. 2021, 2103.17249, Section 5)."""
 
-    def __init__(self, generator: Generator, sites: Iterable[Site], layers: int, lr_mul: float, scale: float):
-        """sites: those whose codes are shifted; layers, lr_mul: fully-connected ones of a network, and their speed."""
+    def __init__(
+        self,
+        generator: Generator,
+        sites: Iterable[Site],
+        layers: int,
+        lr_mul: float,
+        scale: float,
+        last_activation: bool = True,
+    ):
+        """sites: those whose codes are shifted; layers, lr_mul: fully-connected ones of a network, and their speed.
+
+        last_activation: whether the last of them has a leaky ReLU too (StyleCLIP) or not (CoralStyleCLIP).
+        """
         super().__init__()
+        self.last_activation = last_activation
         groups = {generator.w_index(site): code_group(site) for site in sites}
         used, width = sorted(set(groups.values())), generator.w_dim
         self.group = {code: used.index(group) for code, group in groups.items()}  # code -> number of its network
@@ -40,10 +53,29 @@ class LatentMapper(nn.Module):
         for code, group in self.group.items():
             x = w[:, code]
             x = x * (x.square().mean(1, keepdim=True) + 1e-8).rsqrt()  # PixelNorm
-            for layer in self.networks[group]:
+            *before, last = self.networks[group]
+            for layer in before:
                 x = scaled_leaky_relu(layer(x))
+            x = scaled_leaky_relu(last(x)) if self.last_activation else last(x)
             added[code] = self.scale * x
         return added
+
+
+class GlobalDirection(nn.Module):
+    """scale d: one direction for each code, the same for every face (StyleMC, CoralStyleCLIP)."""
+
+    START = 0.1  # standard deviation of its numbers at first: at 0 no mask would have a gradient
+
+    def __init__(self, generator: Generator, sites: Iterable[Site], scale: float):
+        """sites: those whose codes are shifted."""
+        super().__init__()
+        self.codes, self.scale = tuple(dict.fromkeys(generator.w_index(site) for site in sites)), scale
+        self.direction = nn.Parameter(self.START * torch.randn(len(self.codes), generator.w_dim))
+
+    def forward(self, w: Tensor) -> dict[int, Tensor]:
+        """w [B,L,W] -> what is added at strength 1 to each code, {code: [B,W]}."""
+        rows = zip(self.codes, self.scale * self.direction, strict=True)
+        return {code: row.expand(len(w), -1) for code, row in rows}
 
 
 def shifted_styles(

@@ -5,7 +5,9 @@ Legend: B batch, R output resolution.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,6 +15,7 @@ from torch import Tensor
 from where2edit.core.records import Edit, Source
 from where2edit.editing.blended_walk import Blended, blended_trunk, finished, previewed, tail
 from where2edit.editing.certificate import halo
+from where2edit.editing.layered_trunk import layered_trunk
 from where2edit.editing.preview_head import Preview
 from where2edit.editing.seams.base import Seam
 from where2edit.editing.skin_light import SkinLight
@@ -38,7 +41,8 @@ def render_blended(
     source and edit have the same length B. With `preview` the walk ends at its site and the picture is the preview
     head's. `keep_tail`: the edit also gets what the tail wrote, which an attention over all sites reads in the next
     edit of a sequence. `windowed`: trunk and tail run where the mask and what it reaches are, and the source's canvas
-    and image, which it must have, are copied elsewhere; equal up to rounding, without gradients. `seam` fits the edited
+    and image, which it must have, are copied elsewhere; equal up to rounding, without gradients. An edit with masks for
+    several layers has those blended (layered_trunk.py), and the whole of its trunk is run. `seam` fits the edited
     canvas to the source's before both are mixed, and `skin_light` keeps skin from becoming lighter, except in edits
     that are reversed (None: not at all).
     """
@@ -47,8 +51,7 @@ def render_blended(
     windowed, mask = windowed and not (keep_tail and preview is None), edit.mask
     if windowed and edit.tail is None:
         mask = torch.where(moved(source, edit)[:, :, None, None], mask, 0)  # what moves nothing is the source's own
-    walk = windowed_trunk if windowed else blended_trunk
-    blended = walk(generator, source, edit.styles, mask, blend_site, seam)
+    blended = _trunk(edit, windowed)(generator, source, edit.styles, mask, blend_site, seam)
     if skin_light is not None:
         blended = _with_skin_light(generator, source, edit, blended, blend_site, skin_light)
     if preview is not None:
@@ -60,6 +63,13 @@ def render_blended(
         blended = tail(generator, source, blended, keep=True) if keep_tail else blended
         image = finished(generator, source, blended)
     return edit.with_(features=blended.features, rgb=blended.rgb, residual=blended.residual, image=image, layers=layers)
+
+
+def _trunk(edit: Edit, windowed: bool) -> Callable[..., Blended]:
+    """The walk that blends an edit: at one site, whole or in a window, or at each layer that has a mask."""
+    if edit.by_layer is not None:
+        return partial(layered_trunk, by_layer=edit.by_layer)
+    return windowed_trunk if windowed else blended_trunk
 
 
 def _with_skin_light(

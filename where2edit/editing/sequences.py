@@ -56,7 +56,8 @@ def combine_with_earlier(render: Render, source: Source, edit: Edit, earlier: tu
             overlapping.append(EarlierEdit(one.shift, overlap))
             shift = combined_shift(new, overlapping, overlap)
             styles = {name: source.styles[name] + value for name, value in shift.items()}
-            again = edit.with_(styles=styles, mask=overlap, tail=None)  # `rendered` has the edit's own layer already
+            # `rendered` has the edit's own tail layer already; both shifts are in force at every layer of the trunk.
+            again = edit.with_(styles=styles, mask=overlap, tail=None, by_layer=None)
             rendered = render(next_source(source, rendered), again)
     return rendered.with_(styles=edit.styles, mask=edit.mask)
 

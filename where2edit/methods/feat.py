@@ -44,7 +44,7 @@ from where2edit.editing.masks import make_mask
 from where2edit.generators.base import Site
 from where2edit.methods import METHODS
 from where2edit.methods.base import Frozen, Method, MethodConfig
-from where2edit.ops.layers import EqualLinear, scaled_leaky_relu
+from where2edit.ops.layers import EqualLinear, at_every_cell, scaled_leaky_relu
 
 
 @dataclass(frozen=True)
@@ -77,14 +77,9 @@ class AttentionNetwork(nn.Module):
     def forward(self, features: dict[str, Tensor]) -> Tensor:
         maps = []
         for name, layer in zip(self.inputs, self.first, strict=True):
-            x = scaled_leaky_relu(_everywhere(layer, features[name].to(layer.weight)))  # [B,O,h,w]
+            x = scaled_leaky_relu(at_every_cell(layer, features[name].to(layer.weight)))  # [B,O,h,w]
             maps.append(F.interpolate(x, (self.resolution, self.resolution), mode="bilinear", align_corners=False))
-        return torch.sigmoid(_everywhere(self.last, torch.cat(maps, 1)))
-
-
-def _everywhere(layer: nn.Module, x: Tensor) -> Tensor:
-    """A linear layer at every cell of x [B,C,h,w], that is a convolution of kernel 1."""
-    return layer(x.movedim(1, 3)).movedim(3, 1)
+        return torch.sigmoid(at_every_cell(self.last, torch.cat(maps, 1)))
 
 
 @METHODS.register("feat", options=FeatOptions)

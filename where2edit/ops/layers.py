@@ -31,6 +31,11 @@ def scaled_leaky_relu(x: Tensor) -> Tensor:
     return F.leaky_relu(x, 0.2) * math.sqrt(2)
 
 
+def at_every_cell(layer: nn.Module, x: Tensor) -> Tensor:
+    """A linear layer at every cell of x [B,C,h,w], which is a convolution of kernel 1: [B,O,h,w]."""
+    return layer(x.movedim(1, 3)).movedim(3, 1)
+
+
 def text_branch(text_dim: int, outputs: int) -> nn.Sequential:
     """F_i of Eq. 2, [B,text_dim] -> [B,outputs]: two linear layers, each with scaled leaky ReLU.
 
