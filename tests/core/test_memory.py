@@ -24,6 +24,7 @@ print(faults() - before)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator")
+@pytest.mark.slow
 def test_freed_memory_is_kept():
     """Five tensors of 40 MB, each freed: 50,000 pages are fetched again and again, or none."""
     start = [sys.executable, "-c", FAULTS]

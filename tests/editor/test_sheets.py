@@ -6,8 +6,12 @@ from where2edit.editor import sheets
 from where2edit.editor.editor import Editor
 
 
-def test_contact_sheet(tmp_path):
-    editor = Editor.load("configs/toy.yaml", ["blending.threshold=0.5"], device="cpu")
+@pytest.fixture(scope="module")
+def editor():
+    return Editor.load("configs/toy.yaml", ["blending.threshold=0.5"], device="cpu")
+
+
+def test_contact_sheet(editor, tmp_path):
     page = sheets.contact_sheet(editor, [0, 1], ["blond hair", "red lips"], 32)
     with_masks = sheets.contact_sheet(editor, [0], ["blond hair", "red lips"], 32, masks=True)
     assert page.width > 3 * 32 and page.height > 2 * 32 and with_masks.height > 2 * 32
@@ -18,8 +22,8 @@ def test_contact_sheet(tmp_path):
         sheets.save_sheet(page, tmp_path / "a.gif")
 
 
-def test_application_sheets_show_the_edits_of_the_editor():
-    editor, cell = Editor.load("configs/toy.yaml", ["blending.threshold=0.5"], device="cpu"), 32
+def test_application_sheets_show_the_edits_of_the_editor(editor):
+    cell = 32
     page = sheets.two_prompt_sheet(editor, [0, 1], [("old", "grey hair"), ("a beard", "a smile")], cell)
     assert (
         page.tobytes()

@@ -316,8 +316,8 @@ def test_rows_edit_at_natural_strength_beside_one_of_a_number(toy, tmp_path):
         protocol(name="curve", kind="strength", strengths=(0.4,), n=1, rows=rows[2:], metrics=("lpips",), **two),
         protocol(name="clock", kind="time", n=1, rows=rows[1:], metrics=("run_time",), **two),
     ]
-    run((calibrated, encoder), tmp_path / "a", chosen)
-    run(toy, tmp_path / "b", [protocol(rows=ROWS[::2], metrics=names, **two)])
+    run((calibrated, encoder), tmp_path / "a", chosen, n=2)
+    run(toy, tmp_path / "b", [protocol(rows=ROWS[::2], metrics=names, **two)], n=2)
     found, plain = figures(tmp_path / "a"), figures(tmp_path / "b")
     old, ours = (found[label, "id_arcface", None, s]["value"] for label, s in (("old", 0.1), ("ours", "auto")))
     assert old == plain["ours", "id_arcface", None, 0.1]["value"] and ours != old
