@@ -4,15 +4,18 @@ import pytest
 from evaluation_cases import PROMPTS, ROWS, options, protocol
 from metric_cases import make_networks
 
+from where2edit.editor.profile import load_profile
 from where2edit.evaluation import networks, protocols, tables
 from where2edit.evaluation.goals import outcome
 from where2edit.evaluation.metrics.intervals import Interval
 from where2edit.evaluation.protocols import Goal, Prompt
+from where2edit.evaluation.row_profiles import SHARED, row_profile
 from where2edit.evaluation.samples import SamplingPlan, prompt_batches
 from where2edit.facetext.phrases import EDITOR_PROMPTS, NAMES
 from where2edit.methods import METHODS
 from where2edit.methods.base import MethodConfig
 
+MOBILE = load_profile("configs/mobile.yaml")
 METHODS_TABLES = ("methods", "methods_strength", "methods_time")
 
 
@@ -47,6 +50,9 @@ def test_shipped_protocols_are_whole(name):
     assert set(table.tests) <= set(table.metrics)
     for row in table.rows:
         METHODS.get(row.method if row.method != protocols.METHOD else "where2edit")
+        own = row_profile(MOBILE, row) if row.config else MOBILE
+        assert all(getattr(own, part) == getattr(MOBILE, part) for part in SHARED), row.label
+        assert not row.trained or row.config, "only a config of its own says what is trained"
     assert {prompt.concept.removeprefix("-") for prompt in table.prompts if prompt.concept} <= set(NAMES)
     for numbers in table.paper.values():
         assert set(numbers) <= set(table.metrics)
