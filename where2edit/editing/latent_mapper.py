@@ -62,7 +62,7 @@ class LatentMapper(nn.Module):
 
 
 class GlobalDirection(nn.Module):
-    """scale d: one direction for each code, the same for every face (StyleMC, CoralStyleCLIP)."""
+    """scale d: one direction for each code, the same for every face (CoralStyleCLIP)."""
 
     START = 0.1  # standard deviation of its numbers at first: at 0 no mask would have a gradient
 
