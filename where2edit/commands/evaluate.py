@@ -66,7 +66,7 @@ def build_parser(help_text: str) -> ArgumentParser:
     """The parser of scripts/evaluate.py."""
     parser = new_parser(help_text)
     known = ", ".join(protocols.names())
-    tables = f"1 to 4, all (every table but editor, editor_strength and photos), or one of: {known}; may be repeated"
+    tables = f"1 to 4, all (every table but editor, methods and photos), or one of: {known}; may be repeated"
     parser.add_argument("--table", action="append", required=True, help=tables)
     parser.add_argument("--row", action="append", default=[], help="only this row of the tables; may be repeated")
     add_number(
