@@ -173,6 +173,26 @@ def condition(prompts=None, n=1, per_source=2, strength=0.1):
     return conditions().of(list(prompts), strength, per_source=per_source)
 
 
+def check_short_training(method, losses, folder, steps, lr=0.01, strength=1.0):
+    """Training a model of one prompt on `losses` {name: LossConfig} lowers their sum and moves its parameters only."""
+    from where2edit.files.fingerprints import network_sha256
+    from where2edit.training.losses.base import build_loss
+    from where2edit.training.prompts import FixedPrompts
+    from where2edit.training.trainer import EditorTrainer, TrainingConfig
+
+    built = {name: (entry, build_loss(name, entry, encoder())) for name, entry in losses.items()}
+    config = TrainingConfig(steps=steps, prompts=1, mode="one_prompt", lr=lr, warmup=0.0, tensorboard=False)
+    run = EditorTrainer(config, method, FixedPrompts(["a beard"], conditions()), built, folder, strength, "toy")
+    start = {name: p.detach().clone() for name, p in method.named_parameters()}
+    frozen = {net: network_sha256(net) for net in (method.frozen.generator, encoder())}
+    totals = []
+    for run.step in range(steps):
+        totals.append(run.train_step()["total"])
+    assert sum(totals[-2:]) < sum(totals[:2]) - 2 * 0.05
+    assert all(not torch.equal(p, start[name]) for name, p in method.named_parameters())
+    assert all(network_sha256(net) == before for net, before in frozen.items())
+
+
 def lively_editor(path, overrides=()):
     """Weights for configs/toy.yaml whose attention opens some regions and closes others, as a trained one does."""
     from where2edit.files import tensorfile
