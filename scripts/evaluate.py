@@ -1,7 +1,6 @@
 """Measure the tables of the evaluation and write the report; what was measured before is not measured again.
 
 python scripts/evaluate.py --table all --n 64                     # the default profile, results/mobile/report.md
-python scripts/evaluate.py --table 1 --table masks                # two tables with their own numbers of samples
 python scripts/evaluate.py --config configs/ffhq.yaml --table all --paper
 python scripts/evaluate.py --table methods --n 24                 # trains what is missing, compares all methods
 python scripts/evaluate.py --table photos --photos portraits/     # inversions of photos and their edits
