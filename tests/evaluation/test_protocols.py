@@ -25,10 +25,15 @@ def test_the_editor_protocol_tries_every_editor_prompt():
 
 
 def test_one_row_only():
-    assert [row.label for row in protocols.only_rows(protocol(), ["ours"]).rows] == ["ours"]
-    assert protocols.only_rows(protocol(), []) == protocol()
+    (one,) = protocols.only_rows([protocol()], ["ours"])
+    assert [row.label for row in one.rows] == ["ours"]
+    assert protocols.only_rows([protocol()], []) == [protocol()]
+    assert [each.name for each in protocols.only_rows(protocols.select(["methods"]), ["no-op"])] == [
+        "methods",
+        "methods_strength",
+    ]
     with pytest.raises(ValueError, match="no row 'our'; did you mean 'ours'"):
-        protocols.only_rows(protocol(), ["our"])
+        protocols.only_rows([protocol()], ["our"])
 
 
 def test_prompt_batches_pair_and_cross():

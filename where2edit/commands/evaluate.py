@@ -33,7 +33,7 @@ from where2edit.inversion.inverter import Quality
 def main(help_text: str) -> None:
     """Run the tables that were asked for and print where the report lies."""
     given = build_parser(help_text).parse_args()
-    chosen = [protocols.only_rows(protocol, given.row) for protocol in protocols.select(given.table)]
+    chosen = protocols.only_rows(protocols.select(given.table), given.row)
     profile = profile_of(given)
     if given.weights:
         profile = replace(profile, method=replace(profile.method, weights=given.weights))

@@ -151,15 +151,19 @@ def select(tables: list[str]) -> list[Protocol]:
     return list({protocol.name: protocol for protocol in whole + named}.values())
 
 
-def only_rows(protocol: Protocol, labels: list[str]) -> Protocol:
-    """The protocol with the rows of these labels, or with all of its rows where none is named.
+def only_rows(chosen: list[Protocol], labels: list[str]) -> list[Protocol]:
+    """The protocols with the rows of these labels, without those that have none; all as they are where none is named.
 
-    Raises ValueError for a label that the protocol does not have.
+    Raises ValueError for a label that none of them has.
     """
-    known = [row.label for row in protocol.rows]
+    if not labels:
+        return chosen
+    known = {row.label for protocol in chosen for row in protocol.rows}
     if unknown := [label for label in labels if label not in known]:
-        raise ValueError(f"table '{protocol.name}' has no row '{unknown[0]}'; {nearest(unknown[0], known)}")
-    return replace(protocol, rows=tuple(row for row in protocol.rows if row.label in labels)) if labels else protocol
+        names = " and ".join(f"'{protocol.name}'" for protocol in chosen)
+        raise ValueError(f"table {names} has no row '{unknown[0]}'; {nearest(unknown[0], known)}")
+    kept = [(protocol, tuple(row for row in protocol.rows if row.label in labels)) for protocol in chosen]
+    return [replace(protocol, rows=rows) for protocol, rows in kept if rows]
 
 
 def asked_of(protocol: Protocol, row: Row) -> tuple[Prompt, ...]:

@@ -72,7 +72,7 @@ def measured_table(profile: Profile, device: torch.device, folder: Path) -> Call
     options, encoder = EvaluationOptions(natural_faces=0), build_encoder(profile, device)
     networks = build_networks(profile, encoder, str(device), options, folder)
     builder = RowBuilder(profile, build_frozen(profile, encoder, device), networks, options)
-    protocol = protocols.only_rows(protocols.load(TABLE), [ROW])
+    (protocol,) = protocols.only_rows([protocols.load(TABLE)], [ROW])
     protocol = replace(protocol, metrics=METRICS, tests=())
     planned = builder.plan(protocol, SamplingPlan.of(protocol, options))
     conditions, numbers = build_conditions(profile, encoder), count()
