@@ -151,6 +151,14 @@ def test_processes_share_the_trainings(toy, config, tmp_path, monkeypatch):
     assert sorted(path.name for path in done.iterdir()) == ["FEAT-blond hair-old", "hair FEAT-blond hair"]
 
 
+def test_torchrun_is_refused_while_a_model_is_missing(toy, config, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(row_training.distributed, "start_processes", lambda device: "cpu")
+    monkeypatch.setattr(row_training.distributed, "world", lambda: 2)
+    with pytest.raises(ValueError, match="2 trainings come before these tables, in one process; start the same"):
+        train_missing(toy[0], [table(config)], tmp_path, "cpu", 2)
+    train_missing(toy[0], [table(config)], folder, "cpu", 2)  # all are there
+
+
 def test_the_report_shows_every_row_and_compares_them_at_the_same_rise(toy, config, folder):
     strengths = table(
         config, name="along", kind="strength", strengths=(0.5, 1.0), matched=0.0, sheet="samples", by_prompt=()

@@ -19,7 +19,7 @@ from where2edit.evaluation.protocols import Row
 from where2edit.evaluation.report import origin
 from where2edit.evaluation.rows import RowBuilder
 from where2edit.evaluation.samples import SamplingPlan
-from where2edit.methods import METHODS, styleclip_global, styleclip_optimization
+from where2edit.methods import METHODS, instance_optimisation, styleclip_global, styleclip_optimization
 from where2edit.methods.base import MethodConfig
 from where2edit.training.losses.base import LossConfig
 
@@ -51,7 +51,7 @@ def test_s1_the_objective_is_the_sum_of_three_terms(monkeypatch):
     method._encoder, method._identity = (SimpleNamespace(image=lambda image: image),), (Unit(),)
     start = torch.tensor([[3.0, 4.0]])
     monkeypatch.setattr(
-        styleclip_optimization, "seen", lambda generator, source, added, preview: start + added[:, 0, :2]
+        instance_optimisation, "seen", lambda generator, source, added, preview: start + added[:, 0, :2]
     )
     source, condition = toy.sources((0,), 8), SimpleNamespace(h=torch.tensor([[0.0, 2.0]]))
     added = torch.zeros_like(source.w.contiguous())

@@ -75,11 +75,19 @@ def _missing(profile: Profile, row: Row, prompts: list[str], folder: Path) -> li
 def train_missing(
     profile: Profile, protocols: Sequence[Protocol], folder: Path, device: str, processes: int | None
 ) -> None:
-    """Train every model that the protocols need and that is not there, shared between processes."""
+    """Train every model that the protocols need and that is not there, shared between processes.
+
+    Raises ValueError where torchrun started several and a model is missing.
+    """
     missing = trainings(profile, protocols, folder)
-    if not missing or distributed.rank():
+    if not missing:
         return
     device = distributed.start_processes(device)
+    if distributed.world() > 1:
+        raise ValueError(
+            f"{len(missing)} trainings come before these tables, in one process; start the same command by python, "
+            "without torchrun, or measure other rows (--row)"
+        )
     count = min(workers.process_count(processes, device), len(missing))
     taken = multiprocessing.Value("i", 0)
 

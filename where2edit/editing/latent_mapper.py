@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from where2edit.core.records import Source
 from where2edit.generators.base import Generator, Site, w_plus_index
-from where2edit.ops.layers import EqualLinear, scaled_leaky_relu
+from where2edit.ops.layers import EqualLinear, pixel_norm, scaled_leaky_relu
 
 GROUPS = (4, 8)  # StyleGAN2's codes from 0: coarse below 4, medium below 8, fine from there on
 
@@ -51,8 +51,7 @@ class LatentMapper(nn.Module):
         """w [B,L,W] -> what is added at strength 1 to each code that `sites` read, {code: [B,W]}."""
         added = {}
         for code, group in self.group.items():
-            x = w[:, code]
-            x = x * (x.square().mean(1, keepdim=True) + 1e-8).rsqrt()  # PixelNorm
+            x = pixel_norm(w[:, code])
             *before, last = self.networks[group]
             for layer in before:
                 x = scaled_leaky_relu(layer(x))
@@ -94,3 +93,8 @@ def shifted_styles(
             change = generator.affine(site, w + added[code]) - generator.affine(site, w)
             styles[site.name] = styles[site.name] + change
     return styles
+
+
+def lengths(added: dict[int, Tensor]) -> Tensor:
+    """Euclidean lengths [B,S] of what is added to S codes {code: [B,W]}."""
+    return torch.stack([each.norm(dim=1) for each in added.values()], dim=1)

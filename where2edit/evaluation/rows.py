@@ -129,9 +129,9 @@ class RowBuilder:
 
     def _frozen_of(self, profile: Profile) -> Frozen:
         """The frozen networks of a row's profile: shared, but for its own regions and preview head."""
-        own = [profile.regions_file, *(configs.as_dict(part) for part in (profile.regions, profile.preview_head))]
         if [profile.regions, profile.preview_head] == [self.profile.regions, self.profile.preview_head]:
             return self.frozen
+        own = [profile.regions_file, *(configs.as_dict(part) for part in (profile.regions, profile.preview_head))]
         key = digest(own)
         if key not in self._frozen:
             self._frozen[key] = frozen_on(self.frozen.generator, profile, self.networks["train_encoder"])

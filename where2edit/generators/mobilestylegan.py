@@ -23,6 +23,7 @@ from where2edit.files.tensor_checks import fitted
 from where2edit.generators import GENERATORS
 from where2edit.generators.base import LATENT, Canvas, Generator, GeneratorConfig, Site
 from where2edit.ops.haar import inverse_haar
+from where2edit.ops.layers import pixel_norm
 
 CHANNELS = {4: 512, 8: 512, 16: 512, 32: 512, 64: 512, 128: 256, 256: 128, 512: 64}  # written at each resolution
 KIND = "mobilestylegan"  # of the safetensors
@@ -111,7 +112,7 @@ class MobileStyleGAN(Generator):
         return generator.freeze()
 
     def mapping(self, z: Tensor) -> Tensor:
-        x = z * (z.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+        x = pixel_norm(z)
         for weight, bias in zip(self.mapping_weight, self.mapping_bias, strict=True):
             x = F.leaky_relu(F.linear(x, weight, bias), SLOPE) * math.sqrt(2)
         return x

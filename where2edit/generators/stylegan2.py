@@ -28,7 +28,7 @@ from where2edit.generators import GENERATORS
 from where2edit.generators.base import LATENT, Canvas, Generator, GeneratorConfig, Site, w_plus_index
 from where2edit.ops.convolution import Local
 from where2edit.ops.extension import Impl
-from where2edit.ops.layers import EqualLinear, scaled_leaky_relu
+from where2edit.ops.layers import EqualLinear, pixel_norm, scaled_leaky_relu
 from where2edit.ops.modulated_conv import blur_padding, modulated_conv
 from where2edit.ops.upfirdn2d import doubled, setup_fir, upfirdn2d
 
@@ -168,7 +168,7 @@ class StyleGAN2(Generator):
         return self
 
     def mapping(self, z: Tensor) -> Tensor:
-        x = z * (z.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+        x = pixel_norm(z)
         for layer in self.mapping_network:
             x = scaled_leaky_relu(layer(x))
         return x

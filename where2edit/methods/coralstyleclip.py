@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from where2edit.backbones.face_parsing import CLASSES
 from where2edit.core.bounds import Bounds, Few, Rate
 from where2edit.core.records import Condition, Edit, LayerMasks, Source
-from where2edit.editing.latent_mapper import GlobalDirection, LatentMapper, shifted_styles
+from where2edit.editing.latent_mapper import GlobalDirection, LatentMapper, lengths, shifted_styles
 from where2edit.editing.layered_trunk import code_sites, joined_mask, layer_sites
 from where2edit.editing.masks import threshold_mask
 from where2edit.editing.region_selectors import AttentionNetworks, SegmentSelection, parsed_labels
@@ -101,7 +101,7 @@ class CoralStyleClip(Method):
         return Edit(
             styles=u,
             reversed=(condition.strengths < 0).expand(len(condition), 1),
-            shift=torch.stack([each.norm(dim=1) for each in delta.values()], dim=1),  # one for each code
+            shift=lengths(delta),
             mask=by_layer.own,
             attention=self._joined(by_layer.attention),
             by_layer=by_layer,

@@ -39,7 +39,7 @@ from where2edit.editing.blended_walk import (
     previewed,
     tail,
 )
-from where2edit.editing.latent_mapper import LatentMapper, shifted_styles
+from where2edit.editing.latent_mapper import LatentMapper, lengths, shifted_styles
 from where2edit.editing.masks import make_mask
 from where2edit.generators.base import Site
 from where2edit.methods import METHODS
@@ -113,7 +113,7 @@ class Feat(Method):
         return Edit(
             styles=u,
             reversed=(condition.strengths < 0).expand(len(condition), 1),
-            shift=torch.stack([each.norm(dim=1) for each in delta.values()], dim=1),  # one for each code
+            shift=lengths(delta),
             mask=make_mask(m, frozen.blending, condition.threshold),
             attention=m,
         )

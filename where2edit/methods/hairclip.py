@@ -30,12 +30,11 @@ from where2edit.core.bounds import Bounds, Few
 from where2edit.core.records import Condition, Source
 from where2edit.core.sentences import quoted
 from where2edit.editing.hair_words import about_hair, hair_change
-from where2edit.editing.latent_mapper import GROUPS, shifted_styles
-from where2edit.generators.base import w_plus_index
+from where2edit.editing.latent_mapper import GROUPS, code_group, lengths, shifted_styles
 from where2edit.methods import METHODS
 from where2edit.methods.base import Frozen, MethodConfig
-from where2edit.methods.whole_picture import WholePicture, lengths
-from where2edit.ops.layers import EqualLinear, scaled_leaky_relu
+from where2edit.methods.whole_picture import WholePicture
+from where2edit.ops.layers import EqualLinear, pixel_norm, scaled_leaky_relu
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class HairMapper(nn.Module):
             self.outer.weight.mul_(self.START)
 
     def forward(self, w: Tensor, e: Tensor) -> Tensor:
-        x = w * (w.square().mean(-1, keepdim=True) + 1e-8).rsqrt()  # PixelNorm, as in StyleCLIP's mapper
+        x = pixel_norm(w)  # as in StyleCLIP's mapper
         for block in self.blocks:
             x = block(x, e)
         return self.outer(x)
@@ -93,7 +92,7 @@ class Hairclip(WholePicture):
         super().__init__(frozen)
         options, generator = config.resolved(), frozen.generator
         self.scale = options.scale
-        group = {generator.w_index(s): sum(w_plus_index(s) >= first for first in GROUPS) for s in generator.sites}
+        group = {generator.w_index(site): code_group(site) for site in generator.sites}
         # Of each mapper the codes that it answers; a small generator has no fine ones.
         self.codes = [[code for code in sorted(group) if group[code] == g] for g in sorted(set(group.values()))]
         sizes = (generator.w_dim, frozen.text_dim, options.blocks)

@@ -24,10 +24,10 @@ from torch import Tensor
 
 from where2edit.core.bounds import Bounds, Few, Rate
 from where2edit.core.records import Condition, Source
-from where2edit.editing.latent_mapper import LatentMapper, code_group, shifted_styles
+from where2edit.editing.latent_mapper import LatentMapper, code_group, lengths, shifted_styles
 from where2edit.methods import METHODS
 from where2edit.methods.base import Frozen, MethodConfig
-from where2edit.methods.whole_picture import WholePicture, lengths
+from where2edit.methods.whole_picture import WholePicture
 
 
 @dataclass(frozen=True)

@@ -29,11 +29,9 @@ from torch import Tensor
 from where2edit.backbones.arcface import ArcFace
 from where2edit.core.bounds import Count, Rate, Weight
 from where2edit.core.records import Condition, Source
-from where2edit.editing.latent_mapper import shifted_styles
-from where2edit.editing.latent_optimisation import LatentOptimiser, seen
 from where2edit.methods import METHODS
 from where2edit.methods.base import Frozen, MethodConfig
-from where2edit.methods.whole_picture import WholePicture, lengths
+from where2edit.methods.instance_optimisation import InstanceOptimisation
 from where2edit.text_image.base import TextImage
 
 
@@ -48,15 +46,11 @@ class StyleClipOptimizationOptions:
 
 
 @METHODS.register("styleclip-optimization", options=StyleClipOptimizationOptions)
-class StyleClipOptimization(WholePicture):
+class StyleClipOptimization(InstanceOptimisation):
     """Learns nothing; what an edit costs are its steps."""
 
-    needs_weights = False
-
     def __init__(self, frozen: Frozen, config: MethodConfig):
-        super().__init__(frozen)
-        self.options = config.resolved()
-        self.optimiser = LatentOptimiser(self.options.steps, self.options.lr)
+        super().__init__(frozen, config)
         # In tuples: frozen networks are no submodules of what is trained.
         self._encoder: tuple[TextImage, ...] = ()
         self._identity: tuple[ArcFace, ...] = ()
@@ -67,15 +61,9 @@ class StyleClipOptimization(WholePicture):
         self._encoder = (encoder,)
         self._identity = (ArcFace.load().to(self.frozen.generator.w_mean.device),) if self.options.identity else ()
 
-    def styles(self, source: Source, condition: Condition) -> tuple[dict[str, Tensor], Tensor]:
-        """The styles {site: [B,C]} of (S2), and the length [B,L] of what is added to each code."""
-        added = self.optimiser.added(source, condition, self.objective)
-        delta = {code: condition.strength * added[:, code] for code in range(added.shape[1])}
-        return shifted_styles(self.frozen.generator, source, delta, self.frozen.generator.sites), lengths(delta)
-
     def objective(self, source: Source, condition: Condition, added: Tensor) -> Tensor:
         """What (S1) minimises, of one edit: `added` is w - w_s [1,L,W]."""
-        image = seen(self.frozen.generator, source, added, self.frozen.own_preview)
+        image = self.seen(source, added)
         (encoder,) = self._encoder
         total = 1 - F.cosine_similarity(encoder.image(image), condition.h).mean()
         for arcface in self._identity:
@@ -87,6 +75,6 @@ class StyleClipOptimization(WholePicture):
     def identity_of(self, source: Source, arcface: ArcFace) -> Tensor:
         """R(G(w_s)) [1,512], computed once for all steps of an edit."""
         if self._before is None or self._before[0] is not source:
-            image = seen(self.frozen.generator, source, torch.zeros_like(source.w), self.frozen.own_preview)
+            image = self.seen_before(source)
             self._before = (source, arcface(image))
         return self._before[1]

@@ -28,11 +28,9 @@ from torch import Tensor
 from where2edit.backbones.vgg import LPIPS
 from where2edit.core.bounds import Count, Rate, Weight
 from where2edit.core.records import Condition, Source
-from where2edit.editing.latent_mapper import shifted_styles
-from where2edit.editing.latent_optimisation import LatentOptimiser, seen
 from where2edit.methods import METHODS
 from where2edit.methods.base import Frozen, MethodConfig
-from where2edit.methods.whole_picture import WholePicture, lengths
+from where2edit.methods.instance_optimisation import InstanceOptimisation
 from where2edit.text_image.base import TextImage
 
 
@@ -48,15 +46,11 @@ class TediganOptions:
 
 
 @METHODS.register("tedigan", options=TediganOptions)
-class Tedigan(WholePicture):
+class Tedigan(InstanceOptimisation):
     """Learns nothing; what an edit costs are its steps."""
 
-    needs_weights = False
-
     def __init__(self, frozen: Frozen, config: MethodConfig):
-        super().__init__(frozen)
-        self.options = config.resolved()
-        self.optimiser = LatentOptimiser(self.options.steps, self.options.lr)
+        super().__init__(frozen, config)
         self._last: tuple[Source, Tensor, list[Tensor]] | None = None
 
     def precompute(self, encoder: TextImage) -> None:
@@ -65,15 +59,9 @@ class Tedigan(WholePicture):
         for name, network in own.items():
             object.__setattr__(self, name, network)  # frozen and shared: no submodule of what is trained
 
-    def styles(self, source: Source, condition: Condition) -> tuple[dict[str, Tensor], Tensor]:
-        """The styles {site: [B,C]} of w* (T2), and the length [B,L] of what is added to each code."""
-        added = self.optimiser.added(source, condition, self.objective)
-        delta = {code: condition.strength * added[:, code] for code in range(added.shape[1])}
-        return shifted_styles(self.frozen.generator, source, delta, self.frozen.generator.sites), lengths(delta)
-
     def objective(self, source: Source, condition: Condition, added: Tensor) -> Tensor:
         """What (T1) minimises for one edit; `added` is D [1,L,512]."""
-        picture = seen(self.frozen.generator, source, added, self.frozen.own_preview)
+        picture = self.seen(source, added)
         before, looked = self._looked_at(source)
         total = self.options.clip * (1 - F.cosine_similarity(self._encoder.image(picture), condition.h).mean())
         if self._lpips is not None:
@@ -85,6 +73,6 @@ class Tedigan(WholePicture):
     def _looked_at(self, source: Source) -> tuple[Tensor, list[Tensor]]:
         """The picture x of a source and its LPIPS features, made in its first step and kept for the others."""
         if self._last is None or self._last[0] is not source:
-            x = seen(self.frozen.generator, source, torch.zeros_like(source.w), self.frozen.own_preview)
+            x = self.seen_before(source)
             self._last = source, x, [] if self._lpips is None else self._lpips.to(x.device).features(x)
         return self._last[1:]

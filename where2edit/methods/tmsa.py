@@ -31,11 +31,11 @@ from torch import Tensor, nn
 
 from where2edit.core.bounds import Few, Pixels
 from where2edit.core.records import Condition, Source
-from where2edit.editing.latent_mapper import shifted_styles
+from where2edit.editing.latent_mapper import lengths, shifted_styles
 from where2edit.editing.prompt_parts import PERSON
 from where2edit.methods import METHODS
 from where2edit.methods.base import Frozen, MethodConfig
-from where2edit.methods.whole_picture import WholePicture, lengths
+from where2edit.methods.whole_picture import WholePicture
 from where2edit.text_image.base import TextImage
 
 # A prompt that is nothing but a quality of the person.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-import torch
 from torch import Tensor
 
 from where2edit.core.records import Condition, Edit, Source, TailLayer
@@ -45,8 +44,3 @@ class WholePicture(Method):
             mask=ones,
             reversed=(condition.strengths < 0).expand(len(condition), 1),
         )
-
-
-def lengths(added: dict[int, Tensor]) -> Tensor:
-    """Euclidean lengths [B,S] of what is added to S codes {code: [B,W]}."""
-    return torch.stack([each.norm(dim=1) for each in added.values()], dim=1)

@@ -26,6 +26,11 @@ class EqualLinear(nn.Module):
         return F.linear(x, self.weight * self.gain, self.bias * self.lr_mul)
 
 
+def pixel_norm(x: Tensor) -> Tensor:
+    """x [...,C] divided by the root of the mean square of its last axis."""
+    return x * (x.square().mean(-1, keepdim=True) + 1e-8).rsqrt()
+
+
 def scaled_leaky_relu(x: Tensor) -> Tensor:
     """sqrt(2) * LeakyReLU_0.2, which keeps the variance of a normal input near 1."""
     return F.leaky_relu(x, 0.2) * math.sqrt(2)
