@@ -410,7 +410,7 @@ def test_masks_do_not_render(toy, tmp_path, monkeypatch):
 
 
 def test_missing_networks_and_rows_are_named(toy, tmp_path):
-    absent = Row("W/O Clus", weights="{profile}/nowhere.safetensors", trained_with=("losses.x.weight=0",))
+    absent = Row("W/O Clus", overrides=("method.name=where2edit-no-clusters",), trained=True)
     rows = (*ROWS[:1], absent, *ROWS[2:])
     profile, encoder = toy
     networks = make_networks(train_encoder=encoder)
@@ -422,8 +422,8 @@ def test_missing_networks_and_rows_are_named(toy, tmp_path):
     )
     page = (tmp_path / "report.md").read_text()
     assert "`success_heldout_encoder` was left out: name a text-image encoder" in page
-    assert "Row *W/O Clus* was left out: its weights toy/nowhere.safetensors are not here. Train it: `python " in page
-    assert "scripts/train.py --config configs/toy.yaml --out toy losses.x.weight=0`." in page and "id_facenet" in page
+    assert "Row *W/O Clus* was left out: it is not trained yet; run scripts/evaluate.py, which trains it." in page
+    assert "id_facenet" in page
 
 
 def test_a_heldout_encoder_of_any_kind(toy, tmp_path):
@@ -470,11 +470,12 @@ def test_a_row_with_weights_builds_its_method_once(toy, frozen, tmp_path, monkey
     made, whole = [], build.built
     monkeypatch.setattr(build, "built", lambda *given: made.append(whole(*given)) or made[-1])
     builder = RowBuilder(toy[0], frozen, make_networks(train_encoder=toy[1]), options())
-    row = builder.row(Row("ours", weights=str(weights)), SamplingPlan(1))
+    named = (f"method.weights={weights}",)
+    row = builder.row(Row("ours", overrides=named), SamplingPlan(1))
     assert made == [row.method]
     stored, _ = tensorfile.read(weights)
     assert stored and all(torch.equal(row.method.get_parameter(name), x.float()) for name, x in stored.items())
-    assert builder.row(Row("no-op", "no-op", weights=str(weights)), SamplingPlan(1)).method is made[1]
+    assert builder.row(Row("no-op", "no-op", overrides=named), SamplingPlan(1)).method is made[1]
 
 
 def test_a_source_without_its_tail_edits_the_same(frozen, toy):

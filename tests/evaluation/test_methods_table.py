@@ -19,7 +19,7 @@ from where2edit.evaluation import evaluate as evaluation
 from where2edit.evaluation.costs import SECONDS, cost_in
 from where2edit.evaluation.matched import crossing, curves, matched_table
 from where2edit.evaluation.metrics.intervals import Interval
-from where2edit.evaluation.protocols import Prompt, Protocol, Row, asked_of
+from where2edit.evaluation.protocols import Prompt, Protocol, Row, asked_of, load
 from where2edit.evaluation.row_profiles import config_file, models_folder, row_profile
 from where2edit.evaluation.samples import SamplingPlan
 from where2edit.evaluation.table import Figure, Table
@@ -97,6 +97,23 @@ def test_a_row_trains_the_prompts_that_it_edits_by_and_each_once(toy, config, fo
     ]
     longer = replace(every, overrides=("training.steps=3",))
     assert len(trainings(profile, [table(config, rows=(longer,))], folder)) == 1
+
+
+def test_a_row_without_a_config_is_trained_as_the_profile_with_its_changes(toy, tmp_path, monkeypatch):
+    """Table 3's variants: nothing is left out for want of training, whatever the profile."""
+    short = ("training.steps=1", "training.sheet_every=100", "training.tensorboard=false")
+    change = "method.name=where2edit-no-clusters"
+    (variant,) = [row for row in load("3").rows if row.label == "W/O Clus, large λ"]
+    assert change in variant.overrides and sum(row.trained for row in load("3").rows) == 3
+    row = replace(variant, overrides=variant.overrides + short)
+    protocol = Protocol("variants", "Variants", "ours", PROMPTS, (row, Row("ours")), METRICS)
+    (one,) = trainings(toy[0], [protocol], tmp_path)
+    assert one.prompts == () and one.profile.losses["attention_area"].weight == 3.0
+    monkeypatch.setattr(runs, "SHEET_SEEDS", (0,))
+    train_missing(toy[0], [protocol], tmp_path, "cpu", 1)
+    assert trainings(toy[0], [protocol], tmp_path) == []
+    (report,) = evaluated(toy, tmp_path, protocol)
+    assert "left out" not in report.read_text() and "| W/O Clus, large λ |" in report.read_text()
 
 
 def test_groups_of_prompts_do_not_depend_on_what_is_ready(toy, config, folder):

@@ -195,10 +195,11 @@ def toy_config(tmp_path_factory):
 
 @pytest.mark.slow
 def test_the_command_trains_resumes_and_edits_with_what_it_wrote(toy_config, tmp_path):
-    said = train(toy_config, [], tmp_path / "run", "cpu")
+    said = train(load_profile(toy_config), tmp_path / "run", "cpu")
     assert said.startswith(f"{tmp_path / 'run' / 'editor.safetensors'} after 2 steps")
     assert (tmp_path / "run/sheet-000002.png").is_file()
-    assert "after 3 steps" in train(toy_config, ["training.steps=3"], tmp_path / "run", "cpu")
+    longer = load_profile(toy_config, ["training.steps=3"])
+    assert "after 3 steps" in train(longer, tmp_path / "run", "cpu")
     editor = Editor.load(toy_config, device="cpu", weights=str(tmp_path / "run/editor.safetensors"))
     assert editor.method.centre.any()
     result = editor.edit(editor.source(seed=1), Step("a beard"))

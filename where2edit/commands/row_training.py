@@ -21,7 +21,7 @@ from where2edit.editor.weights import RESULT
 from where2edit.evaluation import workers
 from where2edit.evaluation.costs import timed
 from where2edit.evaluation.protocols import Protocol, Row, asked_of
-from where2edit.evaluation.row_profiles import SHARED, config_file, models_folder, row_profile
+from where2edit.evaluation.row_profiles import SHARED, models_folder, row_profile
 from where2edit.methods.prompt_models import plain
 
 TOGETHER = 4  # prompts whose models are trained side by side: they share the sources, which are half of the work
@@ -32,15 +32,14 @@ class Training:
     """What one training makes: the models of some prompts, or one for all."""
 
     label: str  # of its row
-    config: Path
-    overrides: tuple[str, ...]
+    profile: Profile
     models: Path  # the folder that it goes into
     prompts: tuple[str, ...] = ()  # none: one model for all prompts
 
     def run(self, device: str) -> None:
         """Train, or go on."""
         with timed(self.models, self.prompts):
-            train(self.config, list(self.overrides), self.models, device, prompts=self.prompts)
+            train(self.profile, self.models, device, prompts=self.prompts)
 
 
 def trainings(profile: Profile, protocols: Sequence[Protocol], folder: Path) -> list[Training]:
@@ -51,7 +50,7 @@ def trainings(profile: Profile, protocols: Sequence[Protocol], folder: Path) -> 
     rows: dict[str, tuple[Row, dict[str, None]]] = {}
     for protocol in protocols:
         for row in protocol.rows:
-            if row.trained and row.config:
+            if row.trained:
                 prompts = dict.fromkeys(prompt.text for prompt in asked_of(protocol, row))
                 rows.setdefault(row.label, (row, {}))[1].update(prompts)
     return [each for row, prompts in rows.values() for each in _missing(profile, row, list(prompts), folder)]
@@ -62,7 +61,7 @@ def _missing(profile: Profile, row: Row, prompts: list[str], folder: Path) -> li
     if any(getattr(own, name) != getattr(profile, name) for name in SHARED):
         return []
     models = models_folder(folder, row, own)
-    one = Training(row.label, config_file(profile, row.config or ""), row.overrides, models)
+    one = Training(row.label, own, models)
     if not learns_one_prompt(own):
         return [] if (models / RESULT).is_file() else [one]
     known = read_index(models)

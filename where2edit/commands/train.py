@@ -59,19 +59,18 @@ def main(help_text: str) -> None:
     add_out(parser, "out/train", "folder of the run")
     add_overrides(parser, "training.steps=200")
     options = parser.parse_args()
-    where = (options.out, options.device, options.init)
-    print(train(options.config, options.overrides, *where, options.prompt))
+    profile = load_profile(options.config, options.overrides)
+    print(train(profile, options.out, options.device, options.init, options.prompt))
 
 
 def train(
-    config: str | Path,
-    overrides: list[str],
+    profile: Profile,
     out: Path,
     device: str = "auto",
     init: str | None = None,
     prompts: Sequence[str] = (),
 ) -> str:
-    """Train an editor as the config says, or go on; returns one line on where it lies. torchrun starts many processes.
+    """Train an editor as its profile says, or go on; returns one line on where it lies. torchrun starts many processes.
 
     The folder `out` holds config.yaml, state.safetensors (to resume), train.jsonl, sheets and, in the end,
     editor.safetensors. init: a trained editor to start from. prompts: those of a method that learns one prompt, for
@@ -79,7 +78,6 @@ def train(
     ValueError for what cannot train, and for a folder that another run works in or that holds the run of another
     config.
     """
-    profile = load_profile(config, overrides)
     check_mode(profile, prompts)
     named = profile.training_digest
     fingerprint = digest([named, file_sha256(find_weights(init))]) if init else named

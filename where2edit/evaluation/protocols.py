@@ -36,10 +36,10 @@ class Row:
     label: str
     method: str = METHOD  # a registered method; "method" is the profile's own
     overrides: tuple[str, ...] = ()  # changes of the profile's config, for ablations
-    weights: str | None = None  # asset or path, in which {profile} is the profile's name; None: the profile's own
-    trained_with: tuple[str, ...] = ()  # overrides with which scripts/train.py makes such weights
     config: str | None = None  # a method's name or path in place of the profile's (row_profiles.py)
-    trained: bool = False  # whether the evaluation trains it, for the prompts of the table where it learns one each
+    # Whether the evaluation trains it, for the prompts of the table where it learns one each; else the weights are the
+    # profile's own.
+    trained: bool = False
     tag: str | None = None  # edits by prompts with this tag only; None: by all
     strengths: tuple[Strength, ...] = ()  # in place of the protocol's, of kind "strength"
     # With which it edits where the protocol names none; None: "auto" where the profile has a calibration, else its own.

@@ -18,7 +18,7 @@ from where2edit.evaluation.protocols import METHOD, Protocol, Row
 from where2edit.evaluation.row_profiles import SHARED, models_folder, row_profile, trained_weights
 from where2edit.evaluation.samples import SamplingPlan
 from where2edit.evaluation.table import BuiltRow, PlannedTable
-from where2edit.files import assets, manifest
+from where2edit.files import assets
 from where2edit.files.fingerprints import digest, file_sha256, network_sha256
 from where2edit.methods.base import Frozen, Method
 
@@ -53,9 +53,9 @@ class RowBuilder:
             try:
                 rows.append(self.row(row, plan))
             except ValueError as error:
-                if row.method == METHOD and not (row.config or row.overrides or row.weights or row.strength):
+                if row.method == METHOD and not (row.config or row.overrides or row.strength):
                     raise  # without the profile's own method there is no table
-                left_out[row.label] = f"{error}{training_command(self.profile, row)}"
+                left_out[row.label] = str(error)
         return PlannedTable(protocol, plan, rows, left_out)
 
     def row(self, row: Row, plan: SamplingPlan) -> BuiltRow:
@@ -89,7 +89,7 @@ class RowBuilder:
             if not Path(weights).exists():
                 raise ValueError("it is not trained yet; run scripts/evaluate.py, which trains it")
             return weights
-        return changed.method.weights if row.weights is None else own_weights(self.profile, row)
+        return changed.method.weights
 
     def natural(self, changed: Profile, row: Row) -> NaturalStrength | None:
         """What chooses the strengths of a row of the profile `changed`; None where they are a number.
@@ -141,20 +141,3 @@ class RowBuilder:
 def has_parameters(method: Method) -> bool:
     """Whether a method has anything to train; controls such as no-op have not."""
     return any(True for _ in method.parameters())
-
-
-def own_weights(profile: Profile, row: Row) -> str:
-    """The weights that a row names for itself. Raises ValueError where they are neither an asset nor a file."""
-    weights = row.weights.format(profile=profile.name)
-    if weights not in manifest.entries() and not manifest.found(weights).is_file():
-        raise ValueError(f"its weights {weights} are not here")
-    return weights
-
-
-def training_command(profile: Profile, row: Row) -> str:
-    """How the weights of a row are made; "" for a row that has none of its own."""
-    if not row.weights or not row.trained_with:
-        return ""
-    folder = Path(row.weights.format(profile=profile.name)).parent
-    changes = " ".join(row.trained_with)
-    return f". Train it: `python scripts/train.py --config configs/{profile.name}.yaml --out {folder} {changes}`"
