@@ -52,7 +52,8 @@ def test_m2_a_short_training_lowers_the_loss_and_moves_its_own_parameters_only(t
 def test_its_profiles_use_its_losses_on_small_pictures(name):
     profile = load_profile(ROOT / f"configs/methods/{name}.yaml")
     assert (profile.method.name, profile.training.mode, profile.method.weights) == ("stylemc", "one_prompt", None)
-    assert {each for each, entry in profile.losses.items() if entry.weight} == {"clip_distance", "identity"}
+    losses = {each for each, entry in profile.losses.items() if entry.weight}
+    assert losses - {"style_delta"} == {"clip_distance", "identity"} and ("style_delta" in losses) == (name == "stylemc")
     assert profile.training.use_preview_head and not profile.natural_strength.calibration
 
 

@@ -11,7 +11,8 @@ that it serves every face, that pictures are small (256 px there; here the previ
 convolutions up to that resolution are moved, not those of RGB. There is no mask.
 
 Chosen here: D counts standard deviations, so that one learning rate fits the channels of every generator; it starts at
-random numbers near 0, with which a face is nearly unchanged.
+random numbers near 0, with which a face is nearly unchanged. The default profile adds the loss `style_delta`, the
+length of D, since a small encoder is fooled by channels that CLIP would not be fooled by.
 
 Legend: B edits, C numbers of the style of a site, S edited sites.
 """
