@@ -12,14 +12,20 @@ import pytest
 import torch
 import torch.nn.functional as F
 import toy_cases as toy
+from PIL import Image
 
 from where2edit.commands.train import build_trainer, progress_sheet
+from where2edit.core import config as configs
 from where2edit.core.records import Edit, LayerMasks, Source
 from where2edit.editing import region_selectors
 from where2edit.editing.certificate import certify, halo
 from where2edit.editing.latent_mapper import GlobalDirection, LatentMapper
 from where2edit.editing.region_selectors import AttentionNetworks, SegmentSelection
+from where2edit.editor.editor import Editor
+from where2edit.editor.layer_sheets import CELL
 from where2edit.editor.profile import load_profile
+from where2edit.editor.recipes import Recipe, RecipeStep
+from where2edit.editor.results import run_recipe
 from where2edit.generators.base import Site
 from where2edit.methods import METHODS
 from where2edit.methods.base import MethodConfig
@@ -245,6 +251,20 @@ def test_the_progress_sheet_has_a_second_one_of_layers_and_regions(tmp_path):
     with torch.no_grad():
         progress_sheet(coral().eval(), toy.conditions(), profile, tmp_path / "sheet.png", ["a beard", "bangs"])
     assert {path.name for path in tmp_path.iterdir()} == {"sheet.png", "sheet-layers.png"}
+
+
+def test_an_edit_leaves_a_sheet_of_its_layers(tmp_path):
+    """A row for each edit: source, edit, and a column for each of the layers up to the blend site."""
+    changes = [f"method.name={NAME}", "training.mode=one_prompt", "blending.threshold=0.5"]
+    changes += [f"method.options.{name}={value}" for name, value in SPARSE.items()]
+    profile = load_profile(ROOT / "configs/toy.yaml", changes)
+    steps = (RecipeStep("a beard"), RecipeStep("bangs"))
+    editor, recipe = Editor(profile, "cpu"), Recipe(configs.as_dict(profile), "", steps, seed=1)
+    *_, sheet, layers, written = run_recipe(editor, recipe, tmp_path)[0]
+    assert [path.name.rsplit("-")[-1] for path in (sheet, layers)] == ["sheet.png", "layers.png"] and written.is_file()
+    count = len(editor.method.selector(editor.source(1).features))
+    width, height = Image.open(layers).size
+    assert width // CELL == 2 + count and height // CELL == len(steps)
 
 
 @pytest.mark.parametrize("name", [NAME, f"{NAME}_ffhq"])

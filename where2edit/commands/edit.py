@@ -66,7 +66,8 @@ def make(editor: Editor, recipe: Recipe, options: Namespace) -> list[Result]:
         if not options.overwrite:
             check_unclaimed(recipe, options.out)
     paths, results = run_recipe(editor, recipe, options.out)
-    print("\n".join([*(sentence(result) for result in results), f"  {paths[-2]}", f"  {paths[-1]}"]))
+    written = [f"  {path}" for path in paths[len(results) :]]  # sheets and recipe
+    print("\n".join([*(sentence(result) for result in results), *written]))
     for said in replay.differences(paths, MadeWith.here(editor.device)) if replay else ():
         print(f"warning: {said}", file=sys.stderr)
     return results

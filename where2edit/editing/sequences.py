@@ -46,7 +46,7 @@ def combine_with_earlier(render: Render, source: Source, edit: Edit, earlier: tu
 
     The overlaps are taken one after the other. In each, the shifts of the new edit and of all earlier ones that overlap
     it are combined (`combined_shift`), so that hair that was made purple stays purple where it is then made curly. An
-    earlier edit that does not overlap has no influence. Styles and mask of the result are those of `edit`.
+    earlier edit that does not overlap has no influence. Styles and masks of the result are those of `edit`.
     """
     rendered, overlapping = edit, []
     new = EarlierEdit.of(source, edit)
@@ -59,7 +59,7 @@ def combine_with_earlier(render: Render, source: Source, edit: Edit, earlier: tu
             # `rendered` has the edit's own tail layer already; both shifts are in force at every layer of the trunk.
             again = edit.with_(styles=styles, mask=overlap, tail=None, by_layer=None)
             rendered = render(next_source(source, rendered), again)
-    return rendered.with_(styles=edit.styles, mask=edit.mask)
+    return rendered.with_(styles=edit.styles, mask=edit.mask, by_layer=edit.by_layer)
 
 
 def combined_shift(new: EarlierEdit, overlapping: list[EarlierEdit], where: Tensor) -> dict[str, Tensor]:

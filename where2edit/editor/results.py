@@ -16,6 +16,7 @@ from torch import Tensor
 from where2edit.core.records import Source
 from where2edit.editor.editor import Editor
 from where2edit.editor.latents import load_latent, save_latent
+from where2edit.editor.layer_sheets import layer_rows, layer_sheet
 from where2edit.editor.recipe_photos import RecipePhoto
 from where2edit.editor.recipes import MadeWith, Recipe, RecipeStep, read_recipe
 from where2edit.editor.session import Result
@@ -83,7 +84,10 @@ def check_unclaimed(recipe: Recipe, folder: Path) -> None:
 
 
 def run_recipe(editor: Editor, recipe: Recipe, folder: Path) -> tuple[list[Path], list[Result]]:
-    """Make the edits of a recipe and write pictures, sheet and recipe into `folder`; returns what was written."""
+    """Make the edits of a recipe and write pictures, sheets and recipe into `folder`; returns what was written.
+
+    Methods whose layers have masks of their own have a second sheet, which shows those.
+    """
     steps = [step.load(editor.resolution) for step in recipe.steps]
     for step in steps:
         editor.condition(step)  # what makes no sense is refused before the face is made
@@ -100,11 +104,21 @@ def run_recipe(editor: Editor, recipe: Recipe, folder: Path) -> tuple[list[Path]
     assert source.image is not None  # the editor walks its sources to the end
     sheet = result_sheet(source.image[0], results, bool(recipe.sweep))
     paths.append(pictures.save_png(sheet, folder / f"{stem}-sheet.png"))
+    if any(result.edit.by_layer for result in results):
+        paths.append(pictures.save_png(layers_of(source, results), folder / f"{stem}-layers.png"))
     save_latent(source.w, folder / f"{stem}-w.safetensors")
     described = [describe(result) | {"sha256": sha256} for result, sha256 in zip(results, digests, strict=True)]
     made = replace(recipe, results=tuple(described), made_with=MadeWith.here(editor.device))
     made.write(folder / f"{stem}.json")
     return [*paths, folder / f"{stem}.json"], results
+
+
+def layers_of(source: Source, results: list[Result]) -> Image.Image:
+    """The mask of each layer, a row for each edit that has them."""
+    shown = [result for result in results if result.edit.by_layer]
+    layers = next(result.edit.by_layer.masks for result in shown if result.edit.by_layer)
+    rows = [row for result in shown for row in layer_rows(source, result.edit)]
+    return layer_sheet(rows, [f"{result.step.prompt} {result.strength:g}" for result in shown], layers)
 
 
 def slug(prompt: str) -> str:
