@@ -69,7 +69,7 @@ def config(tmp_path_factory):
 def trained(config, tmp_path_factory):
     """A folder with the models of two prompts, trained by one command, and what the command said."""
     out = tmp_path_factory.mktemp("models")
-    return out, runs.train(config, [], out, "cpu", prompts=PROMPTS)
+    return out, runs.train(load_profile(config), out, "cpu", prompts=PROMPTS)
 
 
 @pytest.fixture(scope="module")
@@ -99,9 +99,11 @@ def test_the_index_says_of_each_prompt_its_file_sha256_config_and_steps(config, 
 def test_the_same_command_has_nothing_left_to_do_and_another_config_is_refused(config, trained, monkeypatch):
     out, before = trained[0], models(trained[0])
     monkeypatch.setattr(runs, "finished_run", lambda *asked: pytest.fail("a model is trained again"))
-    assert "has a model of every prompt already" in runs.train(config, [], out, "cpu", prompts=("bangs", "a beard"))
+    assert "has a model of every prompt already" in runs.train(
+        load_profile(config), out, "cpu", prompts=("bangs", "a beard")
+    )
     with pytest.raises(ValueError, match="has a model of 'bangs' that was trained with another config; choose another"):
-        runs.train(config, ["training.lr=0.004"], out, "cpu", prompts=("bangs",))
+        runs.train(load_profile(config, ["training.lr=0.004"]), out, "cpu", prompts=("bangs",))
     assert all(torch.equal(value, models(out)[p][name]) for p, each in before.items() for name, value in each.items())
 
 
@@ -110,16 +112,16 @@ def test_a_run_that_was_killed_before_its_index_was_written_is_published_again(c
     shutil.copytree(trained[0], out)
     (out / "index.json").unlink()
     (out / model_file("bangs")).unlink()
-    runs.train(config, [], out, "cpu", prompts=("bangs", "A beard"))
+    runs.train(load_profile(config), out, "cpu", prompts=("bangs", "A beard"))
     for name in ("index.json", model_file("bangs"), model_file("a beard")):
         assert (out / name).read_bytes() == (trained[0] / name).read_bytes()
 
 
 def test_side_by_side_is_one_by_one_and_a_folder_takes_more_prompts(config, trained, tmp_path):
     """A model does not depend on its company but for rounding; what is trained later joins the index."""
-    runs.train(config, ["training.steps=1"], tmp_path, "cpu", prompts=("bangs",))
+    runs.train(load_profile(config, ["training.steps=1"]), tmp_path, "cpu", prompts=("bangs",))
     assert list(read_index(tmp_path)) == ["bangs"] and read_index(tmp_path)["bangs"].steps == 1
-    runs.train(config, [], tmp_path, "cpu", prompts=("bangs",))  # goes on: more steps are asked for
+    runs.train(load_profile(config), tmp_path, "cpu", prompts=("bangs",))  # goes on: more steps are asked for
     alone, together = models(tmp_path)["bangs"], models(trained[0])["bangs"]
     assert all(torch.allclose(alone[name], together[name], atol=5e-3) for name in alone)
     add_to_index(tmp_path, {"A BEARD": read_index(trained[0])["a beard"]})
@@ -145,7 +147,7 @@ def test_side_by_side_is_one_by_one_and_a_folder_takes_more_prompts(config, trai
 )
 def test_what_cannot_train_is_one_sentence(overrides, prompts, message, config, tmp_path):
     with pytest.raises(ValueError, match=message) as error:
-        runs.train(config, overrides, tmp_path / "out", "cpu", prompts=prompts)
+        runs.train(load_profile(config, overrides), tmp_path / "out", "cpu", prompts=prompts)
     assert len(str(error.value)) <= 300 and "\n" not in str(error.value)
     assert not list((tmp_path / "out").glob("*.safetensors"))
 

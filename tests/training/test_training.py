@@ -251,6 +251,7 @@ def test_the_attention_is_frozen_for_the_first_part_of_the_run(tmp_path):
         ({"mask": 0.5, "attention": 0.5, "losses.clip_contrastive": math.log(8)}, "that of guessing"),
         ({"mask": 0.5, "attention": 0.5, "losses.clip_contrastive": 0.5}, None),
         ({"mask": 0.5, "attention": 0.5}, None),
+        ({"mask": 1.0}, None),
     ],
 )
 def test_early_warnings_in_plain_words(values, warning):
@@ -364,7 +365,7 @@ CONFIG = ROOT / "configs/toy.yaml"
 
 def test_a_run_leaves_config_log_snapshot_sheets_and_editor(profile, tmp_path):
     out = tmp_path / "run"
-    sentence = runs.train(CONFIG, profile, out, "cpu")
+    sentence = runs.train(load_profile(CONFIG, profile), out, "cpu")
     assert sentence.startswith(f"{out / 'editor.safetensors'} after 5 steps")
     sheets = ["sheet-000003.png", "sheet-000005.png"]
     files = ["config.yaml", "editor.safetensors", *sheets, "state.safetensors", "train.jsonl"]
@@ -380,15 +381,15 @@ def test_a_run_leaves_config_log_snapshot_sheets_and_editor(profile, tmp_path):
 def test_a_run_of_another_config_is_refused_before_anything_is_written(profile, tmp_path):
     out = tmp_path / "run"
     short = [*profile, "training.steps=1"]
-    runs.train(CONFIG, short, out, "cpu")
+    runs.train(load_profile(CONFIG, short), out, "cpu")
     files = {path.name: path.read_bytes() for path in out.iterdir()}
     with pytest.raises(ValueError, match="belongs to another config"):
-        runs.train(CONFIG, [*short, "training.lr=0.004"], out, "cpu")
+        runs.train(load_profile(CONFIG, [*short, "training.lr=0.004"]), out, "cpu")
     assert {path.name: path.read_bytes() for path in out.iterdir()} == files
 
 
 def test_training_starts_from_a_trained_editor(profile, tmp_path):
-    runs.train(CONFIG, profile, tmp_path / "first", "cpu")
+    runs.train(load_profile(CONFIG, profile), tmp_path / "first", "cpu")
     editor = str(tmp_path / "first/editor.safetensors")
     built = load_profile(CONFIG, profile)
     frozen = build_frozen(built, toy.encoder())
@@ -402,13 +403,13 @@ def test_training_starts_from_a_trained_editor(profile, tmp_path):
 
 def test_training_does_not_start_from_the_editor_that_the_profile_edits_with(profile, tmp_path):
     first = [*profile, "training.steps=1"]
-    runs.train(CONFIG, first, tmp_path / "first", "cpu")
+    runs.train(load_profile(CONFIG, first), tmp_path / "first", "cpu")
     shipped = f"method.weights={tmp_path / 'first/editor.safetensors'}"
-    runs.train(CONFIG, [*first, shipped], tmp_path / "again", "cpu")
+    runs.train(load_profile(CONFIG, [*first, shipped]), tmp_path / "again", "cpu")
     values = [json.loads((tmp_path / run / "train.jsonl").read_text()) for run in ("first", "again")]
     assert values[0] == values[1]
     with pytest.raises(ValueError, match="no weights at absent.safetensors"):
-        runs.train(CONFIG, first, tmp_path / "init", "cpu", init="absent.safetensors")
+        runs.train(load_profile(CONFIG, first), tmp_path / "init", "cpu", init="absent.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -425,7 +426,7 @@ def test_training_does_not_start_from_the_editor_that_the_profile_edits_with(pro
 )
 def test_mistakes_in_the_config_are_one_sentence(overrides, sentence, profile, tmp_path):
     with pytest.raises(ValueError, match=sentence) as error:
-        runs.train(CONFIG, [*profile, *overrides], tmp_path / "run", "cpu")
+        runs.train(load_profile(CONFIG, [*profile, *overrides]), tmp_path / "run", "cpu")
     assert "\n" not in str(error.value)
     assert not list((tmp_path / "run").glob("*"))
 
@@ -433,10 +434,10 @@ def test_mistakes_in_the_config_are_one_sentence(overrides, sentence, profile, t
 def test_a_corpus_without_text_and_a_folder_that_is_a_file_are_refused(profile, tmp_path):
     (tmp_path / "captions/0.txt").write_text(" \n")
     with pytest.raises(ValueError, match="hold no text"):
-        runs.train(CONFIG, profile, tmp_path / "run", "cpu")
+        runs.train(load_profile(CONFIG, profile), tmp_path / "run", "cpu")
     (tmp_path / "taken").write_text("precious")
     with pytest.raises(ValueError, match="the folder .*taken is not writable .*; choose another with --out"):
-        runs.train(CONFIG, profile, tmp_path / "taken", "cpu")
+        runs.train(load_profile(CONFIG, profile), tmp_path / "taken", "cpu")
     assert (tmp_path / "taken").read_text() == "precious"
 
 
@@ -464,7 +465,7 @@ def test_the_script_killed_by_force_and_started_again(tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runs, "SHEET_PROMPTS", ("a beard",))
         for name in ("run", "whole"):
-            runs.train(CONFIG, overrides, tmp_path / name, "cpu")
+            runs.train(load_profile(CONFIG, overrides), tmp_path / name, "cpu")
     assert 3 <= steps < 8, "the run was not killed on its way"
     for name in ("editor.safetensors", "train.jsonl"):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name

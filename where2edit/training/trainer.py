@@ -143,8 +143,8 @@ class EditorTrainer(TrainingLoop):
             total = sum(config.at(t) * terms[name] for name, (config, _) in self.losses.items())
         (total / self.config.accumulate).backward()
         shown = {"total": total, **{f"losses.{name}": value for name, value in terms.items()}}
-        attention = edit.mask if edit.attention is None else edit.attention
-        shown |= {"attention": attention.mean(), "mask": (edit.mask > 0).float().mean()}
+        shown |= {} if edit.attention is None else {"attention": edit.attention.mean()}
+        shown |= {"mask": (edit.mask > 0).float().mean()}
         return {name: value.item() for name, value in shown.items()}
 
     def batches(self) -> Iterator[tuple[Source, Condition]]:

@@ -55,6 +55,8 @@ class RegionHinge(Loss):
 
     @classmethod
     def warnings(cls, figures: Mapping[str, float], prompts: int) -> list[str]:
+        if "attention" not in figures:
+            return []  # a method without one
         found = []
         if figures["mask"] < COLLAPSED:
             found.append("the attention has collapsed to 0: nothing is edited; lower the region_hinge weight")
