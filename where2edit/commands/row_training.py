@@ -100,7 +100,7 @@ def train_missing(
                 return
             each = missing[place]
             name = ", ".join(each.prompts) or "all prompts"
-            print(f"training {place + 1} of {len(missing)}: {each.label}, {name}", flush=True)
+            print(f"training {place + 1} of {len(missing)}: {each.label}, {name}, into {each.models}", flush=True)
             each.run(device)
 
     threads = torch.get_num_threads()
