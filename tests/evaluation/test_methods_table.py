@@ -12,6 +12,7 @@ from metric_cases import make_networks
 from where2edit.commands import row_training
 from where2edit.commands import train as runs
 from where2edit.commands.row_training import train_missing, trainings
+from where2edit.editing.latent_optimisation import LatentOptimiser
 from where2edit.editor.build import build_encoder
 from where2edit.editor.profile import load_profile
 from where2edit.editor.prompt_weights import read_index
@@ -195,6 +196,21 @@ def test_the_report_shows_every_row_and_compares_them_at_the_same_rise(toy, conf
     assert {line["strength"] for line in lines if line["row"] == "FEAT" and line["protocol"] == "both"} == {1.0}
     costs = cost.read_text()
     assert "| FEAT | 2 |" in costs and "| hair FEAT | 1 |" in costs and "| ours | 0 | – | – |" in costs
+
+
+def test_the_seconds_of_an_edit_hold_the_optimisation_of_its_own_face(toy, tmp_path, monkeypatch):
+    """The edit before it, which is not timed, is of another face: answers are kept."""
+    asked, optimised = [], LatentOptimiser._optimised
+
+    def counted(self, source, *given):
+        asked.append(source.w)
+        return optimised(self, source, *given)
+
+    monkeypatch.setattr(LatentOptimiser, "_optimised", counted)
+    change = ("method.name=tedigan", "method.options.steps=1", "method.options.lpips=0", "method.weights=null")
+    rows = (Row("TediGAN", overrides=change), Row("ours"))
+    evaluated(toy, tmp_path, Protocol("t", "T", "ours", PROMPTS[:1], rows, ("run_time",), "time", n=1, crossed=True))
+    assert len(asked) == 2 and not torch.equal(*asked)
 
 
 def test_a_row_that_is_not_trained_is_left_out_with_the_reason(toy, config, tmp_path):

@@ -85,11 +85,12 @@ class EditMaker:
     def _timed(self, row: BuiltRow, condition: Condition, seed: int, chunk: range) -> tuple[Edit, float]:
         """One edit from latents to pixels and its seconds, without embedding the prompt; a first edit is not timed.
 
-        What chooses an automatic strength is part of the edit.
+        The first is of another face, since a method may keep the answer for a face and a prompt. What chooses an
+        automatic strength is part of the edit.
         """
         method = row.method
         w = self._latents(method, seed, chunk)
-        edited(row, method.source(w), condition)
+        edited(row, method.source(method.frozen.generator.w_mean.lerp(w, 0.5)), condition)
         synchronise(w)
         began = time.perf_counter()
         edit, _ = edited(row, method.source(w), condition)
