@@ -1,6 +1,7 @@
 """Contracts that every registered metric keeps; a new file in where2edit/metrics is found and tested by that alone."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -79,6 +80,14 @@ def test_regions_are_asked_for(name):
     batch = make_batch(2, networks=NETWORKS)
     with pytest.raises(ValueError, match="needs the regions"):
         METRICS.get(name)(NETWORKS).update(type(batch)(**{**vars(batch), "regions": ()}))
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if METRICS.get(n).reads_regions])
+def test_a_prompt_that_names_no_region_has_nothing_to_say_of_one(name):
+    batch = make_batch(2, networks=NETWORKS)
+    named = METRICS.get(name)(NETWORKS).measured(batch)
+    found = METRICS.get(name)(NETWORKS).measured(replace(batch, regions=(batch.regions[0], ())))
+    assert found[1].isnan().all() and torch.equal(found[0].isnan(), named[0].isnan())
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -147,7 +147,7 @@ class PhotoRunner(ProtocolRunner):
     ) -> None:
         """Measure a batch of the photo `number`, and keep small pictures for the contact sheet."""
         store = self.store(protocol, row)
-        measured = {name: METRICS.get(name)(self.networks).measure(batch) for name in self.metrics(protocol)}
+        measured = {name: METRICS.get(name)(self.networks).measured(batch) for name in self.metrics(protocol)}
         for kind, image in kept.items():
             pictures.save_png(resize(image, SHEET_CELL).clamp(-1, 1), store.picture(number, kind))
         store.write(asked, one(number), {name: value.float().cpu() for name, value in measured.items()})

@@ -81,7 +81,7 @@ class ProtocolRunner:
             for asked in table.batches(row, chunk):
                 if store.read(asked, chunk, metrics) is None:
                     batch = self.maker.edit_batch(table, row, asked, chunk)
-                    measured = {name: METRICS.get(name)(self.networks).measure(batch) for name in metrics}
+                    measured = {name: METRICS.get(name)(self.networks).measured(batch) for name in metrics}
                     if table.protocol.sheet == "rows" or row is table.rows[-1]:  # what the sheet shows
                         save_pictures(store, batch, table.plan.sheet)
                     store.write(asked, chunk, {name: value.float().cpu() for name, value in measured.items()})

@@ -69,12 +69,23 @@ class Metric(ABC):
         """A few words that a report puts beside the figure of measured numbers [N,K]; "" for none."""
         return ""
 
-    def update(self, batch: EditBatch) -> None:
-        """Measure one batch. Raises ValueError when the batch lacks what the metric reads."""
-        if self.reads_regions and len(batch.regions) != len(batch):
+    def measured(self, batch: EditBatch) -> Tensor:
+        """What `measure` says; nan for edits whose prompt names no region, where the metric needs one.
+
+        Raises ValueError when the batch lacks what the metric reads.
+        """
+        if not self.reads_regions:
+            return self.measure(batch)
+        if len(batch.regions) != len(batch):
             kind = type(self).__name__
             raise ValueError(f"{kind} needs the regions that each of {len(batch)} prompts names, got {batch.regions}")
-        self.insert(batch.index, self.measure(batch))
+        values = self.measure(batch).view(len(batch), self.width)
+        nameless = torch.tensor([not names for names in batch.regions], device=values.device)
+        return values.masked_fill(nameless[:, None], torch.nan)
+
+    def update(self, batch: EditBatch) -> None:
+        """Measure one batch. Raises ValueError when the batch lacks what the metric reads."""
+        self.insert(batch.index, self.measured(batch))
 
     def insert(self, index: Tensor, values: Tensor) -> None:
         """Add rows [B,K] that were measured before, such as those of a stopped run.
