@@ -58,11 +58,17 @@ def strength_curves(figures: list[Figure], path: Path) -> Path:
 
 def matched_curves(table: Table, path: Path) -> Path:
     """All rows in one picture: what else changes, by the judge, against the judge's rise, over strengths."""
+    from matplotlib import colormaps, cycler
+
     figure = empty_figure(7, 5)
     axes = figure.add_subplot()
+    # The colours of matplotlib, then again with broken lines: more rows than colours.
+    axes.set_prop_cycle(cycler(linestyle=("-", "--", ":")) * cycler(color=colormaps["tab10"].colors))
+    tested = table.protocol.rows[-1].label
     for label, curve in curves(table).items():
         points = [(each[UNASKED], each[RISE]) for each in curve.values() if UNASKED in each]
-        axes.plot([x for x, _ in points], [y for _, y in points], marker="o", markersize=3, label=label)
+        own = {"color": "black", "linestyle": "-", "linewidth": 2.5} if label == tested else {}
+        axes.plot([x for x, _ in points], [y for _, y in points], marker="o", markersize=3, label=label, **own)
     axes.axhline(table.protocol.matched, color="0.6", linestyle=":", label="compared here")
     axes.set_xlabel("mean change of the judge's probabilities that was not asked for")
     axes.set_ylabel("mean rise of the judge's probability that was asked for")
