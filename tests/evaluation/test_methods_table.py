@@ -1,6 +1,7 @@
 """The table of methods: rows with configs of their own, their trainings, and rows compared at the same rise."""
 
 import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -16,8 +17,9 @@ from where2edit.editing.latent_optimisation import LatentOptimiser
 from where2edit.editor.build import build_encoder
 from where2edit.editor.profile import load_profile
 from where2edit.editor.prompt_weights import read_index
+from where2edit.evaluation import costs
 from where2edit.evaluation import evaluate as evaluation
-from where2edit.evaluation.costs import SECONDS, cost_in
+from where2edit.evaluation.costs import SECONDS, cost_in, timed
 from where2edit.evaluation.matched import crossing, curves, matched_table
 from where2edit.evaluation.metrics.intervals import Interval
 from where2edit.evaluation.protocols import Prompt, Protocol, Row, asked_of, load
@@ -157,6 +159,18 @@ def test_a_training_that_was_stopped_goes_on(toy, config, folder, tmp_path, monk
     hair = table(config).rows[2]
     whole = models_folder(folder, hair, row_profile(profile, hair))  # the same prompt alone, in one go
     assert read_index(models) == read_index(whole)
+
+
+def test_the_seconds_of_a_training_are_kept_while_it_goes_on(tmp_path, monkeypatch):
+    """A training that is killed leaves those up to then."""
+    monkeypatch.setattr(costs, "EVERY", 0.01)
+    with timed(tmp_path, [p.text for p in PROMPTS]):
+        began = time.monotonic()
+        while not (kept := list(tmp_path.glob(SECONDS))):
+            assert time.monotonic() - began < 30
+            time.sleep(0.01)
+        assert cost_in(kept[0])[0] == 2
+    assert cost_in(kept[0])[1] > 0
 
 
 def test_processes_share_the_trainings(toy, config, tmp_path, monkeypatch):

@@ -1,11 +1,12 @@
 """What a method needs before it can edit: how many models, and how long their training took.
 
-Whoever trains a model adds the seconds to a file beside it; those of a training that was killed are lost.
+Whoever trains a model adds the seconds to a file beside it, every few seconds, since a training may be killed.
 """
 
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,19 +20,32 @@ from where2edit.files.json_files import read_json
 
 SECONDS = "seconds-*.json"  # one file for each training, in the folder of the models
 WHAT = "file of seconds"
+EVERY = 10.0  # seconds after which those of a training that goes on are written again
 
 
 @contextmanager
 def timed(models: Path, prompts: Sequence[str]) -> Iterator[None]:
     """Add the seconds of the block to those that the models of these prompts have taken before; none: one for all."""
     path, began = models / SECONDS.replace("*", digest(list(prompts))), time.monotonic()
+    models.mkdir(parents=True, exist_ok=True)
+    (_, before), done = cost_in(path), threading.Event()
+
+    def keep() -> None:
+        cost = {"models": max(1, len(prompts)), "seconds": before + time.monotonic() - began}
+        write_text(path, json.dumps(cost) + "\n")
+
+    def keep_on() -> None:
+        while not done.wait(EVERY):
+            keep()
+
+    keeper = threading.Thread(target=keep_on, daemon=True)
+    keeper.start()
     try:
         yield
     finally:
-        models.mkdir(parents=True, exist_ok=True)
-        _, before = cost_in(path)
-        cost = {"models": max(1, len(prompts)), "seconds": before + time.monotonic() - began}
-        write_text(path, json.dumps(cost) + "\n")
+        done.set()
+        keeper.join()
+        keep()
 
 
 def cost_in(path: Path) -> tuple[int, float]:
