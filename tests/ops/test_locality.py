@@ -1,6 +1,7 @@
 """Trials that find out whether a convolution is local: the library's on a CPU is, others are refused."""
 
 import warnings
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -13,6 +14,17 @@ from where2edit.ops.locality import found_local, is_local
 @pytest.fixture(autouse=True)
 def nothing_known(monkeypatch):
     monkeypatch.setattr(locality, "_known", {})
+
+
+@contextmanager
+def one_thread():
+    """A matrix product of several threads may cut sums where the size of the picture says; `unfolded` is for GPUs."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def drawn(batch=2, channels=8, size=24, layout=torch.contiguous_format):
@@ -41,7 +53,8 @@ def too_wide(x, weight, up):
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("batch", [1, 3])
 def test_a_direct_convolution_is_local(up, layout, batch):
-    assert is_local(unfolded, *drawn(batch, layout=layout), up)
+    with one_thread():
+        assert is_local(unfolded, *drawn(batch, layout=layout), up)
     assert is_local(library, *drawn(1, layout=layout), up)
 
 
@@ -66,6 +79,8 @@ def test_a_trial_is_made_once_for_each_way_of_computing():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert not found_local(counted, torch.zeros_like(x), weight, 1) and len(calls) == made
-    assert found_local(unfolded, *drawn(1), 1) and found_local(unfolded, x, weight, 2), "other shapes, other trials"
-    with torch.backends.cudnn.flags(enabled=True, allow_tf32=not torch.backends.cudnn.allow_tf32):
+    with one_thread():
+        assert found_local(unfolded, *drawn(1), 1) and found_local(unfolded, x, weight, 2), "other shapes, other trials"
+    other = torch.backends.cudnn.flags(enabled=True, allow_tf32=not torch.backends.cudnn.allow_tf32)
+    with one_thread(), other:
         assert found_local(unfolded, x, weight, 1), "another way of computing is another trial"
