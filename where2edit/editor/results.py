@@ -115,10 +115,15 @@ def run_recipe(editor: Editor, recipe: Recipe, folder: Path) -> tuple[list[Path]
 
 def layers_of(source: Source, results: list[Result]) -> Image.Image:
     """The mask of each layer, a row for each edit that has them."""
-    shown = [result for result in results if result.edit.by_layer]
-    layers = next(result.edit.by_layer.masks for result in shown if result.edit.by_layer)
-    rows = [row for result in shown for row in layer_rows(source, result.edit)]
-    return layer_sheet(rows, [f"{result.step.prompt} {result.strength:g}" for result in shown], layers)
+    rows: list[list[Tensor]] = []
+    labels: list[str] = []
+    layers: dict[str, Tensor] = {}
+    for result in results:
+        if result.edit.by_layer:
+            rows += layer_rows(source, result.edit)
+            labels.append(f"{result.step.prompt} {result.strength:g}")
+            layers = result.edit.by_layer.masks
+    return layer_sheet(rows, labels, layers)
 
 
 def slug(prompt: str) -> str:
