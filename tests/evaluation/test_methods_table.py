@@ -17,11 +17,13 @@ from where2edit.editing.latent_optimisation import LatentOptimiser
 from where2edit.editor.build import build_encoder
 from where2edit.editor.profile import load_profile
 from where2edit.editor.prompt_weights import read_index
-from where2edit.evaluation import costs
+from where2edit.evaluation import costs, matched_intervals
 from where2edit.evaluation import evaluate as evaluation
 from where2edit.evaluation.costs import SECONDS, cost_in, timed
 from where2edit.evaluation.matched import crossing, curves, matched_table
+from where2edit.evaluation.matched_intervals import drawn, score_grid
 from where2edit.evaluation.metrics.intervals import Interval
+from where2edit.evaluation.metrics.judge import SuccessJudge
 from where2edit.evaluation.protocols import Prompt, Protocol, Row, asked_of, load
 from where2edit.evaluation.row_profiles import config_file, models_folder, row_profile
 from where2edit.evaluation.samples import SamplingPlan
@@ -202,6 +204,7 @@ def test_the_report_shows_every_row_and_compares_them_at_the_same_rise(toy, conf
     assert by_prompt[0] == "| row | blond hair | old |"
     assert next(line for line in by_prompt if line.startswith("| hair FEAT |")).endswith("| – |")
     assert "Every row at the strength at which the judge's mean rise is 0" in text
+    assert "| hair FEAT | 0 | 0 [0, 0] | 1 [1, 1] |" in text
     assert (folder / "both-sheet.png").is_file() and (folder / "along.png").is_file()
     lines = [json.loads(line) for line in (folder / "figures.jsonl").read_text().splitlines()]
     asked = {(line["row"], line["strength"]) for line in lines if line["protocol"] == "along"}
@@ -270,9 +273,54 @@ def test_figures_are_read_off_a_straight_line_between_two_strengths(rise, streng
 
 
 def test_a_row_that_never_has_the_rise_says_so(config):
-    lines = matched_table(by_hand(config, 0.3))
+    lines = matched_table(by_hand(config, 0.3), {})
     assert "| b | its largest rise is 0.10 | – | – |" in lines
+    lines = matched_table(by_hand(config, 0.3), {"a": {"id_arcface": (0.7, 0.9)}})
+    assert "| a | 0.625 | 0.8 [0.7, 0.9] | 0.15 |" in lines
     assert crossing(curves(by_hand(config, 0.7))["a"], 0.7) is None
+
+
+def drawn_by_hand(seed):
+    """Scores of two strengths over three sources and two prompts, the second of which source 0 does not count in."""
+    grids = torch.rand(3, 3, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    grids[:, 0, 1] = torch.nan
+    return {"a": {1.0: {"judge_gain": grids[0], "id_arcface": grids[1]}, 0.5: {"judge_gain": grids[2] / 2}}}
+
+
+def test_figures_of_drawn_sources_are_means_over_prompts_of_means_over_those_that_count():
+    known = drawn_by_hand(0)
+    grid, pick = known["a"][1.0]["id_arcface"], torch.tensor([0, 2, 2])
+    by_hand = (grid[0, 0] + 2 * grid[2, 0]) / 3 / 2 + grid[2, 1] / 2
+    assert drawn(known, pick)["a"][1.0]["id_arcface"] == pytest.approx(float(by_hand))
+    same = torch.arange(3)
+    assert drawn(known, same)["a"][0.5]["judge_gain"] == pytest.approx(
+        float(known["a"][0.5]["judge_gain"].nanmean(0).mean())
+    )
+
+
+def test_scores_lie_by_source_and_prompt():
+    """Sample i is of source i div P and prompt i mod P; what does not count is nan."""
+    metric = SuccessJudge(make_networks())
+    metric.insert(torch.tensor([3, 0, 1]), torch.tensor([[0.2, 0.6], [0.7, 0.1], [torch.nan, 0.3]]))
+    grid = score_grid(metric, 2, 2)
+    assert grid[0, 0] == 0 and grid[1, 1] == 1 and grid[0, 1].isnan() and grid[1, 0].isnan()
+
+
+def test_intervals_at_the_same_rise(config, monkeypatch):
+    """Sources that are alike leave none; others do; a row that half of the draws bring to the rise has none at all."""
+    like, rises = torch.full((4, 2), 0.5).double(), torch.tensor([0.3, 0.4, 0.5, 0.6]).double()[:, None].expand(4, 2)
+    known = {
+        "no-op": {1.0: {"judge_gain": 0 * like, "id_arcface": 2 * like}},
+        "a": {1.0: {"judge_gain": like, "id_arcface": like}},
+        "b": {1.0: {"judge_gain": rises, "id_arcface": like}},
+        "c": {1.0: {"judge_gain": torch.tensor([0.0, 0.0, 0.5, 0.5]).double()[:, None].expand(4, 2)}},
+    }
+    monkeypatch.setattr(matched_intervals, "scores", lambda runner, table: known)
+    found = matched_intervals.matched_intervals(None, by_hand(config, 0.25))
+    assert found["a"] == {"judge_gain": pytest.approx((0.25, 0.25)), "id_arcface": pytest.approx((0.75, 0.75))}
+    low, high = found["b"]["id_arcface"]  # at a mean rise r of the four it is 1 - 0.5 * 0.25 / r
+    assert 1 - 0.125 / 0.3 <= low < 1 - 0.125 / 0.45 < high <= 1 - 0.125 / 0.6
+    assert found["c"] == {}
 
 
 def test_a_config_of_a_method_is_its_own_for_a_profile_that_has_one():

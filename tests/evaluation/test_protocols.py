@@ -1,5 +1,7 @@
 """Protocols: those that are shipped, their errors, which samples they draw, and their goals by hand."""
 
+from dataclasses import replace
+
 import pytest
 from evaluation_cases import PROMPTS, ROWS, options, protocol
 from metric_cases import make_networks
@@ -8,7 +10,7 @@ from where2edit.editor.profile import load_profile
 from where2edit.evaluation import networks, protocols, tables
 from where2edit.evaluation.goals import outcome
 from where2edit.evaluation.metrics.intervals import Interval
-from where2edit.evaluation.protocols import Goal, Prompt
+from where2edit.evaluation.protocols import Goal, Prompt, Row
 from where2edit.evaluation.row_profiles import SHARED, row_profile
 from where2edit.evaluation.samples import SamplingPlan, prompt_batches
 from where2edit.facetext.phrases import EDITOR_PROMPTS, NAMES
@@ -28,10 +30,8 @@ def test_one_row_only():
     (one,) = protocols.only_rows([protocol()], ["ours"])
     assert [row.label for row in one.rows] == ["ours"]
     assert protocols.only_rows([protocol()], []) == [protocol()]
-    assert [each.name for each in protocols.only_rows(protocols.select(["methods"]), ["no-op"])] == [
-        "methods",
-        "methods_strength",
-    ]
+    lacking = replace(protocol(), name="lacking", rows=(Row("another"),))
+    assert [each.name for each in protocols.only_rows([protocol(), lacking], ["ours"])] == [protocol().name]
     with pytest.raises(ValueError, match="no row 'our'; did you mean 'ours'"):
         protocols.only_rows([protocol()], ["our"])
 

@@ -8,21 +8,29 @@ were measured a figure is a straight line. Ours.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from itertools import pairwise
 
 from where2edit.core.sentences import figure
 from where2edit.evaluation.metrics import METRICS
-from where2edit.evaluation.table import Table
-from where2edit.evaluation.tables import ARROWS, number
+from where2edit.evaluation.metrics.intervals import Interval
+from where2edit.evaluation.table import PlannedTable, Table
+from where2edit.evaluation.tables import ARROWS, with_interval
 
 RISE = "judge_gain"
 NO_OP = "no-op"  # the method whose figures are those of strength 0
 
 Figures = dict[str, float]  # metric -> value
+Ends = tuple[float, float]  # of an interval
+NO_ENDS = (math.nan, math.nan)
 
 
-def matched_table(table: Table) -> list[str]:
-    """Rows by metrics at the strength at which each has the rise that the protocol asks for."""
+def matched_table(table: Table, ends: Mapping[str, Mapping[str, Ends]]) -> list[str]:
+    """Rows by metrics at the strength at which each has the rise that the protocol asks for.
+
+    ends: of the intervals, by row and metric (matched_intervals.py), where there are any.
+    """
     rise = table.protocol.matched
     assert rise is not None  # or there is no such table
     names = [name for name in dict.fromkeys(f.metric for f in table.figures) if name != RISE]
@@ -36,22 +44,28 @@ def matched_table(table: Table) -> list[str]:
             cells = [f"its largest rise is {figure(most, '.2f')}", *("–" for _ in names)]
         else:
             strength, figures = found
-            known = (number(name, figures[name]) if name in figures else "–" for name in names)
-            cells = [figure(strength, ".3g"), *known]
+            own = ends.get(label, {})
+            known = {name: Interval(value, *own.get(name, NO_ENDS), table.plan.n) for name, value in figures.items()}
+            cells = [figure(strength, ".3g"), *(with_interval(name, known.get(name)) for name in names)]
         lines.append("| " + " | ".join([label, *cells]) + " |")
     return [*lines, ""]
 
 
 def curves(table: Table) -> dict[str, dict[float, Figures]]:
-    """The figures over all prompts, {row: {strength: {metric: value}}}, from strength 0 on.
-
-    Those of strength 0 are the no-op's, where the table has one. Rows without a rise are left out.
-    """
-    nothing = {row.label for row in table.protocol.rows if row.method == NO_OP}
+    """The figures over all prompts, {row: {strength: {metric: value}}}, from strength 0 on."""
     found: dict[str, dict[float, Figures]] = {}
     for f in table.figures:
         if f.prompt is None and f.interval is not None and isinstance(f.strength, float | int):
             found.setdefault(f.row, {}).setdefault(f.strength, {})[f.metric] = f.interval.value
+    return from_no_op(table, found)
+
+
+def from_no_op(table: PlannedTable, found: dict[str, dict[float, Figures]]) -> dict[str, dict[float, Figures]]:
+    """Curves {row: {strength: figures}} with those of strength 0 in front, the no-op's where the table has one.
+
+    The no-op and rows without a rise are left out.
+    """
+    nothing = {row.label for row in table.protocol.rows if row.method == NO_OP}
     start = next((next(iter(found[label].values())) for label in nothing if label in found), {})
     return {
         label: {0.0: {**start, RISE: 0.0}, **dict(sorted(curve.items()))}

@@ -14,6 +14,7 @@ from pathlib import Path
 from where2edit.evaluation.costs import costs_table
 from where2edit.evaluation.goals import goal_table
 from where2edit.evaluation.matched import matched_table
+from where2edit.evaluation.matched_intervals import matched_intervals
 from where2edit.evaluation.metrics import METRICS
 from where2edit.evaluation.natural_faces import FIRST_SEED
 from where2edit.evaluation.protocols import Protocol
@@ -88,7 +89,7 @@ def section(folder: Path, runner: ProtocolRunner, table: Table) -> str:
     protocol = table.protocol
     lines = [f"## {protocol.title}\n", sampling_sentence(table)]
     lines += strength_table(table) if protocol.kind == "strength" else main_table(table)
-    lines += matched_table(table) if protocol.matched is not None else []
+    lines += matched_table(table, matched_intervals(runner, table)) if protocol.matched is not None else []
     lines += costs_table(table) if protocol.kind == "time" else []
     lines += [line for name in protocol.by_prompt for line in rows_by_prompts(table, name)]
     if table.plan.crossed and len(protocol.prompts) > 1 and not protocol.by_prompt:
