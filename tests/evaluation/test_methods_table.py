@@ -310,14 +310,15 @@ def test_intervals_at_the_same_rise(config, monkeypatch):
     """Sources that are alike leave none; others do; a row that half of the draws bring to the rise has none at all."""
     like, rises = torch.full((4, 2), 0.5).double(), torch.tensor([0.3, 0.4, 0.5, 0.6]).double()[:, None].expand(4, 2)
     known = {
-        "no-op": {1.0: {"judge_gain": 0 * like, "id_arcface": 2 * like}},
-        "a": {1.0: {"judge_gain": like, "id_arcface": like}},
+        "no-op": {1.0: {"judge_gain": 0 * like, "id_arcface": 2 * like, "difference_inside_share": torch.nan * like}},
+        "a": {1.0: {"judge_gain": like, "id_arcface": like, "difference_inside_share": like}},
         "b": {1.0: {"judge_gain": rises, "id_arcface": like}},
         "c": {1.0: {"judge_gain": torch.tensor([0.0, 0.0, 0.5, 0.5]).double()[:, None].expand(4, 2)}},
     }
     monkeypatch.setattr(matched_intervals, "scores", lambda runner, table: known)
     found = matched_intervals.matched_intervals(None, by_hand(config, 0.25))
-    assert found["a"] == {"judge_gain": pytest.approx((0.25, 0.25)), "id_arcface": pytest.approx((0.75, 0.75))}
+    known = {"judge_gain": (0.25, 0.25), "id_arcface": (0.75, 0.75), "difference_inside_share": (0.5, 0.5)}
+    assert found["a"] == {name: pytest.approx(pair) for name, pair in known.items()}
     low, high = found["b"]["id_arcface"]  # at a mean rise r of the four it is 1 - 0.5 * 0.25 / r
     assert 1 - 0.125 / 0.3 <= low < 1 - 0.125 / 0.45 < high <= 1 - 0.125 / 0.6
     assert found["c"] == {}

@@ -8,6 +8,8 @@ Legend: N sources, P prompts.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -63,14 +65,18 @@ def score_grid(metric: Metric, n: int, prompts: int) -> Tensor:
 
 
 def drawn(known: Scores, pick: Tensor) -> dict[str, dict[float, Figures]]:
-    """The figures over all prompts of the sources `pick` [N]: the mean over prompts of means over sources."""
+    """The figures over all prompts of the sources `pick` [N]: the mean over prompts of means over sources.
+
+    A metric is left out where none of their edits counts.
+    """
     return {
-        label: {
-            strength: {name: float(grid[pick].nanmean(0).nanmean()) for name, grid in grids.items()}
-            for strength, grids in of_row.items()
-        }
-        for label, of_row in known.items()
+        label: {strength: _means(grids, pick) for strength, grids in of_row.items()} for label, of_row in known.items()
     }
+
+
+def _means(grids: dict[str, Tensor], pick: Tensor) -> Figures:
+    means = {name: float(grid[pick].nanmean(0).nanmean()) for name, grid in grids.items()}
+    return {name: value for name, value in means.items() if math.isfinite(value)}
 
 
 def ends(values: list[float]) -> Ends:
