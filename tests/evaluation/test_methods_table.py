@@ -322,6 +322,8 @@ def test_intervals_at_the_same_rise(config, monkeypatch):
     low, high = found["b"]["id_arcface"]  # at a mean rise r of the four it is 1 - 0.5 * 0.25 / r
     assert 1 - 0.125 / 0.3 <= low < 1 - 0.125 / 0.45 < high <= 1 - 0.125 / 0.6
     assert found["c"] == {}
+    single = replace(by_hand(config, 0.25), plan=SamplingPlan(1, crossed=True))
+    assert matched_intervals.matched_intervals(None, single) == {}
 
 
 def test_a_config_of_a_method_is_its_own_for_a_profile_that_has_one():
@@ -333,7 +335,8 @@ def test_a_config_of_a_method_is_its_own_for_a_profile_that_has_one():
 def test_a_row_for_prompts_of_a_tag(config):
     assert asked_of(table(config), Row("x", tag="hair")) == PROMPTS[:1]
     for change, message in (
-        ({"crossed": False}, "set crossed=true"),
+        ({"crossed": False}, "some prompts only; set crossed=true"),
+        ({"crossed": False, "rows": (Row("x"),), "matched": 0.2}, "same rise over prompts; set crossed=true"),
         ({"rows": (Row("x", tag="eyes"),)}, "such a tag"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -25,7 +25,12 @@ Scores = dict[str, dict[float, dict[str, Tensor]]]  # row -> strength -> metric 
 
 
 def matched_intervals(runner: ProtocolRunner, table: PlannedTable) -> dict[str, dict[str, Ends]]:
-    """The ends {row: {metric: (low, high)}} of the figures at the rise that a crossed table's protocol asks for."""
+    """The ends {row: {metric: (low, high)}} of the figures at the rise that a table's protocol asks for.
+
+    None for a single source, which has no spread.
+    """
+    if table.plan.n < 2:
+        return {}
     rise, known = table.protocol.matched, scores(runner, table)
     assert rise is not None  # or no row is compared so
     found: dict[str, dict[str, list[float]]] = {}

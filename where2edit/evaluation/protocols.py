@@ -118,6 +118,8 @@ class Protocol:
             raise ValueError(f"protocol '{self.name}' has a row for {strange}, but no prompt with such a tag")
         if not self.crossed and any(row.tag for row in self.rows):
             raise ValueError(f"protocol '{self.name}' has a row of some prompts only; set crossed=true")
+        if not self.crossed and self.matched is not None:
+            raise ValueError(f"protocol '{self.name}' compares rows at the same rise over prompts; set crossed=true")
         if strange := {goal.tag for goal in self.goals} - tags - {None}:
             raise ValueError(f"protocol '{self.name}' has a goal for {strange}, but no prompt with such a tag")
 
