@@ -16,6 +16,7 @@ from torch import Tensor
 from where2edit.evaluation.figures import REPLICATES, read_metrics
 from where2edit.evaluation.matched import Ends, Figures, crossing, from_no_op
 from where2edit.evaluation.metrics.base import Metric
+from where2edit.evaluation.metrics.intervals import draws, ends
 from where2edit.evaluation.runner import ProtocolRunner
 from where2edit.evaluation.table import PlannedTable
 
@@ -34,14 +35,17 @@ def matched_intervals(runner: ProtocolRunner, table: PlannedTable) -> dict[str, 
     rise, known = table.protocol.matched, scores(runner, table)
     assert rise is not None  # or no row is compared so
     found: dict[str, dict[str, list[float]]] = {}
-    picks = torch.randint(table.plan.n, (REPLICATES, table.plan.n), generator=torch.Generator().manual_seed(0))
-    for pick in picks:
+    for pick in draws(table.plan.n, REPLICATES):
         for label, curve in from_no_op(table, drawn(known, pick)).items():
             _, figures = crossing(curve, rise) or (0.0, {})
             for name, value in figures.items():
                 found.setdefault(label, {}).setdefault(name, []).append(value)
     return {
-        label: {name: ends(values) for name, values in figures.items() if len(values) >= LEVEL * REPLICATES}
+        label: {
+            name: ends(torch.tensor(values, dtype=torch.float64), LEVEL)
+            for name, values in figures.items()
+            if len(values) >= LEVEL * REPLICATES
+        }
         for label, figures in found.items()
     }
 
@@ -82,9 +86,3 @@ def drawn(known: Scores, pick: Tensor) -> dict[str, dict[float, Figures]]:
 def _means(grids: dict[str, Tensor], pick: Tensor) -> Figures:
     means = {name: float(grid[pick].nanmean(0).nanmean()) for name, grid in grids.items()}
     return {name: value for name, value in means.items() if math.isfinite(value)}
-
-
-def ends(values: list[float]) -> Ends:
-    """The quantiles between which the share LEVEL of the values lies."""
-    low, high = torch.tensor(values, dtype=torch.float64).quantile(torch.tensor([1 - LEVEL, 1 + LEVEL]).double() / 2)
-    return float(low), float(high)

@@ -45,14 +45,22 @@ def bootstrap(
     value = figure(values)
     if len(values) == 1:
         return Interval(value, math.nan, math.nan, 1, level)
-    draw = torch.Generator().manual_seed(seed)
-    picks = torch.randint(len(values), (replicates, len(values)), generator=draw)
+    picks = draws(len(values), replicates, seed)
     found = torch.tensor([figure(values[pick]) for pick in picks], dtype=torch.float64)
     if centred:
         found += value - found.mean()
-    ends = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
-    low, high = found.quantile(ends).tolist()
-    return Interval(value, low, high, len(values), level)
+    return Interval(value, *ends(found, level), len(values), level)
+
+
+def draws(count: int, replicates: int, seed: int = 0) -> Tensor:
+    """The rows of each replicate [replicates,count], drawn with replacement from `count`."""
+    return torch.randint(count, (replicates, count), generator=torch.Generator().manual_seed(seed))
+
+
+def ends(found: Tensor, level: float = 0.95) -> tuple[float, float]:
+    """The quantiles between which the share `level` of the replicates [replicates], in double precision, lies."""
+    low, high = found.quantile(found.new_tensor([(1 - level) / 2, (1 + level) / 2])).tolist()
+    return low, high
 
 
 def better_than(ours: Tensor, theirs: Tensor, higher_is_better: bool = True, paired: bool = True) -> float:

@@ -16,7 +16,7 @@ from torch import Tensor
 from where2edit.evaluation.metrics import METRICS
 from where2edit.evaluation.metrics.edit_batch import EditBatch
 from where2edit.evaluation.metrics.fid import WIDTH
-from where2edit.evaluation.metrics.intervals import Interval
+from where2edit.evaluation.metrics.intervals import Interval, ends
 from where2edit.evaluation.metrics.kid import kernel, mean_of_pairs
 from where2edit.evaluation.metrics.natural import AgainstNatural, asked_numbers
 from where2edit.evaluation.natural_faces import HAS
@@ -113,9 +113,7 @@ class KidVsNaturalFloor(KidAgainstNatural):
 
     def interval(self, replicates: int = DRAWS, seed: int = 0, level: float = 0.95) -> Interval:
         value, values = self.compute(), self.valid_values()
-        ends = torch.tensor([(1 - level) / 2, (1 + level) / 2]).to(values)
-        low, high = self._draws(values, replicates, seed).quantile(ends).tolist()
-        return Interval(value, low, high, len(values), level)
+        return Interval(value, *ends(self._draws(values, replicates, seed), level), len(values), level)
 
     def detail(self, values: Tensor) -> str:
         """How many natural examples there are."""
