@@ -13,7 +13,7 @@ import pytest
 import torch
 from evaluation_cases import ORACLE, PROMPTS, ROWS, options, protocol
 from metric_cases import Judge, make_networks
-from survival_cases import one_thread
+from survival_cases import free_port, one_thread
 from torch.multiprocessing import start_processes
 from toy_cases import lively_editor, openai_net
 
@@ -173,9 +173,8 @@ def one_of_two(rank, folder, port):
 
 
 def test_gloo_processes_end_with_the_same_bytes(tmp_path, finished):
-    port = 20000 + (2 * os.getpid()) % 20000
     with one_thread():
-        start_processes(one_of_two, (str(tmp_path / "out"), port), nprocs=2, start_method="forkserver")
+        start_processes(one_of_two, (str(tmp_path / "out"), free_port()), nprocs=2, start_method="forkserver")
     assert contents(tmp_path / "out") == contents(finished)
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 import toy_cases as toy
 from hostile_cases import call, command, one_sentence, refused
+from survival_cases import free_port
 
 from where2edit.core import devices, distributed
 from where2edit.core.bounds import MOST_SEED
@@ -382,8 +383,8 @@ def test_a_number_of_processes_without_torchrun_is_one_sentence(missing, monkeyp
 @pytest.mark.parametrize("rank", ["0", "1"])
 def test_processes_that_do_not_come_are_not_waited_for_for_ever(rank, monkeypatch):
     monkeypatch.setattr(distributed, "JOIN_SECONDS", 1)
-    port = 20000 + (os.getpid() * 2 + int(rank)) % 20000
-    for each, value in {"WORLD_SIZE": "2", "RANK": rank, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}.items():
+    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    for each, value in ({"WORLD_SIZE": "2", "RANK": rank} | address).items():
         monkeypatch.setenv(each, value)
     begin = time.monotonic()
     with pytest.raises(

@@ -16,7 +16,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 import toy_cases as toy
 from safetensors.torch import load_file
-from survival_cases import one_thread
+from survival_cases import free_port, one_thread
 from torch.multiprocessing import start_processes
 
 from where2edit.commands import train as runs
@@ -176,10 +176,10 @@ def test_two_processes_with_half_of_the_prompts_each_are_one_with_all(tmp_path):
     """In float64: Adam turns the rounding of smaller batches into steps of its own, on some processors beyond 1e-5."""
     found = []
     for world in (1, 2):
-        folder, port = tmp_path / str(world), 20000 + (2 * os.getpid() + world) % 20000
+        folder = tmp_path / str(world)
         folder.mkdir()
         with one_thread():
-            start_processes(one_of_many, (world, str(folder), port), nprocs=world, start_method="forkserver")
+            start_processes(one_of_many, (world, str(folder), free_port()), nprocs=world, start_method="forkserver")
         found += [torch.load(folder / f"weights{rank}.pt", weights_only=True) for rank in range(world)]
     alone, first, second = found
     assert same(first, second), "the processes have drifted apart"

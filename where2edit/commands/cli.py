@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from where2edit.commands import INTERRUPTED, SAID
 from where2edit.core.memory import keep_freed_memory
-from where2edit.core.sentences import one_sentence
+from where2edit.core.sentences import one_sentence, print_line
 from where2edit.files.atomic import sweep
 from where2edit.files.cache import cache_folder
 
@@ -34,7 +34,7 @@ def run_command(main: Callable[[str], int | None], help_text: str) -> None:
         sweep(cache_folder(), below=True)
         code = main(help_text)
     except (ValueError, OSError) as error:
-        print(f"error: {one_sentence(str(error))}", file=sys.stderr)
+        print_line(f"error: {one_sentence(str(error))}", sys.stderr)  # torchrun's processes may all fail at once
         code = 2
     except KeyboardInterrupt:
         print(SAID, file=sys.stderr)

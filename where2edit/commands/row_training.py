@@ -14,6 +14,7 @@ import torch
 
 from where2edit.commands.train import train
 from where2edit.core import distributed
+from where2edit.core.sentences import print_line
 from where2edit.editor.build import learns_one_prompt
 from where2edit.editor.profile import Profile
 from where2edit.editor.prompt_weights import read_index
@@ -100,7 +101,7 @@ def train_missing(
                 return
             each = missing[place]
             name = ", ".join(each.prompts) or "all prompts"
-            print(f"training {place + 1} of {len(missing)}: {each.label}, {name}, into {each.models}", flush=True)
+            print_line(f"training {place + 1} of {len(missing)}: {each.label}, {name}, into {each.models}")
             each.run(device)
 
     threads = torch.get_num_threads()

@@ -1,10 +1,10 @@
-"""Error sentences of a bounded length: what they quote is cut, whatever it is."""
+"""Lines for people: error sentences of a bounded length, and lines that several processes print."""
 
 from __future__ import annotations
 
 import math
 from reprlib import Repr
-from typing import Any
+from typing import Any, TextIO
 
 MOST = 300  # characters of a sentence
 QUOTED = 60  # characters of a value that a sentence quotes
@@ -43,3 +43,11 @@ def one_sentence(text: str, most: int = MOST) -> str:
 def figure(value: float | None, form: str, unit: str = "") -> str:
     """A figure for people, in a format such as ".3f"; a dash where there is none or where it is not a finite number."""
     return "–" if value is None or not math.isfinite(value) else f"{value:{form}}{unit}"
+
+
+def print_line(line: str, file: TextIO | None = None) -> None:
+    """Print a line to `file` (default: standard output) and its end in one write.
+
+    `print` may write the end by itself, and then lines of processes that share a terminal or a log run into each other.
+    """
+    print(f"{line}\n", end="", file=file, flush=True)

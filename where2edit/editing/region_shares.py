@@ -17,6 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from where2edit.backbones.face_parsing import FaceParser
+from where2edit.core.sentences import print_line
 from where2edit.editing import part_classifier
 from where2edit.editing.face_parts import PARTS, divided, part_ids
 from where2edit.editing.regions import Regions
@@ -37,7 +38,7 @@ def measure_and_save(generator: Generator, regions: Regions, path: str | Path) -
     parser = FaceParser.load().to(generator.w_mean.device)
     if regions.config.by_parts:
         regions.classifier, agreement = part_classifier.fit(generator, regions.site, parser)
-        print(f"part classifier: {agreement:.1%} of the cells of held-out faces as the parser labels them")
+        print_line(f"part classifier: {agreement:.1%} of the cells of held-out faces as the parser labels them")
     else:
         regions.measured = measure(generator, regions, parser, FACES)
     regions.save(path)

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from where2edit.backbones.preprocess import resize
+from where2edit.core.sentences import print_line
 from where2edit.editing.conditions import Conditions
 from where2edit.evaluation.edit_maker import EditMaker
 from where2edit.evaluation.metrics import METRICS
@@ -29,7 +30,12 @@ class ProtocolRunner:
     """
 
     def __init__(
-        self, folder: Path, conditions: Conditions, networks: MetricNetworks, truncation: float, say: Callable = print
+        self,
+        folder: Path,
+        conditions: Conditions,
+        networks: MetricNetworks,
+        truncation: float,
+        say: Callable[[str], None] = print_line,
     ):
         self.folder, self.conditions, self.networks, self.say = folder, conditions, networks, say
         self.maker = EditMaker(conditions, networks, truncation)
@@ -59,7 +65,7 @@ class ProtocolRunner:
                 made = sum(self._chunk(table, chunk) for table in tables if chunk in table.plan.chunks())
                 if made:
                     took = time.monotonic() - began
-                    self.say(f"chunk {i + 1} of {len(chunks)}: {made} samples, {took:.0f} s", flush=True)
+                    self.say(f"chunk {i + 1} of {len(chunks)}: {made} samples, {took:.0f} s")
 
     def prepare(self, tables: list[PlannedTable]) -> None:
         """Load every network that the tables read, so that processes forked afterwards share them; embed the prompts.

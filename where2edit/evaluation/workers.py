@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from where2edit.core import distributed
 from where2edit.core.memory import machine_memory
-from where2edit.core.sentences import one_sentence
+from where2edit.core.sentences import one_sentence, print_line
 
 MEMORY = 5 * 2**30  # bytes that one process may need for a chunk of two 1024 px sources
 KILL_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
@@ -67,8 +67,8 @@ def _child(work: Callable[[int, int], None], number: int, processes: int) -> Non
     except KeyboardInterrupt:
         os._exit(130)  # the parent says so
     except (ValueError, OSError) as error:  # no defect of ours: a full disk, for example
-        print(f"error: {one_sentence(str(error))}", file=sys.stderr, flush=True)
+        print_line(f"error: {one_sentence(str(error))}", sys.stderr)
         os._exit(2)
     except BaseException:
-        traceback.print_exc()
+        print_line(traceback.format_exc(), sys.stderr)
         os._exit(1)

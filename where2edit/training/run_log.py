@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from itertools import takewhile
 from pathlib import Path
 
+from where2edit.core.sentences import print_line
 from where2edit.files.atomic import atomic_write, storage
 
 
@@ -52,9 +53,8 @@ class RunLog:
         with atomic_write(self.path) as file:
             file.write_bytes(b"".join(kept))
         if lines and (last := logged_step(kept[-1]) if kept else 0) < step:
-            print(
-                f"warning: {self.path} was damaged; the lines of steps {last + 1} to {step} are lost", file=sys.stderr
-            )
+            lost = f"the lines of steps {last + 1} to {step} are lost"
+            print_line(f"warning: {self.path} was damaged; {lost}", sys.stderr)
 
 
 def logged_step(line: bytes) -> int | None:

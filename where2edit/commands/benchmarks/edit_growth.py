@@ -79,7 +79,7 @@ def measured_table(profile: Profile, device: torch.device, folder: Path) -> Call
 
     def measure(n: int) -> None:
         where = folder / str(next(numbers))  # a folder with the numbers of another run would be read instead
-        runner = ProtocolRunner(where, conditions, networks, profile.generator.truncation, lambda *text, **how: None)
+        runner = ProtocolRunner(where, conditions, networks, profile.generator.truncation, lambda line: None)
         runner.run([PlannedTable(protocol, replace(planned.plan, n=n), planned.rows, {})])
 
     return measure
