@@ -17,17 +17,11 @@ from where2edit.editing.latent_optimisation import LatentOptimiser
 from where2edit.editor.build import build_encoder
 from where2edit.editor.profile import load_profile
 from where2edit.editor.prompt_weights import read_index
-from where2edit.evaluation import costs, matched_intervals
+from where2edit.evaluation import costs
 from where2edit.evaluation import evaluate as evaluation
 from where2edit.evaluation.costs import SECONDS, cost_in, timed
-from where2edit.evaluation.matched import crossing, curves, matched_table
-from where2edit.evaluation.matched_intervals import drawn, score_grid
-from where2edit.evaluation.metrics.intervals import Interval
-from where2edit.evaluation.metrics.judge import SuccessJudge
 from where2edit.evaluation.protocols import Prompt, Protocol, Row, asked_of, load
 from where2edit.evaluation.row_profiles import config_file, models_folder, row_profile
-from where2edit.evaluation.samples import SamplingPlan
-from where2edit.evaluation.table import Figure, Table
 
 CONFIG = """
 base: {base}
@@ -233,97 +227,6 @@ def test_the_seconds_of_an_edit_hold_the_optimisation_of_its_own_face(toy, tmp_p
 def test_a_row_that_is_not_trained_is_left_out_with_the_reason(toy, config, tmp_path):
     (report,) = evaluated(toy, tmp_path, table(config))
     assert "Row *FEAT* was left out: it is not trained yet; run scripts/evaluate.py" in report.read_text()
-
-
-def figure(row, strength, metric, value):
-    return Figure(row, metric, Interval(value, value, value, 4), strength)
-
-
-def figures_by_hand():
-    found = [("no-op", 1.0, "judge_gain", 0.0), ("no-op", 1.0, "id_arcface", 1.0)]
-    found += [("a", 0.5, "judge_gain", 0.2), ("a", 0.5, "id_arcface", 0.9), ("a", 0.5, "judge_unasked", 0.1)]
-    found += [("a", 1.0, "judge_gain", 0.6), ("a", 1.0, "id_arcface", 0.5), ("a", 1.0, "judge_unasked", 0.3)]
-    found += [("b", 1.0, "judge_gain", 0.1), ("b", 1.0, "id_arcface", 0.95)]
-    return [figure(*each) for each in found]
-
-
-def by_hand(config, rise):
-    rows = (Row("no-op", "no-op"), Row("a"), Row("b"))
-    protocol = table(config, kind="strength", strengths=(0.5, 1.0), matched=rise, rows=rows)
-    return Table(protocol, SamplingPlan(4, crossed=True), [], {}, figures_by_hand())
-
-
-def test_curves_begin_with_the_no_op(config):
-    found = curves(by_hand(config, 0.3))
-    assert set(found) == {"a", "b"} and found["a"][0.0] == {"judge_gain": 0.0, "id_arcface": 1.0}
-    assert list(found["a"]) == [0.0, 0.5, 1.0]
-
-
-@pytest.mark.parametrize(
-    ("rise", "strength", "expected"),
-    [
-        (0.3, 0.625, {"judge_gain": 0.3, "id_arcface": 0.8, "judge_unasked": 0.15}),
-        (0.1, 0.25, {"judge_gain": 0.1, "id_arcface": 0.95, "judge_unasked": 0.1}),
-        (0.0, 0.0, {"judge_gain": 0.0, "id_arcface": 1.0, "judge_unasked": 0.1}),
-    ],
-)
-def test_figures_are_read_off_a_straight_line_between_two_strengths(rise, strength, expected, config):
-    found = crossing(curves(by_hand(config, rise))["a"], rise)
-    assert found[0] == pytest.approx(strength) and found[1] == pytest.approx(expected)
-
-
-def test_a_row_that_never_has_the_rise_says_so(config):
-    lines = matched_table(by_hand(config, 0.3), {})
-    assert "| b | its largest rise is 0.10 | – | – |" in lines
-    lines = matched_table(by_hand(config, 0.3), {"a": {"id_arcface": (0.7, 0.9)}})
-    assert "| a | 0.625 | 0.8 [0.7, 0.9] | 0.15 |" in lines
-    assert crossing(curves(by_hand(config, 0.7))["a"], 0.7) is None
-
-
-def drawn_by_hand(seed):
-    """Scores of two strengths over three sources and two prompts, the second of which source 0 does not count in."""
-    grids = torch.rand(3, 3, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    grids[:, 0, 1] = torch.nan
-    return {"a": {1.0: {"judge_gain": grids[0], "id_arcface": grids[1]}, 0.5: {"judge_gain": grids[2] / 2}}}
-
-
-def test_figures_of_drawn_sources_are_means_over_prompts_of_means_over_those_that_count():
-    known = drawn_by_hand(0)
-    grid, pick = known["a"][1.0]["id_arcface"], torch.tensor([0, 2, 2])
-    by_hand = (grid[0, 0] + 2 * grid[2, 0]) / 3 / 2 + grid[2, 1] / 2
-    assert drawn(known, pick)["a"][1.0]["id_arcface"] == pytest.approx(float(by_hand))
-    same = torch.arange(3)
-    assert drawn(known, same)["a"][0.5]["judge_gain"] == pytest.approx(
-        float(known["a"][0.5]["judge_gain"].nanmean(0).mean())
-    )
-
-
-def test_scores_lie_by_source_and_prompt():
-    """Sample i is of source i div P and prompt i mod P; what does not count is nan."""
-    metric = SuccessJudge(make_networks())
-    metric.insert(torch.tensor([3, 0, 1]), torch.tensor([[0.2, 0.6], [0.7, 0.1], [torch.nan, 0.3]]))
-    grid = score_grid(metric, 2, 2)
-    assert grid[0, 0] == 0 and grid[1, 1] == 1 and grid[0, 1].isnan() and grid[1, 0].isnan()
-
-
-def test_intervals_at_the_same_rise(config, monkeypatch):
-    """Sources that are alike leave none; others do; a row that half of the draws bring to the rise has none at all."""
-    like, rises = torch.full((4, 2), 0.5).double(), torch.tensor([0.3, 0.4, 0.5, 0.6]).double()[:, None].expand(4, 2)
-    known = {
-        "no-op": {1.0: {"judge_gain": 0 * like, "id_arcface": 2 * like, "difference_inside_share": torch.nan * like}},
-        "a": {1.0: {"judge_gain": like, "id_arcface": like, "difference_inside_share": like}},
-        "b": {1.0: {"judge_gain": rises, "id_arcface": like}},
-        "c": {1.0: {"judge_gain": torch.tensor([0.0, 0.0, 0.5, 0.5]).double()[:, None].expand(4, 2)}},
-    }
-    monkeypatch.setattr(matched_intervals, "scores", lambda runner, table: known)
-    found = matched_intervals.matched_intervals(None, by_hand(config, 0.25))
-    known = {"judge_gain": (0.25, 0.25), "id_arcface": (0.75, 0.75), "difference_inside_share": (0.5, 0.5)}
-    assert found["a"] == {name: pytest.approx(pair) for name, pair in known.items()}
-    low, high = found["b"]["id_arcface"]  # at a mean rise r of the four it is 1 - 0.5 * 0.25 / r
-    assert 1 - 0.125 / 0.3 <= low < 1 - 0.125 / 0.45 < high <= 1 - 0.125 / 0.6
-    assert found["c"] == {}
-    single = replace(by_hand(config, 0.25), plan=SamplingPlan(1, crossed=True))
-    assert matched_intervals.matched_intervals(None, single) == {}
 
 
 def test_a_config_of_a_method_is_its_own_for_a_profile_that_has_one():

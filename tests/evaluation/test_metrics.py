@@ -69,6 +69,13 @@ def test_kid_equals_torch_fidelity():
     assert kernel_distance(a, b) == pytest.approx(usual, rel=0.2)
 
 
+def test_kid_of_drawn_rows_is_that_of_their_features():
+    metric = METRICS.get("kid_vs_unedited")(NETWORKS)
+    values, rows = torch.cat([features(9, 2048), features(9, 2048, 1, 0.3)], 1).double(), torch.tensor([8, 2, 2, 5, 0])
+    assert metric.figure_of_rows(values)(rows) == pytest.approx(metric.figure(values[rows]), rel=1e-9)
+    assert math.isnan(metric.figure_of_rows(values)(rows[:1])), "a single pair has no distance to others"
+
+
 def test_inception_score_equals_torch_fidelity():
     from torch_fidelity.metric_isc import isc_features_to_metric
 

@@ -1,7 +1,8 @@
 """Bootstrap intervals of rows that are compared at the same rise (matched.py): sources are drawn with replacement.
 
 All rows of a draw have the same sources, and each is read off its own curve of that draw, so that an interval also
-holds what is uncertain about the strength. Figures of a whole set, such as KID, have none. Ours.
+holds what is uncertain about the strength. As every bootstrap here, that of a distance between sets, such as KID, is
+moved so that its mean is the figure itself. Ours.
 
 Legend: N sources, P prompts.
 """
@@ -9,12 +10,14 @@ Legend: N sources, P prompts.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from where2edit.evaluation.figures import REPLICATES, read_metrics
+from where2edit.evaluation.figures import REPLICATES, by_prompt, read_metrics
 from where2edit.evaluation.matched import Ends, Figures, crossing, from_no_op
+from where2edit.evaluation.metrics import METRICS
 from where2edit.evaluation.metrics.base import Metric
 from where2edit.evaluation.metrics.intervals import draws, ends
 from where2edit.evaluation.runner import ProtocolRunner
@@ -22,7 +25,8 @@ from where2edit.evaluation.table import PlannedTable
 
 LEVEL = 0.95  # share of the draws that an interval holds; a row of which fewer reach the rise has none
 
-Scores = dict[str, dict[float, dict[str, Tensor]]]  # row -> strength -> metric -> the score of every edit [N,P]
+Reading = Callable[[Tensor], float]  # the figure of a choice of sources, by their numbers; nan where none counts
+Readings = dict[str, dict[float, dict[str, Reading]]]  # row -> strength -> metric -> its figure over all prompts
 
 
 def matched_intervals(runner: ProtocolRunner, table: PlannedTable) -> dict[str, dict[str, Ends]]:
@@ -32,17 +36,15 @@ def matched_intervals(runner: ProtocolRunner, table: PlannedTable) -> dict[str, 
     """
     if table.plan.n < 2:
         return {}
-    rise, known = table.protocol.matched, scores(runner, table)
-    assert rise is not None  # or no row is compared so
-    found: dict[str, dict[str, list[float]]] = {}
+    known, found = readings(runner, table), dict[str, dict[str, list[float]]]()
     for pick in draws(table.plan.n, REPLICATES):
-        for label, curve in from_no_op(table, drawn(known, pick)).items():
-            _, figures = crossing(curve, rise) or (0.0, {})
+        for label, figures in matched_figures(table, known, pick).items():
             for name, value in figures.items():
                 found.setdefault(label, {}).setdefault(name, []).append(value)
+    whole = matched_figures(table, known, torch.arange(table.plan.n))
     return {
         label: {
-            name: ends(torch.tensor(values, dtype=torch.float64), LEVEL)
+            name: interval_ends(name, values, whole.get(label, {}).get(name))
             for name, values in figures.items()
             if len(values) >= LEVEL * REPLICATES
         }
@@ -50,12 +52,25 @@ def matched_intervals(runner: ProtocolRunner, table: PlannedTable) -> dict[str, 
     }
 
 
-def scores(runner: ProtocolRunner, table: PlannedTable) -> Scores:
-    """The scores of every edit of a crossed table, by row, strength and metric; without metrics of a whole set."""
-    shape = table.plan.n, len(table.protocol.prompts)
+def interval_ends(name: str, values: list[float], whole: float | None) -> Ends:
+    """The ends of the values that the draws gave a metric, moved to the figure `whole` where it is one of a set."""
+    drawn = torch.tensor(values, dtype=torch.float64)
+    return ends(drawn + (whole - drawn.mean()) if METRICS.get(name).of_set and whole is not None else drawn, LEVEL)
+
+
+def matched_figures(table: PlannedTable, known: Readings, pick: Tensor) -> dict[str, Figures]:
+    """The figures of each row over the sources `pick` where those have the rise; rows without it are left out."""
+    rise = table.protocol.matched
+    assert rise is not None  # or no row is compared so
+    found = {label: crossing(curve, rise) for label, curve in from_no_op(table, drawn(known, pick)).items()}
+    return {label: at[1] for label, at in found.items() if at is not None}
+
+
+def readings(runner: ProtocolRunner, table: PlannedTable) -> Readings:
+    """The figures of a crossed table as functions of the sources, by row, strength and metric."""
     return {
         row.label: {
-            strength: {name: score_grid(metric, *shape) for name, metric in metrics.items() if not metric.of_set}
+            strength: {name: over_prompts(metric, table) for name, metric in metrics.items()}
             for strength, metrics in read_metrics(runner, table, row).items()
             if strength is not None
         }
@@ -63,26 +78,43 @@ def scores(runner: ProtocolRunner, table: PlannedTable) -> Scores:
     }
 
 
-def score_grid(metric: Metric, n: int, prompts: int) -> Tensor:
-    """The scores [N,P] of a metric whose sample source * P + prompt is that pair's; nan where none counts."""
-    state = metric.state()
-    values = state["values"].double()
-    counts = ~values.isnan().any(1)
-    grid = values.new_full((n * prompts,), torch.nan)
-    grid[state["index"][counts]] = metric.scores(values[counts])
-    return grid.view(n, prompts)
+def over_prompts(metric: Metric, table: PlannedTable) -> Reading:
+    """The mean of the prompts' figures; those of which no drawn edit counts are left out."""
+    prompts = len(table.protocol.prompts)
+    parts = [of_prompt(part, table.plan.n, prompts) for part in by_prompt(metric, table.protocol).values()]
+
+    def figure(pick: Tensor) -> float:
+        known = [value for part in parts if math.isfinite(value := part(pick))]
+        return sum(known) / len(known) if known else math.nan
+
+    return figure
 
 
-def drawn(known: Scores, pick: Tensor) -> dict[str, dict[float, Figures]]:
-    """The figures over all prompts of the sources `pick` [N]: the mean over prompts of means over sources.
+def of_prompt(metric: Metric, n: int, prompts: int) -> Reading:
+    """The figure of one prompt's edits, which are numbered source * P + prompt."""
+    state, values = metric.state(), metric.valid_values()
+    place = torch.full((n,), -1)  # of each source among those that count
+    if len(values):  # none counts where nature has too few examples of what the prompt asks for
+        counting = state["index"][~state["values"].isnan().any(1)] // prompts
+        place[counting] = torch.arange(len(values))
+    of_rows = metric.figure_of_rows(values)
 
-    A metric is left out where none of their edits counts.
-    """
+    def figure(pick: Tensor) -> float:
+        rows = place[pick]
+        rows = rows[rows >= 0]
+        return of_rows(rows) if len(rows) >= metric.fewest else math.nan
+
+    return figure
+
+
+def drawn(known: Readings, pick: Tensor) -> dict[str, dict[float, Figures]]:
+    """The figures over all prompts of the sources `pick` [N]; a metric is left out where none of their edits counts."""
     return {
-        label: {strength: _means(grids, pick) for strength, grids in of_row.items()} for label, of_row in known.items()
+        label: {strength: _finite(metrics, pick) for strength, metrics in of_row.items()}
+        for label, of_row in known.items()
     }
 
 
-def _means(grids: dict[str, Tensor], pick: Tensor) -> Figures:
-    means = {name: float(grid[pick].nanmean(0).nanmean()) for name, grid in grids.items()}
-    return {name: value for name, value in means.items() if math.isfinite(value)}
+def _finite(metrics: dict[str, Reading], pick: Tensor) -> Figures:
+    found = {name: reading(pick) for name, reading in metrics.items()}
+    return {name: value for name, value in found.items() if math.isfinite(value)}
