@@ -19,6 +19,7 @@ from where2edit.editing.mappers.stylespace import StyleSpaceMapper
 from where2edit.editing.regions import RegionConfig, fit
 from where2edit.editor.build import build_conditions
 from where2edit.editor.profile import load_profile
+from where2edit.evaluation.protocols import load
 from where2edit.generators.stylegan2 import StyleGAN2
 from where2edit.text_image.clip import Clip
 from where2edit.training.losses.attention_area import AttentionArea, AttentionAreaOptions
@@ -129,6 +130,24 @@ def test_an_ablation_differs_from_the_paper_in_its_method_and_losses_alone(name)
     assert kept == {"clip_contrastive", "style_delta", "perceptual"}
 
 
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("no_attention", "W/O Attn"),
+        ("no_clusters_small", "W/O Clus, small λ"),
+        ("no_clusters_large", "W/O Clus, large λ"),
+    ],
+)
+def test_a_row_of_table_3_is_the_ablation_of_that_name(name, label):
+    (row,) = (row for row in load("table3").rows if row.label == label)
+    paper, ablation = (
+        load_profile(CONFIGS / "ffhq.yaml", row.overrides),
+        load_profile(f"configs/ffhq_ablation_{name}.yaml"),
+    )
+    losses = [{key: loss for key, loss in each.losses.items() if loss.weight} for each in (paper, ablation)]
+    assert losses[0] == losses[1] and replace(paper, losses=ablation.losses) == ablation
+
+
 def test_every_profile_says_command_time_and_result():
     for path in CONFIGS.glob("*.yaml"):
         head = path.read_text().split("\nname:")[0].split("\nbase:")[0]
@@ -192,6 +211,7 @@ import resource, torch
 torch.set_num_threads(2)
 from where2edit.editing.certificate import certify, halo
 from where2edit.editing.masks import BlendingConfig
+from where2edit.evaluation.protocols import load
 from where2edit.generators.stylegan2 import create
 from where2edit.methods import METHODS
 from where2edit.methods.base import Frozen, MethodConfig
