@@ -283,6 +283,21 @@ def test_the_options_of_python_and_of_the_command_line_have_the_same_defaults():
     assert {name: given[name] for name in vars(EvaluationOptions())} == vars(EvaluationOptions())
 
 
+def test_the_sheet_over_strengths_shows_each_whichever_was_made_last(toy, tmp_path, monkeypatch):
+    drawn, draw = [], sample_sheet.pictures.sheet
+    monkeypatch.setattr(sample_sheet.pictures, "sheet", lambda *given: drawn.append(given[:3]) or draw(*given))
+    chosen = [protocol(name="curve", kind="strength", strengths=(0.0, 0.4), n=1, metrics=("lpips",), tests=())]
+    run(toy, tmp_path, chosen)
+    before = (tmp_path / "curve-sheet.png").read_bytes()
+    ((source, none, much), *_), _, heads = drawn[0]
+    assert heads == ["source", "strength 0", "strength 0.4"]
+    assert torch.equal(source, none) and not torch.equal(source, much)
+    for file in tmp_path.rglob("*s0-*.safetensors"):
+        file.unlink()  # as in a run that was stopped there
+    run(toy, tmp_path, chosen)
+    assert (tmp_path / "curve-sheet.png").read_bytes() == before
+
+
 def test_strength_sequence_and_time(toy, tmp_path):
     chained = ("drift", "id_arcface", "difference_outside_region")
     chosen = [

@@ -16,7 +16,7 @@ from where2edit.evaluation.metrics import METRICS
 from where2edit.evaluation.metrics.edit_batch import EditBatch
 from where2edit.evaluation.networks import MetricNetworks
 from where2edit.evaluation.protocols import Protocol
-from where2edit.evaluation.store import MeasurementStore
+from where2edit.evaluation.store import MeasurementStore, edit_at
 from where2edit.evaluation.table import BuiltRow, PlannedTable
 from where2edit.files import pictures
 
@@ -89,18 +89,25 @@ class ProtocolRunner:
                     batch = self.maker.edit_batch(table, row, asked, chunk)
                     measured = {name: METRICS.get(name)(self.networks).measured(batch) for name in metrics}
                     if table.protocol.sheet == "rows" or row is table.rows[-1]:  # what the sheet shows
-                        save_pictures(store, batch, table.plan.sheet)
+                        save_pictures(store, batch, table.plan.sheet, asked.strength)
                     store.write(asked, chunk, {name: value.float().cpu() for name, value in measured.items()})
                     made += len(chunk)
         return made
 
 
-def save_pictures(store: MeasurementStore, batch: EditBatch, count: int) -> None:
-    """Keep small pictures of the first `count` samples for the sample sheet; none is chosen by hand."""
-    small = {"source": batch.source.image, "mask": pictures.overlay_mask(batch.source.image, batch.edit.mask)}
-    if batch.edit.image is not None:
-        difference = pictures.difference(batch.edit.image, batch.source.image)
-        small |= {"edit": batch.edit.image, "difference": difference}
+def save_pictures(store: MeasurementStore, batch: EditBatch, count: int, strength: float | None) -> None:
+    """Keep small pictures of the first `count` samples for the sample sheet; none is chosen by hand.
+
+    Of a table over strengths they are the source and its edit at each, else also the mask and the difference.
+    """
+    source, edit = batch.source.image, batch.edit.image
+    small = {"source": source}
+    if strength is None:
+        small["mask"] = pictures.overlay_mask(source, batch.edit.mask)
+        if edit is not None:
+            small |= {"edit": edit, "difference": pictures.difference(edit, source)}
+    elif edit is not None:
+        small[edit_at(strength)] = edit
     for i, number in enumerate(batch.index.tolist()):
         if number < count:
             for kind, images in small.items():

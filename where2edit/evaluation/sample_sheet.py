@@ -1,4 +1,4 @@
-"""The sheet of a table: source, edit, mask and difference of the first samples of its last row."""
+"""The sheet of a table: what the last row makes of the first samples: edit, mask, difference, or edits by strength."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from where2edit.evaluation.runner import SHEET_CELL, ProtocolRunner
 from where2edit.evaluation.samples import prompt_of
+from where2edit.evaluation.store import edit_at
 from where2edit.evaluation.table import PlannedTable
 from where2edit.files import pictures
 from where2edit.files.folders import readable_images
@@ -19,15 +20,22 @@ def sample_sheet(path: Path, runner: ProtocolRunner, table: PlannedTable) -> Pat
     A sample with a picture that cannot be read is left out, and a warning names it.
     """
     protocol = table.protocol
-    store = runner.store(protocol, table.rows[-1])
-    kinds = ("source", "mask") if protocol.kind == "masks" else ("source", "edit", "mask", "difference")
+    store, columns = runner.store(protocol, table.rows[-1]), kinds(table)
     rows, labels = [], []
     for index in range(table.plan.sheet):
-        files = [store.picture(index, kind) for kind in kinds]
+        files = [store.picture(index, kind) for kind in columns.values()]
         if all(file.is_file() for file in files) and len(images := [*readable_images(files)]) == len(files):
             rows.append([image[0] for image in images])
             labels.append(prompt_of(protocol, index).text)
     if protocol.kind == "sequential":
         labels = [", then ".join(prompt.text for prompt in protocol.prompts)] * len(rows)
     cell = SHEET_CELL if len(rows) <= MOST_LARGE_ROWS else SHEET_CELL // 2
-    return pictures.save_png(pictures.sheet(rows, labels, kinds, cell), path) if rows else None
+    return pictures.save_png(pictures.sheet(rows, labels, list(columns), cell), path) if rows else None
+
+
+def kinds(table: PlannedTable) -> dict[str, str]:
+    """The columns of the sheet: what stands above each -> the kind of picture that the runner kept."""
+    if table.protocol.kind == "strength":
+        return {"source": "source"} | {f"strength {s:g}": edit_at(s) for s in table.strengths(table.rows[-1])}
+    kept = ("source", "mask") if table.protocol.kind == "masks" else ("source", "edit", "mask", "difference")
+    return dict(zip(kept, kept, strict=True))

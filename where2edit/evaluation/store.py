@@ -21,6 +21,11 @@ from where2edit.files.fingerprints import digest
 SAMPLES = "samples"  # kind of the files of measured numbers
 
 
+def edit_at(strength: float) -> str:
+    """The kind of picture that an edit of a table over strengths is kept as."""
+    return f"edit-{strength:g}"
+
+
 def slug(text: str) -> str:
     """A label as part of a file name."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "row"

@@ -37,11 +37,13 @@ class PlannedTable:
     rows: list[BuiltRow]
     left_out: dict[str, str]  # label of a row that cannot run -> the reason
 
+    def strengths(self, row: BuiltRow) -> tuple[float, ...]:
+        """The strengths at which a row of a table over strengths edits; none of another table."""
+        return row.strengths if row.strengths and self.protocol.kind == "strength" else self.protocol.strengths
+
     def batches(self, row: BuiltRow, sources: range) -> list[PromptBatch]:
         """The batches of a chunk of sources that a row edits by."""
-        protocol = self.protocol
-        if row.strengths and protocol.kind == "strength":
-            protocol = replace(protocol, strengths=row.strengths)
+        protocol = replace(self.protocol, strengths=self.strengths(row))
         batches = prompt_batches(protocol, self.plan, sources)
         return [each for each in batches if row.tag is None or row.tag in each.prompts[0].tags]
 
