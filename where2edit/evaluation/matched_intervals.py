@@ -54,8 +54,7 @@ def matched_intervals(runner: ProtocolRunner, table: PlannedTable) -> dict[str, 
 
 def interval_ends(name: str, values: list[float], whole: float | None) -> Ends:
     """The ends of the values that the draws gave a metric, moved to the figure `whole` where it is one of a set."""
-    drawn = torch.tensor(values, dtype=torch.float64)
-    return ends(drawn + (whole - drawn.mean()) if METRICS.get(name).of_set and whole is not None else drawn, LEVEL)
+    return ends(torch.tensor(values, dtype=torch.float64), LEVEL, whole if METRICS.get(name).of_set else None)
 
 
 def matched_figures(table: PlannedTable, known: Readings, pick: Tensor) -> dict[str, Figures]:

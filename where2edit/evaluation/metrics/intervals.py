@@ -47,9 +47,7 @@ def bootstrap(
         return Interval(value, math.nan, math.nan, 1, level)
     picks = draws(len(values), replicates, seed)
     found = torch.tensor([figure(values[pick]) for pick in picks], dtype=torch.float64)
-    if centred:
-        found += value - found.mean()
-    return Interval(value, *ends(found, level), len(values), level)
+    return Interval(value, *ends(found, level, value if centred else None), len(values), level)
 
 
 def draws(count: int, replicates: int, seed: int = 0) -> Tensor:
@@ -57,8 +55,13 @@ def draws(count: int, replicates: int, seed: int = 0) -> Tensor:
     return torch.randint(count, (replicates, count), generator=torch.Generator().manual_seed(seed))
 
 
-def ends(found: Tensor, level: float = 0.95) -> tuple[float, float]:
-    """The quantiles between which the share `level` of the replicates [replicates], in double precision, lies."""
+def ends(found: Tensor, level: float = 0.95, centre: float | None = None) -> tuple[float, float]:
+    """The quantiles between which the share `level` of the replicates [replicates], in double precision, lies.
+
+    centre: where given, the replicates are moved so that it is their mean.
+    """
+    if centre is not None:
+        found = found + (centre - found.mean())
     low, high = found.quantile(found.new_tensor([(1 - level) / 2, (1 + level) / 2])).tolist()
     return low, high
 
